@@ -1,0 +1,47 @@
+//! What every task of a query is handed: configuration, memory, spill, cancellation, progress. There is no global state.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::memory::MemoryPool;
+use crate::metrics::Progress;
+use crate::spill::SpillManager;
+
+/// Set once, by Ctrl-C, an error elsewhere or a satisfied LIMIT; looked at by every task at least once per batch.
+#[derive(Clone, Debug, Default)]
+pub struct CancelToken(Arc<AtomicBool>);
+
+impl CancelToken {
+    /// Asks all who hold the token to stop.
+    pub fn cancel(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    /// Whether to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+
+    /// # Errors
+    /// `Cancelled`, once the token is set.
+    pub fn check(&self) -> Result<()> {
+        if self.is_cancelled() { Err(Error::cancelled()) } else { Ok(()) }
+    }
+}
+
+/// The surroundings of one query.
+#[derive(Clone, Debug)]
+pub struct QueryContext {
+    /// The session's settings when the query started.
+    pub config: Arc<Config>,
+    /// The session's memory.
+    pub memory: Arc<MemoryPool>,
+    /// The session's spill files.
+    pub spill: Arc<SpillManager>,
+    /// Set when the user interrupts.
+    pub cancel: CancelToken,
+    /// What the progress bar shows.
+    pub progress: Arc<Progress>,
+}

@@ -1,0 +1,10 @@
+//! Expressions: [`Expr`] as SQL and the API write them, by name and untyped; [`BoundExpr`] as plans hold them,
+//! with columns by index and every type known. `plan::resolve` turns the first into the second.
+
+mod bound;
+mod dsl;
+mod logical;
+
+pub use bound::{AggregateExpr, BoundExpr, SortExpr};
+pub use dsl::{IntoExpr, col, count_all, interval, lit, when};
+pub use logical::{BinaryOp, Expr, SortKey, UnaryOp};

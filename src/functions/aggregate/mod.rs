@@ -1,0 +1,72 @@
+//! Aggregate functions: their registry, and accumulators that hold the states of many groups in columns.
+
+use arrow::array::{ArrayRef, BooleanArray};
+
+use crate::error::Result;
+use crate::types::{DataType, Scalar};
+
+/// What an aggregate takes and gives, for arguments of certain types.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AggregateSignature {
+    /// The types that the arguments are brought to, one each. Constant arguments (quantile's fraction) are among them.
+    pub arguments: Vec<DataType>,
+    /// The type of the result.
+    pub result: DataType,
+}
+
+/// The states of all groups of one aggregate.
+///
+/// Groups are numbered from 0 without gaps. `positions` tells where a row stands in the order of the input (a larger
+/// number is later, no two rows share one), for aggregates that depend on it. The result must not depend on how rows
+/// were cut into batches, or on the order in which states were merged.
+pub trait Accumulator: Send {
+    /// Takes rows: `arguments` has one column an argument, `groups[i]` is the group of row i, all below `group_count`.
+    fn update(&mut self, arguments: &[ArrayRef], rows: &GroupedRows<'_>) -> Result<()>;
+
+    /// Takes states as [`Accumulator::state`] gave them, one a row.
+    fn merge(&mut self, states: &[ArrayRef], groups: &[u32], group_count: usize) -> Result<()>;
+
+    /// The states of all groups as columns of the types of [`Accumulator::state_types`], one row a group; leaves no
+    /// group behind.
+    fn state(&mut self) -> Result<Vec<ArrayRef>>;
+
+    /// The types of the state's columns.
+    fn state_types(&self) -> Vec<DataType>;
+
+    /// The results of all groups, one row a group; leaves no group behind.
+    fn finish(&mut self) -> Result<ArrayRef>;
+
+    /// Bytes of memory held.
+    fn memory(&self) -> usize;
+}
+
+/// The rows of a batch, and what groups they are in.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupedRows<'a> {
+    /// The group of each row.
+    pub groups: &'a [u32],
+    /// How many groups there are now; new ones start empty.
+    pub group_count: usize,
+    /// Rows where this is not true do not count (FILTER).
+    pub filter: Option<&'a BooleanArray>,
+    /// Where each row stands in the order of the input.
+    pub positions: &'a [u64],
+}
+
+/// An aggregate function.
+pub struct AggregateFunction {
+    /// The name, in lower case.
+    pub name: &'static str,
+    /// Other names of it.
+    pub aliases: &'static [&'static str],
+    /// How it is called.
+    pub usage: &'static str,
+    /// What it does, in one sentence.
+    pub meaning: &'static str,
+    /// How many of the last arguments must be constants.
+    pub constants: usize,
+    /// Finds the signature for the types of the arguments; an SQL error that says what is accepted, where none fits.
+    pub resolve: fn(&[DataType]) -> Result<AggregateSignature>,
+    /// An accumulator for arguments of the signature's types; `constants` are the values of the constant ones.
+    pub create: fn(&AggregateSignature, &[Scalar]) -> Result<Box<dyn Accumulator>>,
+}

@@ -1,0 +1,4 @@
+//! Reading and writing: globs, many files as one table, CSV and Parquet.
+
+pub mod options;
+pub mod source;

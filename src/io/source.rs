@@ -1,0 +1,98 @@
+//! Where rows come from: a [`Table`] knows its schema and can be scanned; a [`Source`] is one scan, cut into partitions.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use crate::context::QueryContext;
+use crate::error::Result;
+use crate::expr::BoundExpr;
+use crate::metrics::OperatorMetrics;
+
+/// The batches of one partition, in order. At most a batch or two are held at once.
+pub type BatchStream = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
+
+/// What a scan reads of a table.
+#[derive(Clone, Debug, Default)]
+pub struct ScanRequest {
+    /// The columns by index into the table's schema, in the order in which the batches have them; `None` is all.
+    pub projection: Option<Vec<usize>>,
+    /// Conditions over the table's whole schema that the caller checks again: the scan may use them to skip what
+    /// statistics rule out, and need not use them at all.
+    pub filters: Vec<BoundExpr>,
+    /// The caller needs no more rows than these.
+    pub limit: Option<usize>,
+}
+
+/// A table that plans refer to: files, rows in memory, spilled results.
+pub trait Table: Send + Sync + Debug {
+    /// What EXPLAIN shows, such as `csv 'data/flights/*.csv' (12 files)`.
+    fn describe(&self) -> String;
+
+    /// All columns, with resolved types.
+    fn schema(&self) -> &SchemaRef;
+
+    /// The exact number of rows, where it is known without reading them.
+    fn row_count(&self) -> Option<u64> {
+        None
+    }
+
+    /// Prepares a scan; reads at most metadata.
+    fn scan(&self, request: &ScanRequest, context: &QueryContext) -> Result<Arc<dyn Source>>;
+}
+
+/// Rows in partitions that can be read independently, in any order and by any thread.
+pub trait Source: Send + Sync + Debug {
+    /// The columns of the batches.
+    fn schema(&self) -> &SchemaRef;
+
+    /// How many partitions there are. Their order is the order of the rows.
+    fn partitions(&self) -> usize;
+
+    /// Bytes of input behind a partition, for progress; 0 where it makes no sense.
+    fn partition_bytes(&self, partition: usize) -> u64 {
+        let _ = partition;
+        0
+    }
+
+    /// Whether rows come in a meaningful order (files, sorted results), which LIMIT and FIRST rely on.
+    fn is_ordered(&self) -> bool {
+        true
+    }
+
+    /// Starts to read a partition. May be called more than once, also for the same partition.
+    fn open(&self, partition: usize, context: &QueryContext, metrics: &Arc<OperatorMetrics>) -> Result<BatchStream>;
+}
+
+/// A source of batches that are in memory: literal rows, small tables. One partition a batch.
+#[derive(Debug)]
+pub struct MemorySource {
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+}
+
+impl MemorySource {
+    /// The batches must be of that schema.
+    pub fn new(schema: SchemaRef, batches: Vec<RecordBatch>) -> Arc<Self> {
+        Arc::new(Self { schema, batches })
+    }
+}
+
+impl Source for MemorySource {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn partitions(&self) -> usize {
+        self.batches.len()
+    }
+
+    fn open(&self, partition: usize, context: &QueryContext, _: &Arc<OperatorMetrics>) -> Result<BatchStream> {
+        let batch = self.batches[partition].clone();
+        let rows = context.config.batch_size;
+        let starts = (0..batch.num_rows()).step_by(rows);
+        Ok(Box::new(starts.map(move |start| Ok(batch.slice(start, rows.min(batch.num_rows() - start))))))
+    }
+}

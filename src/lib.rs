@@ -1,0 +1,18 @@
+//! Highwater: an out-of-core dataframe query engine.
+
+pub mod batch;
+pub mod config;
+pub mod context;
+pub mod error;
+pub mod eval;
+pub mod expr;
+pub mod functions;
+pub mod io;
+pub mod memory;
+pub mod metrics;
+pub mod operators;
+pub mod plan;
+pub mod session;
+pub mod spill;
+pub mod sql;
+pub mod types;

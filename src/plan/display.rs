@@ -1,0 +1,69 @@
+//! How a plan prints: one line a node, inputs indented below.
+
+use std::fmt;
+
+use super::LogicalPlan;
+
+fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
+    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+impl LogicalPlan {
+    /// The node's own line.
+    pub fn headline(&self) -> String {
+        match self {
+            Self::Scan(node) => {
+                let mut line = format!("Scan {}", node.table.describe());
+                if node.projection.is_some() {
+                    line.push_str(&format!(" columns=[{}]", list(node.schema.fields().iter().map(|f| f.name()))));
+                }
+                if !node.filters.is_empty() {
+                    line.push_str(&format!(" filters=[{}]", list(&node.filters)));
+                }
+                if let Some(limit) = node.limit {
+                    line.push_str(&format!(" limit={limit}"));
+                }
+                line
+            }
+            Self::Values(node) => format!("Values {} rows", node.batch.num_rows()),
+            Self::Filter(node) => format!("Filter {}", node.predicate),
+            Self::Project(node) => format!("Project {}", list(&node.exprs)),
+            Self::Aggregate(node) if node.aggregates.is_empty() => format!("Distinct {}", list(&node.keys)),
+            Self::Aggregate(node) => {
+                let aggregates = list(node.aggregates.iter().map(|(aggregate, _)| aggregate));
+                format!("Aggregate keys=[{}] aggregates=[{aggregates}]", list(&node.keys))
+            }
+            Self::Sort(node) => match node.fetch {
+                Some(fetch) => format!("TopN {fetch} by {}", list(&node.keys)),
+                None => format!("Sort {}", list(&node.keys)),
+            },
+            Self::Limit(node) => {
+                let fetch = node.fetch.map_or_else(|| "all".into(), |fetch| fetch.to_string());
+                format!("Limit {fetch} skip={}", node.skip)
+            }
+            Self::Union(_) => "Union".into(),
+        }
+    }
+
+    fn write_tree(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
+        writeln!(f, "{:indent$}{}", "", self.headline(), indent = depth * 2)?;
+        for input in self.inputs() {
+            input.write_tree(f, depth + 1)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for super::NamedExpr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.expr.to_string();
+        if text == self.name { write!(f, "{text}") } else { write!(f, "{text} AS {}", self.name) }
+    }
+}
+
+/// The plan as a tree.
+impl fmt::Display for LogicalPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_tree(f, 0)
+    }
+}

@@ -1,0 +1,20 @@
+//! Filter: keeps rows where a condition is true.
+
+use super::LogicalPlan;
+use crate::expr::BoundExpr;
+
+/// Keeps the rows where the predicate is true, not those where it is false or null.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// What is filtered.
+    pub input: Box<LogicalPlan>,
+    /// A boolean over the input's columns.
+    pub predicate: BoundExpr,
+}
+
+impl Filter {
+    /// A filter over a plan.
+    pub fn plan(input: LogicalPlan, predicate: BoundExpr) -> LogicalPlan {
+        LogicalPlan::Filter(Self { input: Box::new(input), predicate })
+    }
+}

@@ -1,0 +1,244 @@
+//! Intervals: parsing of `1 day 2 hours`, `01:30:00`, `P1DT2H` and of resample rules such as `15min`.
+
+use arrow::datatypes::IntervalMonthDayNano;
+
+use crate::error::{Error, Result};
+
+/// Nanoseconds in a second.
+pub const NANOS_PER_SECOND: i64 = 1_000_000_000;
+const NANOS_PER_MINUTE: i64 = 60 * NANOS_PER_SECOND;
+const NANOS_PER_HOUR: i64 = 60 * NANOS_PER_MINUTE;
+
+/// Reads an interval as PostgreSQL writes it: numbers with units in any order (`1 year 2 days 03:04:05.5`), a clock
+/// time, or a number alone with `default_unit`.
+///
+/// # Errors
+/// An SQL error, where it is none.
+pub fn parse_interval(text: &str, default_unit: Option<&str>) -> Result<IntervalMonthDayNano> {
+    let wrong = || {
+        Error::sql(format!("'{text}' is no interval"))
+            .with_hint("write for instance '1 day', '2 hours 30 minutes' or '00:15:00'")
+    };
+    let mut total = Parts::default();
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return Err(wrong());
+    }
+    let ago = rest.len() > 4 && rest.to_ascii_lowercase().ends_with(" ago");
+    if ago {
+        rest = rest[..rest.len() - 4].trim_end();
+    }
+    while !rest.is_empty() {
+        let end = rest
+            .char_indices()
+            .find(|&(index, c)| {
+                !(c.is_ascii_digit() || matches!(c, '.' | ':') || (index == 0 && matches!(c, '-' | '+')))
+            })
+            .map_or(rest.len(), |(index, _)| index);
+        let number = &rest[..end];
+        rest = rest[end..].trim_start();
+        if number.contains(':') {
+            total.add_clock(number).ok_or_else(wrong)?;
+            continue;
+        }
+        let unit_end = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
+        let unit = match &rest[..unit_end] {
+            "" => default_unit.ok_or_else(wrong)?,
+            unit => unit,
+        };
+        total.add(number, unit).ok_or_else(wrong)?;
+        rest = rest[unit_end..].trim_start();
+    }
+    let interval = total.finish().ok_or_else(wrong)?;
+    Ok(if ago { IntervalMonthDayNano::new(-interval.months, -interval.days, -interval.nanoseconds) } else { interval })
+}
+
+/// Reads a resample rule of fixed width or of calendar months, in pandas' spelling: `30s 15min 1h 24h 1D W MS QS YS` with multiples.
+///
+/// # Errors
+/// A usage error, where it is none.
+pub fn parse_rule(rule: &str) -> Result<IntervalMonthDayNano> {
+    let wrong = || {
+        Error::usage(format!("'{rule}' is no resample rule"))
+            .with_hint("write for instance '30s', '15min', '1h', '1d', 'W', 'MS', 'QS' or 'YS'")
+    };
+    let trimmed = rule.trim();
+    let split = trimmed.find(|c: char| !(c.is_ascii_digit() || c == '.')).ok_or_else(wrong)?;
+    let number = if split == 0 { "1" } else { &trimmed[..split] };
+    let unit = match trimmed[split..].trim() {
+        "MS" | "mo" => "month",
+        "QS" => "quarter",
+        "YS" | "AS" => "year",
+        "W" => "week",
+        "D" => "day",
+        "H" => "hour",
+        "T" => "minute",
+        "S" => "second",
+        "L" => "millisecond",
+        "U" => "microsecond",
+        other => other,
+    };
+    let mut parts = Parts::default();
+    parts.add(number, unit).ok_or_else(wrong)?;
+    let interval = parts.finish().ok_or_else(wrong)?;
+    if interval == IntervalMonthDayNano::new(0, 0, 0) {
+        return Err(wrong());
+    }
+    Ok(interval)
+}
+
+/// PostgreSQL's output: `1 year 2 mons 3 days 04:05:06.7`.
+pub fn format_interval(interval: IntervalMonthDayNano) -> String {
+    let mut parts = Vec::new();
+    let plural = |count: i32, unit: &str| format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
+    if interval.months / 12 != 0 {
+        parts.push(plural(interval.months / 12, "year"));
+    }
+    if interval.months % 12 != 0 {
+        parts.push(plural(interval.months % 12, "mon"));
+    }
+    if interval.days != 0 {
+        parts.push(plural(interval.days, "day"));
+    }
+    if interval.nanoseconds != 0 || parts.is_empty() {
+        let sign = if interval.nanoseconds < 0 { "-" } else { "" };
+        let nanos = interval.nanoseconds.unsigned_abs();
+        let seconds = nanos / NANOS_PER_SECOND.unsigned_abs();
+        let mut clock = format!("{sign}{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+        let fraction = nanos % NANOS_PER_SECOND.unsigned_abs();
+        if fraction != 0 {
+            clock.push('.');
+            clock.push_str(format!("{fraction:09}").trim_end_matches('0'));
+        }
+        parts.push(clock);
+    }
+    parts.join(" ")
+}
+
+/// Sums before they are checked to fit.
+#[derive(Default)]
+struct Parts {
+    months: i64,
+    days: i64,
+    nanos: i128,
+}
+
+impl Parts {
+    fn add(&mut self, number: &str, unit: &str) -> Option<()> {
+        let lower = unit.to_ascii_lowercase();
+        let nanos_per = match lower.as_str() {
+            "year" | "years" | "y" | "yr" | "yrs" => return self.add_months(number, 12),
+            "quarter" | "quarters" | "q" => return self.add_months(number, 3),
+            "month" | "months" | "mon" | "mons" => return self.add_months(number, 1),
+            "week" | "weeks" | "w" => return self.add_days(number, 7),
+            "day" | "days" | "d" => return self.add_days(number, 1),
+            "hour" | "hours" | "h" | "hr" | "hrs" => NANOS_PER_HOUR,
+            "minute" | "minutes" | "min" | "mins" | "m" => NANOS_PER_MINUTE,
+            "second" | "seconds" | "s" | "sec" | "secs" => NANOS_PER_SECOND,
+            "millisecond" | "milliseconds" | "ms" | "msec" => 1_000_000,
+            "microsecond" | "microseconds" | "us" | "usec" => 1_000,
+            "nanosecond" | "nanoseconds" | "ns" => 1,
+            _ => return None,
+        };
+        self.nanos = self.nanos.checked_add(scaled(number, nanos_per)?)?;
+        Some(())
+    }
+
+    fn add_months(&mut self, number: &str, per: i64) -> Option<()> {
+        self.months = self.months.checked_add(i64::try_from(scaled(number, per)?).ok()?)?;
+        Some(())
+    }
+
+    /// A fraction of a day becomes hours, as in PostgreSQL.
+    fn add_days(&mut self, number: &str, per: i64) -> Option<()> {
+        let nanos = scaled(number, per * 24 * NANOS_PER_HOUR)?;
+        let day = i128::from(24 * NANOS_PER_HOUR);
+        self.days = self.days.checked_add(i64::try_from(nanos / day).ok()?)?;
+        self.nanos = self.nanos.checked_add(nanos % day)?;
+        Some(())
+    }
+
+    fn add_clock(&mut self, text: &str) -> Option<()> {
+        let (negative, text) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix('+').unwrap_or(text)),
+        };
+        let mut fields = text.split(':');
+        let hours = scaled(fields.next()?, NANOS_PER_HOUR)?;
+        let minutes = scaled(fields.next()?, NANOS_PER_MINUTE)?;
+        let seconds = fields.next().map_or(Some(0), |field| scaled(field, NANOS_PER_SECOND))?;
+        if fields.next().is_some() {
+            return None;
+        }
+        let nanos = hours + minutes + seconds;
+        self.nanos = self.nanos.checked_add(if negative { -nanos } else { nanos })?;
+        Some(())
+    }
+
+    fn finish(self) -> Option<IntervalMonthDayNano> {
+        Some(IntervalMonthDayNano::new(
+            i32::try_from(self.months).ok()?,
+            i32::try_from(self.days).ok()?,
+            i64::try_from(self.nanos).ok()?,
+        ))
+    }
+}
+
+/// `number × per`, exactly; `None` where the product is no whole number or `number` is none.
+fn scaled(number: &str, per: i64) -> Option<i128> {
+    let (negative, digits) = match number.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, number.strip_prefix('+').unwrap_or(number)),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if (whole.is_empty() && fraction.is_empty()) || whole.len() + fraction.len() > 30 {
+        return None;
+    }
+    let all: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let divisor = 10i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    let product = all.checked_mul(i128::from(per))?;
+    if product % divisor != 0 {
+        return None;
+    }
+    let value = product / divisor;
+    Some(if negative { -value } else { value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_read_as_postgresql_does() {
+        let read = |text| parse_interval(text, None).unwrap();
+        assert_eq!(read("1 day"), IntervalMonthDayNano::new(0, 1, 0));
+        assert_eq!(read("1 year 2 mons -3 days 04:05:06.5"), IntervalMonthDayNano::new(14, -3, 14_706_500_000_000));
+        assert_eq!(read("1.5 days"), IntervalMonthDayNano::new(0, 1, 12 * NANOS_PER_HOUR));
+        assert_eq!(read("90 minutes ago"), IntervalMonthDayNano::new(0, 0, -90 * NANOS_PER_MINUTE));
+        assert_eq!(parse_interval("3", Some("hour")).unwrap(), IntervalMonthDayNano::new(0, 0, 3 * NANOS_PER_HOUR));
+        for wrong in ["", "day", "1 parsec", "1.3 months", "1:2:3:4", "3"] {
+            assert!(parse_interval(wrong, None).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn printed_intervals_read_back() {
+        for interval in [
+            IntervalMonthDayNano::new(14, -3, 14_706_500_000_000),
+            IntervalMonthDayNano::new(0, 0, 0),
+            IntervalMonthDayNano::new(-25, 0, -1),
+        ] {
+            assert_eq!(parse_interval(&format_interval(interval), None).unwrap(), interval);
+        }
+    }
+
+    #[test]
+    fn rules_read_as_pandas_does() {
+        assert_eq!(parse_rule("15min").unwrap(), IntervalMonthDayNano::new(0, 0, 15 * NANOS_PER_MINUTE));
+        assert_eq!(parse_rule("h").unwrap(), IntervalMonthDayNano::new(0, 0, NANOS_PER_HOUR));
+        assert_eq!(parse_rule("2QS").unwrap(), IntervalMonthDayNano::new(6, 0, 0));
+        assert_eq!(parse_rule("1d").unwrap(), IntervalMonthDayNano::new(0, 1, 0));
+        assert!(parse_rule("fortnight").is_err());
+        assert!(parse_rule("0s").is_err());
+    }
+}
