@@ -70,3 +70,14 @@ pub struct AggregateFunction {
     /// An accumulator for arguments of the signature's types; `constants` are the values of the constant ones.
     pub create: fn(&AggregateSignature, &[Scalar]) -> Result<Box<dyn Accumulator>>,
 }
+
+/// The function of that name.
+pub fn lookup(name: &str) -> Option<&'static AggregateFunction> {
+    let _ = name;
+    None
+}
+
+/// All functions.
+pub fn all() -> impl Iterator<Item = &'static AggregateFunction> {
+    std::iter::empty()
+}
