@@ -5,6 +5,7 @@ pub mod config;
 pub mod context;
 pub mod error;
 pub mod eval;
+pub mod exec;
 pub mod expr;
 pub mod functions;
 pub mod io;
