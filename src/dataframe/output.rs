@@ -16,6 +16,7 @@ use crate::io::options::{OptionValue, Options};
 use crate::io::stored::StoredTable;
 use crate::io::write::WriteSummary;
 use crate::metrics::OperatorMetrics;
+use crate::physical::Described;
 use crate::plan::{LogicalPlan, PlanBuilder};
 use crate::session::{RunOptions, Session};
 use crate::types::SchemaRef;
@@ -72,12 +73,13 @@ impl DataFrame {
         count.and_then(|count| u64::try_from(count).ok()).ok_or_else(|| Error::internal("count(*) gave no count"))
     }
 
-    /// Calls `f` with each batch of the result, in order, in this thread; an error of it ends the query.
+    /// Calls `f` with each batch of the result, in order, in this thread; an error of it ends the query. The answer says
+    /// what each operator used.
     ///
     /// # Errors
     /// All that can go wrong with a query, and the errors of `f`.
-    pub fn for_each_batch(&self, mut f: impl FnMut(RecordBatch) -> Result<()>) -> Result<()> {
-        self.session.stream(self.logical_plan(), &RunOptions::default(), &mut f).map(drop)
+    pub fn for_each_batch(&self, mut f: impl FnMut(RecordBatch) -> Result<()>) -> Result<Described> {
+        self.session.stream(self.logical_plan(), &RunOptions::default(), &mut f)
     }
 
     /// An iterator over the batches of the result, in order. The query runs a few batches ahead in the background, and ends
@@ -96,7 +98,7 @@ impl DataFrame {
         Ok(Self::new(self.session.clone(), PlanBuilder::scan(Arc::new(table))))
     }
 
-    /// How many partitions the result is computed in; for files these are byte ranges or row groups.
+    /// How many partitions the frame's inputs are read in: byte ranges of CSV files, row groups of Parquet files.
     ///
     /// # Errors
     /// Where files cannot be opened.
@@ -120,8 +122,7 @@ impl DataFrame {
     /// # Errors
     /// All that can go wrong with a query.
     pub fn explain_analyze(&self) -> Result<String> {
-        let described = self.session.stream(self.logical_plan(), &RunOptions::default(), &mut |_| Ok(()))?;
-        Ok(described.after_run().render())
+        Ok(self.for_each_batch(|_| Ok(()))?.after_run().render())
     }
 
     /// Writes the result to one Parquet file, which is there completely or not at all. Options are those of `COPY … TO`.

@@ -15,6 +15,28 @@ pub struct StageGraph {
     pub last: Stage,
 }
 
+impl StageGraph {
+    /// How many partitions the tables that are read have together.
+    pub fn partitions(&self) -> usize {
+        let pipelines = self.stages.iter().chain([&self.last]).flat_map(|stage| &stage.pipelines);
+        let partitions = pipelines.map(|pipeline| match &pipeline.input {
+            StageInput::Source(source) => source.partitions(),
+            StageInput::Stage(_) => 0,
+        });
+        partitions.sum()
+    }
+
+    /// Bytes of input that will be read, as far as the sources know.
+    pub fn input_bytes(&self) -> u64 {
+        let pipelines = self.stages.iter().chain([&self.last]).flat_map(|stage| &stage.pipelines);
+        let bytes = pipelines.map(|pipeline| match &pipeline.input {
+            StageInput::Source(source) => (0..source.partitions()).map(|index| source.partition_bytes(index)).sum(),
+            StageInput::Stage(_) => 0,
+        });
+        bytes.sum()
+    }
+}
+
 /// Pipelines that feed one sink, one pipeline's rows after another's.
 #[derive(Debug)]
 pub struct Stage {

@@ -6,6 +6,7 @@ mod show;
 mod statement;
 
 use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arrow::array::RecordBatch;
@@ -22,7 +23,7 @@ use crate::exec::{StageSink, run, run_into};
 use crate::io::csv::CsvOptions;
 use crate::io::options::Options;
 use crate::io::source::Source;
-use crate::memory::MemoryPool;
+use crate::memory::{MemoryPool, MemoryReservation};
 use crate::metrics::{OperatorMetrics, Progress};
 use crate::operators::buffer::Materialize;
 use crate::optimizer::optimize;
@@ -239,8 +240,11 @@ impl Session {
             cancel: options.cancel.clone(),
             progress: options.progress.clone(),
         };
-        let optimized = optimize(plan.clone(), &runtime.config)?;
-        Ok((lower(&optimized, &context)?, context))
+        let physical = lower(&optimize(plan.clone(), &runtime.config)?, &context)?;
+        // A statement of many queries, such as a conversion, knows its total itself.
+        let total = &options.progress.bytes_total;
+        let _ = total.compare_exchange(0, physical.graph.input_bytes(), Relaxed, Relaxed);
+        Ok((physical, context))
     }
 
     /// Runs a plan and gives its batches to `receive`, in order. What it used is in the answer.
@@ -263,6 +267,11 @@ impl Session {
         let sink_node = StageSink { sink: sink.clone(), metrics };
         let source = run_into(physical.graph, sink_node, &context, &self.runtime().threads)?;
         Ok((source, sink.rows()))
+    }
+
+    /// Memory of the session for the caller's own use.
+    pub(crate) fn reservation(&self, name: &str, metrics: &Arc<OperatorMetrics>) -> MemoryReservation {
+        self.runtime().memory.reservation(name, metrics)
     }
 
     fn bind(&self, statement: &Parsed) -> Result<Statement> {
