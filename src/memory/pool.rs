@@ -56,6 +56,7 @@ pub struct MemoryPool {
     thresholds: Thresholds,
     reserved: AtomicU64,
     resident: AtomicU64,
+    /// Nanoseconds since `started`; 0 before the first sample.
     sampled_at: AtomicU64,
     started: Instant,
     /// Gives memory that the allocator keeps back to the system; set by the binary that owns the allocator.
@@ -209,9 +210,9 @@ impl MemoryPool {
 
     /// Resident memory as of the last few milliseconds.
     fn sample(&self, purge: fn(), limit: u64) -> u64 {
-        let now = self.started.elapsed().as_nanos() as u64;
+        let now = self.started.elapsed().as_nanos().max(1) as u64;
         let last = self.sampled_at.load(Relaxed);
-        let due = now.saturating_sub(last) >= SAMPLE_EVERY_NANOS;
+        let due = last == 0 || now.saturating_sub(last) >= SAMPLE_EVERY_NANOS;
         if due && self.sampled_at.compare_exchange(last, now, Relaxed, Relaxed).is_ok() {
             return self.sample_now(purge, limit);
         }
@@ -352,6 +353,7 @@ mod tests {
         assert_eq!(pool.reserved(), 0);
         // An old sample that was too high is taken anew before anything is refused.
         let pool = MemoryPool::new(1 << 40, Thresholds::default(), Some(purge));
+        assert_eq!(pool.pressure(), Pressure::None);
         pool.resident.store(1 << 50, Relaxed);
         let mut reservation = pool.reservation("sort", &OperatorMetrics::new());
         assert!(reservation.try_grow(1 << 20));

@@ -85,7 +85,7 @@ mod tests {
     use arrow::array::{ArrayRef, BooleanArray, Int64Array, StringViewArray};
 
     use super::*;
-    use crate::operators::testing::{context, random};
+    use crate::operators::testing::{context, operate, random};
     use crate::types::{DataType, Scalar};
 
     fn input(start: usize, keep: &[Option<bool>]) -> RecordBatch {
@@ -99,14 +99,7 @@ mod tests {
     }
 
     fn run(predicate: BoundExpr, batch_size: usize, batches: &[RecordBatch]) -> Vec<RecordBatch> {
-        let context = context(1 << 30, batch_size);
-        let mut filter = FilterFactory::new(predicate).create(&context).unwrap();
-        let mut output = Vec::new();
-        for batch in batches {
-            filter.push(batch.clone(), &mut |batch| Ok(output.push(batch))).unwrap();
-        }
-        filter.finish(&mut |batch| Ok(output.push(batch))).unwrap();
-        output
+        operate(&FilterFactory::new(predicate), &context(1 << 30, batch_size), batches).unwrap()
     }
 
     #[test]
@@ -159,16 +152,10 @@ mod tests {
 
     #[test]
     fn rows_that_wait_do_not_hold_on_to_the_batches_they_came_from() {
-        let context = context(1 << 30, 8192);
-        let predicate = BoundExpr::column(2, "keep", &DataType::Boolean);
-        let mut filter = FilterFactory::new(predicate).create(&context).unwrap();
         let mut keep = vec![Some(false); 8192];
         keep[77] = Some(true);
-        let mut output = Vec::new();
-        for _ in 0..50 {
-            filter.push(input(0, &keep), &mut |batch| Ok(output.push(batch))).unwrap();
-        }
-        filter.finish(&mut |batch| Ok(output.push(batch))).unwrap();
+        let batches: Vec<_> = (0..50).map(|_| input(0, &keep)).collect();
+        let output = run(BoundExpr::column(2, "keep", &DataType::Boolean), 8192, &batches);
         assert_eq!(output.len(), 1);
         assert!(crate::batch::batch_memory(&output[0]) < 500_000);
     }

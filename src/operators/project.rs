@@ -51,7 +51,7 @@ mod tests {
     use arrow::datatypes::{Int64Type, Schema};
 
     use super::*;
-    use crate::operators::testing::context;
+    use crate::operators::testing::{context, operate};
     use crate::types::{DataType, Field, Scalar};
 
     fn project(exprs: Vec<BoundExpr>, fields: Vec<Field>) -> RecordBatch {
@@ -61,10 +61,7 @@ mod tests {
         ])
         .unwrap();
         let factory = ProjectFactory::new(exprs, Arc::new(Schema::new(fields)));
-        let mut output = Vec::new();
-        let mut operator = factory.create(&context(1 << 30, 100)).unwrap();
-        operator.push(input, &mut |batch| Ok(output.push(batch))).unwrap();
-        operator.finish(&mut |batch| Ok(output.push(batch))).unwrap();
+        let mut output = operate(&factory, &context(1 << 30, 100), &[input]).unwrap();
         assert_eq!(output.len(), 1);
         output.remove(0)
     }

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::io::source::Source;
 use crate::memory::{MemoryPool, Thresholds};
 use crate::metrics::OperatorMetrics;
-use crate::operators::{Flow, Sink, TaskId};
+use crate::operators::{Flow, OperatorFactory, Sink, TaskId};
 use crate::spill::SpillManager;
 
 /// A context with a memory budget in bytes, where only the ledger counts.
@@ -61,6 +61,25 @@ pub(crate) fn drive(
     }
     locals.into_iter().rev().try_for_each(|local| sink.combine(local))?;
     sink.finish(context)
+}
+
+/// What an operator of the factory makes of the batches of one task.
+pub(crate) fn operate(
+    factory: &dyn OperatorFactory,
+    context: &QueryContext,
+    batches: &[RecordBatch],
+) -> Result<Vec<RecordBatch>> {
+    let mut operator = factory.create(context)?;
+    let mut output = Vec::new();
+    let mut collect = |batch| {
+        output.push(batch);
+        Ok(())
+    };
+    for batch in batches {
+        operator.push(batch.clone(), &mut collect)?;
+    }
+    operator.finish(&mut collect)?;
+    Ok(output)
 }
 
 /// All batches of a source, in the order of its partitions.

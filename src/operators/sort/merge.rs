@@ -318,11 +318,13 @@ impl Iterator for Merge {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if self.losers.is_empty() {
+            return None;
+        }
         let batch = self.next_batch().transpose();
         if matches!(batch, Some(Err(_))) {
             // Nothing comes behind an error.
             self.losers.clear();
-            self.gather.clear();
         }
         batch
     }

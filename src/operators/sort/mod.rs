@@ -120,6 +120,10 @@ impl SortSink {
     }
 
     pub(super) fn combine_sort(&self, mut local: SortLocal) -> Result<()> {
+        if !local.spilled.is_empty() && local.context.memory.pressure() >= Pressure::Target {
+            // The merge would need that memory; now the workers write at the same time.
+            local.spill()?;
+        }
         let mut runs: Vec<Run> = local.spilled.into_iter().map(Run::Spilled).collect();
         if !local.buffer.is_empty() {
             local.memory.shrink(local.blocks.scratch());

@@ -261,15 +261,10 @@ impl Gather {
     pub(in crate::operators) fn take(&mut self) -> Result<RecordBatch> {
         let columns = (0..self.schema.fields().len()).map(|index| self.column(index)).collect::<Result<_>>()?;
         let batch = record_batch(&self.schema, columns, self.rows.len())?;
-        self.clear();
-        Ok(batch)
-    }
-
-    /// Drops the rows added. All slots are void.
-    pub(in crate::operators) fn clear(&mut self) {
         self.chunks.clear();
         self.rows.clear();
         self.bytes = 0;
+        Ok(batch)
     }
 
     fn column(&self, index: usize) -> Result<ArrayRef> {

@@ -289,7 +289,8 @@ fn three_hundred_thousand_texts_sort_within_eight_mib() {
     let source = sink.finish(&context).unwrap();
     assert_eq!(assert_sorted(source.open(0, &context, &metrics).unwrap()), 300_000);
     assert!(metrics.spilled_bytes.load(Relaxed) > 10 << 20);
-    assert_eq!(metrics.spill_files.load(Relaxed), 2 + metrics.extra().get("merge passes").copied().unwrap_or(0) + 2);
+    let passes = metrics.extra().get("merge passes").copied().unwrap_or(0);
+    assert!(metrics.spill_files.load(Relaxed) <= 4 + passes, "runs of a worker share a file");
     assert!(metrics.peak_reserved.load(Relaxed) <= 8 << 20);
     assert!(context.memory.reserved() < 8 << 20);
 }
