@@ -10,6 +10,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 
 use crate::batch::{batch_memory, compact};
 use crate::context::QueryContext;
@@ -135,12 +136,14 @@ impl Materialize {
             let kept = chunk.pieces.iter().position(|piece| matches!(piece, Piece::Memory(_)));
             let Some(first) = kept else { continue };
             // Pieces are spilled from the first on: behind one in memory there is none on disk.
+            let mut block = Block::default();
             for piece in chunk.pieces.drain(first..) {
                 if let Piece::Memory(batch) = piece {
                     local.context.cancel.check()?;
-                    write_in_blocks(writer, &batch)?;
+                    block.add(batch, writer)?;
                 }
             }
+            block.write(writer)?;
             chunk.pieces.push(Piece::Spilled(writer.cut()));
         }
         local.memory.free();
@@ -148,13 +151,32 @@ impl Materialize {
     }
 }
 
-/// Writes a batch in blocks of about [`BLOCK_BYTES`].
-fn write_in_blocks(writer: &mut SpillWriter, batch: &RecordBatch) -> Result<()> {
-    let blocks = batch_memory(batch).div_ceil(BLOCK_BYTES).max(1);
-    for part in slices(batch.clone(), batch.num_rows().div_ceil(blocks as usize)) {
-        writer.write(&part)?;
+/// Batches on their way to disk: small ones are put together, and large ones cut, to about [`BLOCK_BYTES`].
+#[derive(Default)]
+struct Block {
+    batches: Vec<RecordBatch>,
+    bytes: u64,
+}
+
+impl Block {
+    fn add(&mut self, batch: RecordBatch, writer: &mut SpillWriter) -> Result<()> {
+        let bytes = batch_memory(&batch);
+        if self.bytes + bytes > BLOCK_BYTES {
+            self.write(writer)?;
+        }
+        self.bytes += bytes;
+        self.batches.push(batch);
+        Ok(())
     }
-    Ok(())
+
+    fn write(&mut self, writer: &mut SpillWriter) -> Result<()> {
+        let Some(first) = self.batches.first() else { return Ok(()) };
+        let batch = concat_batches(&first.schema(), &self.batches)?;
+        self.batches.clear();
+        let blocks = std::mem::take(&mut self.bytes).div_ceil(BLOCK_BYTES).max(1);
+        let rows = batch.num_rows().div_ceil(blocks as usize);
+        slices(batch, rows).try_for_each(|part| writer.write(&part))
+    }
 }
 
 /// The batch in slices of at most `rows` rows.

@@ -140,7 +140,7 @@ impl Sink for TopN {
             bound: None,
             memory: context.memory.reservation("top-n", &self.metrics),
             keyed: self.sort.keyed_schema().clone(),
-            blocks: BlockLimits::new(&context.memory, workers, context.config.batch_size),
+            blocks: BlockLimits::new(&context.memory, workers),
         }))
     }
 

@@ -168,8 +168,20 @@ impl Cursor {
 
     fn at(place: Place) -> Self {
         let mut cursor = Self { place, prefix: 0 };
-        cursor.prefix = cursor.key().map_or(0, prefix);
+        cursor.arrive();
         cursor
+    }
+
+    /// Notes the prefix of the key here, or that there is none.
+    fn arrive(&mut self) {
+        match self.key().map(prefix) {
+            Some(prefix) => self.prefix = prefix,
+            None => self.place = Place::End,
+        }
+    }
+
+    fn is_at_end(&self) -> bool {
+        matches!(self.place, Place::End)
     }
 
     /// The key at the cursor; `None` behind the end.
@@ -186,13 +198,13 @@ impl Cursor {
 
     /// Whether the row here goes before that of the other; behind the end, nothing does.
     fn is_before(&self, other: &Self) -> bool {
-        match (self.key(), other.key()) {
-            (Some(mine), Some(theirs)) => match self.prefix.cmp(&other.prefix) {
-                Ordering::Less => true,
-                Ordering::Greater => false,
-                Ordering::Equal => mine < theirs,
-            },
-            (mine, _) => mine.is_some(),
+        if self.is_at_end() || other.is_at_end() {
+            return !self.is_at_end();
+        }
+        match self.prefix.cmp(&other.prefix) {
+            Ordering::Less => true,
+            Ordering::Greater => false,
+            Ordering::Equal => self.key() < other.key(),
         }
     }
 
@@ -227,7 +239,7 @@ impl Cursor {
                 }
             }
         }
-        self.prefix = self.key().map_or(0, prefix);
+        self.arrive();
         Ok(left_block)
     }
 
@@ -294,7 +306,7 @@ impl Merge {
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         self.cancel.check()?;
         while let Some(&winner) = self.losers.first()
-            && self.cursors[winner].key().is_some()
+            && !self.cursors[winner].is_at_end()
         {
             if self.cursors[winner].advance(&mut self.gather)? {
                 self.left_blocks += 1;

@@ -107,7 +107,7 @@ impl SortSink {
         Ok(SortLocal {
             name: self.name,
             keyed: self.keyed.clone(),
-            blocks: BlockLimits::new(&context.memory, workers, context.config.batch_size),
+            blocks: BlockLimits::new(&context.memory, workers),
             share: context.memory.fair_share(workers),
             context: context.clone(),
             metrics: self.metrics.clone(),
@@ -204,7 +204,7 @@ impl Sink for SortSink {
 
     fn finish(&self, context: &QueryContext) -> Result<Arc<dyn Source>> {
         let runs = std::mem::take(&mut *self.runs.lock().unwrap_or_else(PoisonError::into_inner));
-        let blocks = BlockLimits::new(&context.memory, context.config.threads, context.config.batch_size);
+        let blocks = BlockLimits::new(&context.memory, context.config.threads);
         let setup = MergeSetup { name: self.name, schema: &self.keyed, blocks, context, metrics: &self.metrics };
         self.metrics.add("sorted runs", runs.len() as u64);
         let (runs, memory) = setup.reduce(runs)?;

@@ -208,9 +208,14 @@ pub(in crate::operators) struct BlockLimits {
 
 impl BlockLimits {
     /// Blocks so small that many runs can be merged within a fraction of what one of `workers` sinks may hold.
-    pub(in crate::operators) fn new(pool: &MemoryPool, workers: usize, batch_size: usize) -> Self {
+    pub(in crate::operators) fn new(pool: &MemoryPool, workers: usize) -> Self {
         let bytes = (pool.fair_share(workers) / 128).clamp(32 << 10, 1 << 20);
-        Self { rows: batch_size.max(1), bytes: bytes as usize }
+        Self { rows: 8192, bytes: bytes as usize }
+    }
+
+    /// Blocks of at most so many rows.
+    pub(super) fn with_rows(self, rows: usize) -> Self {
+        Self { rows: rows.max(1), ..self }
     }
 
     /// Memory that making and writing (or reading) one block takes at most: the places of its rows, what was gathered,

@@ -49,7 +49,8 @@ impl Source for SortedSource {
             }
         };
         let cursors = self.runs.iter().map(Cursor::shared).collect::<Result<_>>()?;
-        let merge = Merge::new(cursors, &self.schema, self.blocks, &context.cancel);
+        let blocks = self.blocks.with_rows(context.config.batch_size);
+        let merge = Merge::new(cursors, &self.schema, blocks, &context.cancel);
         let merged = merge.inspect(move |_| {
             let _ = &memory;
         });

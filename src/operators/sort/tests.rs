@@ -153,13 +153,13 @@ fn concat(schema: &SchemaRef, batches: &[RecordBatch]) -> RecordBatch {
     arrow::compute::concat_batches(schema, batches).unwrap()
 }
 
-/// The same bits too: NaN is not equal to itself otherwise.
+/// Arrays compare by their bits, so NaN is equal to itself.
 fn assert_same(actual: &RecordBatch, expected: &RecordBatch, what: &str) {
     assert_eq!(actual.num_rows(), expected.num_rows(), "{what}");
     let number = |batch: &RecordBatch| batch.column(batch.num_columns() - 1).clone();
     assert_eq!(&number(actual), &number(expected), "{what}");
     for (actual, expected) in actual.columns().iter().zip(expected.columns()) {
-        assert_eq!(format!("{actual:?}"), format!("{expected:?}"), "{what}");
+        assert_eq!(actual, expected, "{what}");
     }
 }
 
@@ -329,6 +329,38 @@ fn blocks_stay_small_where_a_few_rows_are_much_wider() {
     let largest = batches.iter().map(crate::batch::batch_memory).max().unwrap();
     assert!(largest < 300_000, "{largest}");
     assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 4 * 20 + 12 * 100);
+}
+
+#[test]
+fn threads_that_share_a_budget_sort_as_one_does() {
+    let first = wide(0, 1, 60);
+    let sort = |threads: usize| {
+        let context = context(3 << 20, 1000);
+        let metrics = OperatorMetrics::new();
+        let sink = SortSink::new(first.schema(), vec![key(&first, 0, true, false)], metrics.clone());
+        let next = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    let mut local = sink.local(&context, threads).unwrap();
+                    loop {
+                        let partition = next.fetch_add(1, Relaxed);
+                        if partition >= 80 {
+                            break sink.combine(local).unwrap();
+                        }
+                        let batch = wide(partition as u64 * 700 % 9100, 700, 60);
+                        sink.sink(&mut local, TaskId { partition }, batch).unwrap();
+                    }
+                });
+            }
+        });
+        assert!(metrics.spilled_bytes.load(Relaxed) > 0);
+        let source = sink.finish(&context).unwrap();
+        concat(&first.schema(), &read(&source, &context).unwrap())
+    };
+    let alone = sort(1);
+    assert_eq!(alone.num_rows(), 80 * 700);
+    assert_eq!(sort(4), alone);
 }
 
 #[test]
