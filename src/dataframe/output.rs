@@ -93,8 +93,8 @@ impl DataFrame {
     /// # Errors
     /// All that can go wrong with a query.
     pub fn persist(&self) -> Result<Self> {
-        let (part, rows) = self.session.keep(self.logical_plan(), &RunOptions::default())?;
-        let table = StoredTable::empty("persisted", self.schema().clone()).with_part(part, rows);
+        let part = self.session.keep(self.logical_plan(), &RunOptions::default())?;
+        let table = StoredTable::empty("persisted", self.schema().clone()).with_part(part);
         Ok(Self::new(self.session.clone(), PlanBuilder::scan(Arc::new(table))))
     }
 

@@ -51,6 +51,11 @@ pub trait Source: Send + Sync + Debug {
     /// How many partitions there are. Their order is the order of the rows.
     fn partitions(&self) -> usize;
 
+    /// How many rows there are, where it is known without reading them.
+    fn row_count(&self) -> Option<u64> {
+        None
+    }
+
     /// Bytes of input behind a partition, for progress; 0 where it makes no sense.
     fn partition_bytes(&self, partition: usize) -> u64 {
         let _ = partition;

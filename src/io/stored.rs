@@ -16,21 +16,20 @@ pub struct StoredTable {
     name: String,
     schema: SchemaRef,
     parts: Vec<Arc<dyn Source>>,
-    rows: u64,
 }
 
 impl StoredTable {
     /// A table without rows.
     pub fn empty(name: &str, schema: SchemaRef) -> Self {
-        Self { name: name.to_string(), schema, parts: Vec::new(), rows: 0 }
+        Self { name: name.to_string(), schema, parts: Vec::new() }
     }
 
     /// The table with the rows of a re-readable source behind its own. The source's columns are those of the table.
     #[must_use]
-    pub fn with_part(&self, part: Arc<dyn Source>, rows: u64) -> Self {
+    pub fn with_part(&self, part: Arc<dyn Source>) -> Self {
         let mut parts = self.parts.clone();
         parts.push(part);
-        Self { parts, rows: self.rows + rows, ..self.clone() }
+        Self { parts, ..self.clone() }
     }
 }
 
@@ -44,7 +43,7 @@ impl Table for StoredTable {
     }
 
     fn row_count(&self) -> Option<u64> {
-        Some(self.rows)
+        self.parts.iter().map(|part| part.row_count()).sum()
     }
 
     fn scan(&self, request: &ScanRequest, _: &QueryContext) -> Result<Arc<dyn Source>> {

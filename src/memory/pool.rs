@@ -1,7 +1,7 @@
 //! The pool: one budget, four thresholds, and the ledger of who holds what.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use crate::error::{ConsumerUsage, Error};
@@ -46,14 +46,20 @@ pub enum Pressure {
 /// How often the process's resident memory is looked at, at most.
 const SAMPLE_EVERY_NANOS: u64 = 5_000_000;
 
+/// What SET can change.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    budget: u64,
+    thresholds: Thresholds,
+}
+
 /// The memory budget of a session, shared by all of its queries.
 ///
 /// What counts is the larger of two figures: the ledger, which sums the reservations, and the anonymous resident
 /// memory of the process, sampled at most every few milliseconds, which also sees what nobody reserved.
 #[derive(Debug)]
 pub struct MemoryPool {
-    budget: u64,
-    thresholds: Thresholds,
+    limits: RwLock<Limits>,
     reserved: AtomicU64,
     resident: AtomicU64,
     /// Nanoseconds since `started`; 0 before the first sample.
@@ -71,8 +77,7 @@ impl MemoryPool {
     /// for the rest of the process.
     pub fn new(budget: u64, thresholds: Thresholds, purge: Option<fn()>) -> Arc<Self> {
         Arc::new(Self {
-            budget,
-            thresholds,
+            limits: RwLock::new(Limits { budget, thresholds }),
             reserved: AtomicU64::new(0),
             resident: AtomicU64::new(0),
             sampled_at: AtomicU64::new(0),
@@ -85,7 +90,16 @@ impl MemoryPool {
 
     /// The budget in bytes.
     pub fn budget(&self) -> u64 {
-        self.budget
+        self.limits().budget
+    }
+
+    /// Changes the budget and the thresholds for all reservations to come; what is held stays held.
+    pub fn set_limits(&self, budget: u64, thresholds: Thresholds) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Limits { budget, thresholds };
+    }
+
+    fn limits(&self) -> Limits {
+        *self.limits.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bytes reserved now.
@@ -107,7 +121,7 @@ impl MemoryPool {
 
     /// The smallest share of the budget that each of `sharers` sinks may count on before it has to spill.
     pub fn fair_share(&self, sharers: usize) -> u64 {
-        self.limit(self.thresholds.target) / (sharers.max(1) as u64)
+        self.limit(self.limits().thresholds.target) / (sharers.max(1) as u64)
     }
 
     /// The error that says who holds the memory and what would help.
@@ -123,7 +137,7 @@ impl MemoryPool {
             "{operator} needs {} more memory, but {} of the budget of {} are in use",
             format_bytes(wanted),
             format_bytes(self.used()),
-            format_bytes(self.budget)
+            format_bytes(self.budget())
         ))
         .with_consumers(consumers)
         .with_hint("raise --memory-limit, use fewer --threads, or a smaller batch_size (SET batch_size = 1024)")
@@ -132,8 +146,8 @@ impl MemoryPool {
     /// Adds to the ledger where the sum stays at or below the threshold.
     pub(super) fn try_add(&self, id: u64, bytes: u64, threshold: Threshold) -> bool {
         let limit = self.limit(match threshold {
-            Threshold::Spill => self.thresholds.spill,
-            Threshold::Terminate => self.thresholds.terminate,
+            Threshold::Spill => self.limits().thresholds.spill,
+            Threshold::Terminate => self.limits().thresholds.terminate,
         });
         // Added only where it fits: what another thread is refused must not be seen as used.
         let fits = |reserved: u64| reserved.checked_add(bytes).filter(|sum| *sum <= limit);
@@ -173,27 +187,27 @@ impl MemoryPool {
     }
 
     fn limit(&self, fraction: f64) -> u64 {
-        (self.budget as f64 * fraction) as u64
+        (self.budget() as f64 * fraction) as u64
     }
 
     /// The larger of ledger and resident memory.
     fn used(&self) -> u64 {
         let reserved = self.reserved();
         match self.purge {
-            Some(purge) => reserved.max(self.sample(purge, self.limit(self.thresholds.target))),
+            Some(purge) => reserved.max(self.sample(purge, self.limit(self.limits().thresholds.target))),
             None => reserved,
         }
     }
 
     fn pressure_of(&self, used: u64) -> Pressure {
         let above = |fraction| used > self.limit(fraction);
-        if above(self.thresholds.terminate) {
+        if above(self.limits().thresholds.terminate) {
             Pressure::Terminate
-        } else if above(self.thresholds.pause) {
+        } else if above(self.limits().thresholds.pause) {
             Pressure::Pause
-        } else if above(self.thresholds.spill) {
+        } else if above(self.limits().thresholds.spill) {
             Pressure::Spill
-        } else if above(self.thresholds.target) {
+        } else if above(self.limits().thresholds.target) {
             Pressure::Target
         } else {
             Pressure::None

@@ -289,6 +289,10 @@ impl Source for BufferSource {
         &self.schema
     }
 
+    fn row_count(&self) -> Option<u64> {
+        Some(self.rows)
+    }
+
     fn partitions(&self) -> usize {
         self.partitions.len()
     }

@@ -260,13 +260,11 @@ impl Session {
     }
 
     /// Runs a plan and keeps its rows, in memory or spilled, to be read again and again.
-    pub(crate) fn keep(&self, plan: &LogicalPlan, options: &RunOptions) -> Result<(Arc<dyn Source>, u64)> {
+    pub(crate) fn keep(&self, plan: &LogicalPlan, options: &RunOptions) -> Result<Arc<dyn Source>> {
         let (physical, context) = self.lower(plan, options)?;
         let metrics = OperatorMetrics::new();
         let sink = Arc::new(Materialize::new(plan.schema().clone(), "table", metrics.clone()));
-        let sink_node = StageSink { sink: sink.clone(), metrics };
-        let source = run_into(physical.graph, sink_node, &context, &self.runtime().threads)?;
-        Ok((source, sink.rows()))
+        run_into(physical.graph, StageSink { sink, metrics }, &context, &self.runtime().threads)
     }
 
     /// Memory of the session for the caller's own use.

@@ -75,8 +75,9 @@ impl Session {
                     return done(format!("{name} is there already"));
                 }
                 self.check_free(&name, or_replace)?;
-                let (part, rows) = self.keep(&plan, options)?;
-                self.put_table(StoredTable::empty(&name, plan.schema().clone()).with_part(part, rows), &name);
+                let part = self.keep(&plan, options)?;
+                let rows = part.row_count().unwrap_or(0);
+                self.put_table(StoredTable::empty(&name, plan.schema().clone()).with_part(part), &name);
                 done(format!("created table {name} ({} rows)", format_count(rows)))
             }
             Statement::Insert { name, plan } => self.insert(&name, &plan, options),
@@ -139,7 +140,8 @@ impl Session {
     }
 
     fn insert(&self, name: &str, plan: &LogicalPlan, options: &RunOptions) -> Result<Outcome> {
-        let (part, rows) = self.keep(plan, options)?;
+        let part = self.keep(plan, options)?;
+        let rows = part.row_count().unwrap_or(0);
         let mut entries = self.entries_mut();
         let table = match entries.get(name) {
             Some(CatalogEntry::Table(table)) => table.clone(),
@@ -150,7 +152,7 @@ impl Session {
         let Some(stored) = table.downcast_ref::<StoredTable>() else {
             return Err(Error::internal(format!("'{name}' is no table of the session")));
         };
-        let grown = stored.with_part(part, rows);
+        let grown = stored.with_part(part);
         entries.put(name, CatalogEntry::Table(Arc::new(grown)));
         done(format!("inserted {} rows into {name}", format_count(rows)))
     }
