@@ -11,6 +11,7 @@ pub mod io;
 pub mod memory;
 pub mod metrics;
 pub mod operators;
+pub mod optimizer;
 pub mod plan;
 pub mod session;
 pub mod spill;
