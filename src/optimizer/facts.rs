@@ -81,6 +81,20 @@ pub fn replace_columns(expr: BoundExpr, by: &dyn Fn(usize) -> BoundExpr) -> Boun
     })
 }
 
+/// Whether [`substitute`] in all of the expressions leaves every expression of `by` that costs something in one place at
+/// most. Where it does not, plans of many levels could grow by a factor a level.
+pub fn computes_nothing_twice<'a>(exprs: impl IntoIterator<Item = &'a BoundExpr>, by: &[NamedExpr]) -> bool {
+    let mut uses = vec![0_usize; by.len()];
+    for expr in exprs {
+        expr.visit(&mut |part| {
+            if let BoundExpr::Column { index, .. } = part {
+                uses[*index] += 1;
+            }
+        });
+    }
+    uses.into_iter().zip(by).all(|(uses, named)| uses <= 1 || is_free(&named.expr))
+}
+
 /// The same node with each of its own expressions replaced by `f` of it, which has the same type.
 pub fn map_expressions(plan: LogicalPlan, f: &dyn Fn(BoundExpr) -> BoundExpr) -> LogicalPlan {
     let named = |exprs: Vec<NamedExpr>| -> Vec<NamedExpr> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Rule;
-use super::facts::{is_free, substitute};
+use super::facts::{computes_nothing_twice, substitute};
 use crate::config::Config;
 use crate::error::Result;
 use crate::expr::BoundExpr;
@@ -54,7 +54,9 @@ fn merge_projections(outer: Project) -> LogicalPlan {
         return *outer.input;
     }
     match *outer.input {
-        LogicalPlan::Project(inner) if computes_nothing_twice(&outer.exprs, &inner.exprs) => {
+        LogicalPlan::Project(inner)
+            if computes_nothing_twice(outer.exprs.iter().map(|named| &named.expr), &inner.exprs) =>
+        {
             let exprs = outer.exprs.into_iter();
             let exprs =
                 exprs.map(|named| NamedExpr { expr: substitute(named.expr, &inner.exprs), name: named.name }).collect();
@@ -73,19 +75,6 @@ fn is_identity(node: &Project) -> bool {
             matches!(named.expr, BoundExpr::Column { index, .. } if index == position)
                 && named.name == *input.field(position).name()
         })
-}
-
-/// Whether no inner expression that costs something is used more than once.
-fn computes_nothing_twice(outer: &[NamedExpr], inner: &[NamedExpr]) -> bool {
-    let mut uses = vec![0_usize; inner.len()];
-    for named in outer {
-        named.expr.visit(&mut |part| {
-            if let BoundExpr::Column { index, .. } = part {
-                uses[*index] += 1;
-            }
-        });
-    }
-    uses.into_iter().zip(inner).all(|(uses, named)| uses <= 1 || is_free(&named.expr))
 }
 
 #[cfg(test)]

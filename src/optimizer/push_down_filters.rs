@@ -1,9 +1,9 @@
 //! Rule `push_down_filters`: conditions move towards the scans, so that rows go before work is done on them.
 //!
-//! Each condition that AND joins moves by itself: through projections (its columns replaced by what computes them),
-//! sorts, both sides of unions, and aggregations where it speaks of keys alone (it is then true for all rows of a group
-//! or for none). It stops at limits and top-N, whose result depends on the rows before them. What reaches a scan becomes
-//! one of its filters, and the Filter node goes.
+//! Each condition that AND joins moves by itself: through projections (its columns replaced by what computes them,
+//! unless that would compute something more than once), sorts, all sides of unions, and aggregations where it speaks of
+//! keys alone (it is then true for all rows of a group or for none). It stops at limits and top-N, whose result depends
+//! on the rows before them. What reaches a scan becomes one of its filters, and the Filter node goes.
 //!
 //! The order of the conditions is kept, since a later one may rely on an earlier one (`n <> 0 AND 10 / n > 2`): where one
 //! has to stay above a node, a later one that can fail stays with it.
@@ -11,12 +11,12 @@
 use std::sync::Arc;
 
 use super::Rule;
-use super::facts::{can_fail, filter_by, replace_columns, substitute};
+use super::facts::{can_fail, computes_nothing_twice, filter_by, replace_columns, substitute};
 use crate::config::Config;
 use crate::error::Result;
 use crate::expr::BoundExpr;
 use crate::plan::{Aggregate, LogicalPlan, Project, Scan, Sort, Union};
-use crate::types::is_float;
+use crate::types::{DataType, is_float};
 
 pub const RULE: Rule = Rule {
     name: "push_down_filters",
@@ -37,8 +37,9 @@ fn push(plan: LogicalPlan, mut conditions: Vec<BoundExpr>) -> LogicalPlan {
             push(*node.input, all)
         }
         LogicalPlan::Project(node) => {
-            let below = conditions.into_iter().map(|condition| substitute(condition, &node.exprs)).collect();
-            LogicalPlan::Project(Project { input: Box::new(push(*node.input, below)), ..node })
+            let (below, above) = split(conditions, |condition| computes_nothing_twice([condition], &node.exprs));
+            let below = below.into_iter().map(|condition| substitute(condition, &node.exprs)).collect();
+            filter_by(LogicalPlan::Project(Project { input: Box::new(push(*node.input, below)), ..node }), above)
         }
         LogicalPlan::Sort(node) if node.fetch.is_none() => {
             LogicalPlan::Sort(Sort { input: Box::new(push(*node.input, conditions)), ..node })
@@ -51,42 +52,49 @@ fn push(plan: LogicalPlan, mut conditions: Vec<BoundExpr>) -> LogicalPlan {
             };
             LogicalPlan::Union(Union { inputs: node.inputs.into_iter().map(into).collect(), schema: node.schema })
         }
-        LogicalPlan::Aggregate(node) => push_into_aggregate(node, conditions),
+        LogicalPlan::Aggregate(node) => {
+            let (below, above) = split(conditions, |condition| is_about_keys(condition, &node));
+            let below = below.into_iter().map(|condition| substitute(condition, &node.keys)).collect();
+            filter_by(LogicalPlan::Aggregate(Aggregate { input: Box::new(push(*node.input, below)), ..node }), above)
+        }
         // A limit that is in the scan counts rows before these conditions.
         LogicalPlan::Scan(node) if node.limit.is_none() => push_into_scan(node, conditions),
         other => filter_by(other.map_inputs(|input| push(input, Vec::new())), conditions),
     }
 }
 
-fn push_into_aggregate(node: Aggregate, conditions: Vec<BoundExpr>) -> LogicalPlan {
+/// The conditions that move below a node, and those that stay above it, both in their order.
+fn split(conditions: Vec<BoundExpr>, may_move: impl Fn(&BoundExpr) -> bool) -> (Vec<BoundExpr>, Vec<BoundExpr>) {
     let (mut below, mut above) = (Vec::new(), Vec::new());
     for condition in conditions {
-        let may_pass = above.is_empty() || !can_fail(&condition);
-        if may_pass && is_about_keys(&condition, &node) {
-            below.push(substitute(condition, &node.keys));
-        } else {
-            above.push(condition);
-        }
+        let is_guarded = !above.is_empty() && can_fail(&condition);
+        if !is_guarded && may_move(&condition) { below.push(condition) } else { above.push(condition) }
     }
-    filter_by(LogicalPlan::Aggregate(Aggregate { input: Box::new(push(*node.input, below)), ..node }), above)
+    (below, above)
 }
 
 /// Whether a condition has one value for all rows of a group. Without keys there is one row also where no row passes.
 fn is_about_keys(condition: &BoundExpr, node: &Aggregate) -> bool {
+    let columns = condition.columns();
+    let has_unlike_equals = |column: &usize| {
+        let data_type = node.keys[*column].expr.data_type();
+        is_float(&data_type) || matches!(data_type, DataType::Interval(_))
+    };
     !node.keys.is_empty()
-        && condition.columns().into_iter().all(|column| column < node.keys.len())
-        && !(condition.columns().into_iter().any(|column| is_float(&node.keys[column].expr.data_type()))
-            && may_tell_zeros_apart(condition))
+        && columns.iter().all(|column| *column < node.keys.len())
+        && computes_nothing_twice([condition], &node.keys)
+        && !(columns.iter().any(has_unlike_equals) && may_tell_equals_apart(condition))
 }
 
-/// Whether equal floats (0 and -0) can give different results: comparisons cannot, their text can.
-fn may_tell_zeros_apart(expr: &BoundExpr) -> bool {
+/// Whether equal values of one group (0 and -0, a month and 30 days) can give different results: comparisons cannot,
+/// their texts can.
+fn may_tell_equals_apart(expr: &BoundExpr) -> bool {
     let itself = match expr {
         BoundExpr::Binary { op, .. } => op.is_arithmetic(),
         BoundExpr::Cast { .. } | BoundExpr::Call { .. } => true,
         _ => false,
     };
-    itself || expr.children().into_iter().any(may_tell_zeros_apart)
+    itself || expr.children().into_iter().any(may_tell_equals_apart)
 }
 
 fn push_into_scan(mut node: Scan, conditions: Vec<BoundExpr>) -> LogicalPlan {
@@ -104,7 +112,7 @@ mod tests {
     use super::super::testing::*;
     use super::*;
     use crate::expr::BinaryOp::*;
-    use crate::types::{DataType, TEXT};
+    use crate::types::TEXT;
 
     #[test]
     fn golden_through_projection_and_sort() {
@@ -189,6 +197,18 @@ mod tests {
         let guard = compare(col(&grouped, "min(a)"), NotEqual, int(0));
         let fails = compare(arithmetic(int(10), Divide, col(&grouped, "k")), Greater, int(2));
         assert_unchanged(&RULE, filter(grouped, and(guard, fails)));
+    }
+
+    #[test]
+    fn a_condition_does_not_grow_by_a_factor_a_projection() {
+        let mut plan = project(scan(), &[("x", col(&scan(), "a"))]);
+        for _ in 0..100 {
+            let x = col(&plan, "x");
+            plan = project(plan, &[("x", arithmetic(x.clone(), Add, x))]);
+        }
+        let condition = compare(col(&plan, "x"), Greater, int(0));
+        let pushed = push(filter(plan, condition), Vec::new()).to_string();
+        assert!(pushed.contains("Filter (x + x) > 0"), "{pushed}");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! SELECT k, count(x), sum(s) FROM (SELECT k, x, sum(y) AS s FROM t GROUP BY k, x) GROUP BY k
 //! ```
 //!
-//! The other aggregates must be exact when taken in two steps: count, min, max, and sums of integers and decimals, whose
+//! The other aggregates must be exact when taken in two steps: counts, min, max, the boolean ones, and sums of integers and decimals, whose
 //! parts are held in types that they cannot overflow. Sums of floats are not: they are rounded once, at the end.
 
 use std::sync::Arc;
@@ -108,11 +108,11 @@ fn two_steps(aggregate: &AggregateExpr) -> Option<Steps> {
         Some(AggregateExpr { args, data_type: data_type.clone(), ..aggregate.clone() })
     };
     match (aggregate.function, &aggregate.args[..]) {
-        ("count", _) if result == DataType::Int64 => {
+        ("count" | "count_if", _) if result == DataType::Int64 => {
             let inner = inner(aggregate.args.clone(), &result);
             Some(Steps { inner, outer: ("sum", result), is_count: true })
         }
-        ("min" | "max", [_]) => {
+        ("min" | "max" | "bool_and" | "bool_or", [_]) => {
             let inner = inner(aggregate.args.clone(), &result);
             Some(Steps { inner, outer: (aggregate.function, result), is_count: false })
         }
