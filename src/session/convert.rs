@@ -65,12 +65,14 @@ impl Session {
     /// overwritten: this is found before anything is written.
     pub fn convert(&self, convert: &ConvertOptions, options: &RunOptions) -> Result<ConvertSummary> {
         let parts = self.inputs(convert)?;
-        let by_path = match convert.layout {
-            ConvertLayout::Merge => Some(convert.output.as_path()),
+        let mut write = WriteOptions::parse(&convert.write)?;
+        let by_name = match convert.layout {
+            ConvertLayout::Merge => OutputFormat::from_path(&convert.output),
             ConvertLayout::PerFile => None,
         };
-        let write = WriteOptions::parse(&convert.write, by_path)?;
-        let outputs = outputs(convert, &parts, write.format)?;
+        let format = write.format.or(by_name).unwrap_or(OutputFormat::Parquet);
+        write.format = Some(format);
+        let outputs = outputs(convert, &parts, format)?;
         check_outputs(&outputs, &parts, &write)?;
         if convert.layout == ConvertLayout::PerFile {
             fs::create_dir_all(&convert.output).map_err(|error| Error::io("make", &convert.output, &error))?;
@@ -106,19 +108,13 @@ impl Session {
         if is_parquet(&convert.inputs)? {
             let table = open_parquet(&convert.inputs, &convert.read, &config)?;
             let files = table.files().to_vec();
-            if merge {
-                return Ok(vec![Part { table, files }]);
-            }
-            let one = |(index, file)| Part { table: Arc::new(table.for_file(index)) as Arc<dyn Table>, files: vec![file] };
-            return Ok(files.into_iter().enumerate().map(one).collect());
+            let one = |index| table.for_file(index).map(|table| table as Arc<dyn Table>);
+            return Ok(if merge { vec![Part { table, files }] } else { parts(files, one) });
         }
         let table = open_csv(&convert.inputs, CsvOptions::parse(&convert.read)?, &config)?;
         let files = table.files().to_vec();
-        if merge {
-            return Ok(vec![Part { table, files }]);
-        }
-        let one = |(index, file)| Part { table: Arc::new(table.for_file(index)) as Arc<dyn Table>, files: vec![file] };
-        Ok(files.into_iter().enumerate().map(one).collect())
+        let one = |index| table.for_file(index).map(|table| table as Arc<dyn Table>);
+        Ok(if merge { vec![Part { table, files }] } else { parts(files, one) })
     }
 }
 
@@ -126,6 +122,11 @@ impl Session {
 struct Part {
     table: Arc<dyn Table>,
     files: Vec<PathBuf>,
+}
+
+fn parts(files: Vec<PathBuf>, one: impl Fn(usize) -> Option<Arc<dyn Table>>) -> Vec<Part> {
+    let part = |(index, file)| one(index).map(|table| Part { table, files: vec![file] });
+    files.into_iter().enumerate().filter_map(part).collect()
 }
 
 /// Where each part goes. Files of several folders keep their paths below the folder that they have in common.
@@ -143,7 +144,7 @@ fn outputs(convert: &ConvertOptions, parts: &[Part], format: OutputFormat) -> Re
         .iter()
         .map(|file| {
             let below = file.strip_prefix(&common).unwrap_or(file);
-            convert.output.join(below).with_extension(format.ending())
+            convert.output.join(below).with_extension(format.extension())
         })
         .collect())
 }

@@ -165,7 +165,7 @@ impl Session {
         write: &Options,
         options: &RunOptions,
     ) -> Result<WriteSummary> {
-        let mut sink = FileSink::new(target, &WriteOptions::parse(write, Some(target))?, plan.schema())?;
+        let mut sink = FileSink::new(target, &WriteOptions::parse(write)?, plan.schema())?;
         self.stream(plan, options, &mut |batch| sink.write(&batch))?;
         sink.commit()
     }
