@@ -1,9 +1,9 @@
 //! Rule `common_subexpressions`: what a node would compute more than once for a row is computed once, by a projection
 //! below it.
 //!
-//! CASE evaluates a branch only over the rows that take it, AND and OR their right side only where the left one does not
-//! decide, and COALESCE and IF likewise. An expression that stands only in such places is left there: computed for all
-//! rows it could fail where it did not, and cost more than it saves.
+//! CASE evaluates a branch only over the rows that take it, AND and OR their right side only where the left one does
+//! not decide, and COALESCE and IF likewise. An expression that stands only in such places is left there: computed for
+//! all rows it could fail where it did not, and cost more than it saves.
 
 use std::collections::HashMap;
 use std::sync::Arc;

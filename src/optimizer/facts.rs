@@ -81,8 +81,8 @@ pub fn replace_columns(expr: BoundExpr, by: &dyn Fn(usize) -> BoundExpr) -> Boun
     })
 }
 
-/// Whether [`substitute`] in all of the expressions leaves every expression of `by` that costs something in one place at
-/// most. Where it does not, plans of many levels could grow by a factor a level.
+/// Whether [`substitute`] in all of the expressions leaves every expression of `by` that costs something in one place
+/// at most. Where it does not, plans of many levels could grow by a factor a level.
 pub fn computes_nothing_twice<'a>(exprs: impl IntoIterator<Item = &'a BoundExpr>, by: &[NamedExpr]) -> bool {
     let mut uses = vec![0_usize; by.len()];
     for expr in exprs {

@@ -5,8 +5,8 @@
 //! keys alone (it is then true for all rows of a group or for none). It stops at limits and top-N, whose result depends
 //! on the rows before them. What reaches a scan becomes one of its filters, and the Filter node goes.
 //!
-//! The order of the conditions is kept, since a later one may rely on an earlier one (`n <> 0 AND 10 / n > 2`): where one
-//! has to stay above a node, a later one that can fail stays with it.
+//! The order of the conditions is kept, since a later one may rely on an earlier one (`n <> 0 AND 10 / n > 2`): where
+//! one has to stay above a node, a later one that can fail stays with it.
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! Rule `push_down_projections`: every node computes, and every scan reads, only the columns that somebody needs.
 //!
-//! A scan's filters are over the whole table and do not count: whoever runs the scan reads their columns and drops them.
+//! A scan's filters are over the whole table and do not count: whoever runs the scan reads their columns and drops
+//! them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

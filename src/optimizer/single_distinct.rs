@@ -7,8 +7,9 @@
 //! SELECT k, count(x), sum(s) FROM (SELECT k, x, sum(y) AS s FROM t GROUP BY k, x) GROUP BY k
 //! ```
 //!
-//! The other aggregates must be exact when taken in two steps: counts, min, max, the boolean ones, and sums of integers and decimals, whose
-//! parts are held in types that they cannot overflow. Sums of floats are not: they are rounded once, at the end.
+//! The other aggregates must be exact when taken in two steps: counts, min, max, the boolean ones, and sums of integers
+//! and decimals, whose parts are held in types that they cannot overflow. Sums of floats are not: they are rounded once,
+//! at the end.
 
 use std::sync::Arc;
 

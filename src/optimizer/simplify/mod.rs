@@ -1,8 +1,8 @@
 //! Rule `simplify`: constants are computed once, here, and conditions take their simplest form.
 //!
-//! An expression without columns is evaluated by the engine's own evaluator; one that fails (`1 / 0`) stays as it is, so
-//! that its error comes when a row reaches it, and only then. All rewritings hold in three-valued logic, for NaN (which
-//! equals itself and is greatest) too.
+//! An expression without columns is evaluated by the engine's own evaluator; one that fails (`1 / 0`) stays as it is,
+//! so that its error comes when a row reaches it, and only then. All rewritings hold in three-valued logic, for NaN
+//! (which equals itself and is greatest) too.
 
 mod casts;
 mod logic;
