@@ -1,7 +1,9 @@
 //! Reading and writing: globs, many files as one table, CSV and Parquet.
 
-mod option_values;
+pub mod csv;
+pub mod glob;
 pub mod options;
 pub mod parquet;
 pub mod source;
+pub mod stored;
 pub mod write;
