@@ -2,6 +2,7 @@
 
 pub mod csv;
 pub mod glob;
+mod option_values;
 pub mod options;
 pub mod parquet;
 pub mod source;
