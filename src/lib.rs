@@ -1,8 +1,10 @@
 //! Highwater: an out-of-core dataframe query engine.
 
 pub mod batch;
+pub mod cli;
 pub mod config;
 pub mod context;
+pub mod convert;
 pub mod error;
 pub mod eval;
 pub mod expr;
