@@ -25,7 +25,7 @@ Settings come from /etc/highwater/config.toml, ~/.config/highwater/config.toml, 
 
 /// Query directories of CSV and Parquet files as one table, inside a memory budget.
 #[derive(Debug, Parser)]
-#[command(name = "highwater", version, about, after_help = EXAMPLES, disable_help_subcommand = true)]
+#[command(name = "highwater", version, after_help = EXAMPLES, disable_help_subcommand = true)]
 pub struct Args {
     /// Settings of the session.
     #[command(flatten)]

@@ -62,7 +62,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, purge: fn()) -> ExitCo
 }
 
 fn execute(args: &Args, terminal: Terminal, purge: fn()) -> Result<u8, Failure> {
-    start_log(args.settings.verbose, terminal)?;
+    start_log(args.settings.verbose)?;
     let (request, plan) = check(args, terminal)?;
     let layers = load_layers(&args.settings)?;
     let mut output = Output::new(plan);
@@ -143,7 +143,7 @@ fn settings(layers: &Layers) -> Result<RecordBatch> {
 }
 
 /// `-v` shows what the engine does, `-vv` more; `HIGHWATER_LOG` takes a filter of its own.
-fn start_log(verbose: u8, terminal: Terminal) -> Result<()> {
+fn start_log(verbose: u8) -> Result<()> {
     let level = match verbose {
         0 => "warn",
         1 => "highwater=debug",
@@ -158,7 +158,7 @@ fn start_log(verbose: u8, terminal: Terminal) -> Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(terminal.stderr_color)
+        .with_ansi(false)
         .try_init()
         .map_err(|error| Error::internal(format!("cannot start the log: {error}")))
 }

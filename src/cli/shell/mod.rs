@@ -75,7 +75,7 @@ impl<'a> Shell<'a> {
     fn greet(&self) -> Result<(), Failure> {
         let config = self.runner.session.config();
         self.say(&format!(
-            "Highwater {}: {} of memory, {} threads. Statements end with a semicolon; .help lists commands.\n",
+            "Highwater {}, {} of memory, {} threads. SQL ends with a semicolon; see .help\n",
             env!("CARGO_PKG_VERSION"),
             format_bytes(config.memory_limit),
             config.threads,
