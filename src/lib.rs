@@ -9,6 +9,7 @@ pub mod error;
 pub mod eval;
 pub mod expr;
 pub mod functions;
+pub mod generate;
 pub mod io;
 pub mod memory;
 pub mod metrics;
