@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 use crate::io::options::Options;
+use crate::io::write::WriteOptions;
 use crate::session::{RunOptions, Session};
 
 /// Whether each input becomes an output of its own.
@@ -16,16 +17,6 @@ pub enum Layout {
     Merge,
 }
 
-/// What happens where an output stands already.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Existing {
-    /// Nothing is written.
-    #[default]
-    Error,
-    /// It is replaced, once its successor is complete.
-    Overwrite,
-}
-
 /// What to convert, and into what.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvertOptions {
@@ -35,12 +26,10 @@ pub struct ConvertOptions {
     pub output: PathBuf,
     /// One output per input, or one.
     pub layout: Layout,
-    /// What happens where an output stands already.
-    pub existing: Existing,
     /// Options of the reader.
     pub read: Options,
-    /// Options of the writer.
-    pub write: Options,
+    /// Options of the writer, and what happens where an output stands already.
+    pub write: WriteOptions,
 }
 
 /// What a conversion did.

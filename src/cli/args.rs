@@ -7,7 +7,8 @@ use clap::builder::PossibleValue;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::output::Format;
-use crate::convert::{Existing, Layout};
+use crate::convert::Layout;
+use crate::io::write::{Existing, OutputFormat};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -329,6 +330,15 @@ pub enum GenerateFormat {
     Csv,
     /// Parquet.
     Parquet,
+}
+
+impl From<GenerateFormat> for OutputFormat {
+    fn from(format: GenerateFormat) -> Self {
+        match format {
+            GenerateFormat::Csv => Self::Csv,
+            GenerateFormat::Parquet => Self::Parquet,
+        }
+    }
 }
 
 impl ValueEnum for Existing {

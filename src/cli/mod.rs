@@ -66,7 +66,7 @@ fn execute(args: &Args, terminal: Terminal, purge: fn()) -> Result<u8, Failure> 
     let (request, plan) = check(args, terminal)?;
     let layers = load_layers(&args.settings)?;
     let mut output = Output::new(plan);
-    if request == Request::Config {
+    if matches!(request, Request::Config) {
         let shown = settings(&layers).and_then(|batch| output.print(&batch, terminal.width()));
         return match shown {
             Err(_) if output.is_broken() => Ok(0),

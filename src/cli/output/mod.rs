@@ -17,14 +17,15 @@ use clap::ValueEnum;
 
 use crate::context::CancelToken;
 use crate::error::{Error, Result};
+use crate::io::write::{AtomicFile, OutputFormat};
 use crate::session::Receiver;
 
 pub use cells::on_one_line;
-pub use target::{Pipe, Target, exists_error, write_error};
+pub use target::{Pipe, Target, write_error};
 
 use lines::{LineWriter, MarkdownWriter};
 use table::{Style, TableWriter};
-use target::{AtomicFile, OutputBytes};
+use target::OutputBytes;
 
 /// The format of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -49,24 +50,25 @@ pub enum Format {
     Box,
     /// Parquet
     Parquet,
-    /// Arrow IPC stream
+    /// Arrow IPC file
     Arrow,
 }
 
 impl Format {
     /// The format that a file's ending stands for.
     pub fn from_ending(path: &Path) -> Option<Self> {
-        let ending = path.extension()?.to_str()?.to_ascii_lowercase();
-        Some(match ending.as_str() {
-            "csv" => Self::Csv,
-            "tsv" | "tab" => Self::Tsv,
-            "json" => Self::Json,
-            "jsonl" | "ndjson" => Self::Jsonl,
-            "md" | "markdown" => Self::Markdown,
-            "txt" => Self::Box,
-            "parquet" | "pq" => Self::Parquet,
-            "arrow" | "arrows" | "ipc" => Self::Arrow,
-            _ => return None,
+        Some(match OutputFormat::from_path(path) {
+            Some(OutputFormat::Csv) => Self::Csv,
+            Some(OutputFormat::Tsv) => Self::Tsv,
+            Some(OutputFormat::Json) => Self::Json,
+            Some(OutputFormat::JsonLines) => Self::Jsonl,
+            Some(OutputFormat::Parquet) => Self::Parquet,
+            Some(OutputFormat::Arrow) => Self::Arrow,
+            None => match path.extension()?.to_ascii_lowercase().to_str()? {
+                "md" | "markdown" => Self::Markdown,
+                "txt" => Self::Box,
+                _ => return None,
+            },
         })
     }
 
@@ -172,19 +174,19 @@ impl Output {
     }
 
     fn open(&mut self, schema: &SchemaRef, width: Option<usize>, cancel: &CancelToken) -> Result<OpenResult> {
-        let (out, file): (OutputBytes, _) = match &self.plan.target {
+        let (out, name, file): (OutputBytes, &Path, _) = match &self.plan.target {
             Target::Stdout => {
                 if self.plan.format.is_binary() && self.results > 0 {
                     return Err(only_one(&format!("{} on standard output", self.plan.format.name())));
                 }
-                (self.pipe.stdout(cancel), None)
+                (self.pipe.stdout(cancel), Path::new("standard output"), None)
             }
             Target::File { path, existing } => {
                 if self.results > 0 {
                     return Err(only_one(&format!("'{}'", path.display())));
                 }
                 let file = AtomicFile::create(path, *existing)?;
-                (file.bytes()?, Some(file))
+                (file.writer()?, path, Some(file))
             }
         };
         self.results += 1;
@@ -198,9 +200,12 @@ impl Output {
             Format::Table | Format::Box => Box::new(TableWriter::new(schema, style, out)),
             Format::Markdown => Box::new(MarkdownWriter::new(schema, out)?),
             Format::Line => Box::new(LineWriter::new(schema, out)),
-            Format::Csv | Format::Tsv | Format::Json | Format::Jsonl | Format::Parquet | Format::Arrow => {
-                stream::open(self.plan.format, schema, out)?
-            }
+            Format::Csv => stream::open(OutputFormat::Csv, schema, out, name)?,
+            Format::Tsv => stream::open(OutputFormat::Tsv, schema, out, name)?,
+            Format::Json => stream::open(OutputFormat::Json, schema, out, name)?,
+            Format::Jsonl => stream::open(OutputFormat::JsonLines, schema, out, name)?,
+            Format::Parquet => stream::open(OutputFormat::Parquet, schema, out, name)?,
+            Format::Arrow => stream::open(OutputFormat::Arrow, schema, out, name)?,
         };
         Ok(OpenResult { writer, file })
     }
