@@ -1,0 +1,200 @@
+//! Calls of functions, with the special syntaxes of SQL's own (EXTRACT, SUBSTRING, TRIM, …) as calls like others.
+
+use sqlparser::ast::{
+    self, CeilFloorKind, DateTimeField, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArguments, TrimWhereField,
+};
+
+use super::expression::Converter;
+use super::literal;
+use super::span::{anchor, at, join, name_span, not_yet, query_anchor, span_of, spanned};
+use crate::error::{Error, Result, Span};
+use crate::expr::{Expr, SortKey};
+use crate::types::Scalar;
+
+/// What stands between the parentheses of a call.
+#[derive(Default)]
+struct Arguments {
+    args: Vec<Expr>,
+    distinct: bool,
+    order_by: Vec<SortKey>,
+}
+
+impl Converter<'_> {
+    /// A call of a function in any syntax.
+    pub(super) fn call(&mut self, expr: &ast::Expr) -> Result<Expr> {
+        use ast::Expr as E;
+        match expr {
+            E::Function(function) => self.function(function),
+            E::Extract { field, expr, .. } => {
+                let place = anchor(expr);
+                let field = match field {
+                    DateTimeField::Week(Some(_)) => return Err(not_yet("weeks that begin on another day are", place)),
+                    DateTimeField::Custom(ident) => ident.value.to_ascii_lowercase(),
+                    other => other.to_string().to_ascii_lowercase(),
+                };
+                let args = vec![Expr::Literal(Scalar::text(&field)), self.expr(expr)?];
+                Ok(with_place("date_part", args))
+            }
+            E::Ceil { expr, field } => self.rounding("ceil", expr, field),
+            E::Floor { expr, field } => self.rounding("floor", expr, field),
+            E::Position { expr, r#in } => Ok(with_place("strpos", self.exprs([r#in.as_ref(), expr])?)),
+            E::Substring { expr, substring_from, substring_for, .. } => {
+                let mut args = vec![self.expr(expr)?];
+                match (substring_from, substring_for) {
+                    (None, Some(_)) => args.push(Expr::Literal(Scalar::int32(1))),
+                    (from, _) => args.extend(from.iter().map(|from| self.expr(from)).collect::<Result<Vec<_>>>()?),
+                }
+                args.extend(substring_for.iter().map(|length| self.expr(length)).collect::<Result<Vec<_>>>()?);
+                Ok(with_place("substring", args))
+            }
+            E::Trim { expr, trim_where, trim_what, trim_characters } => {
+                let name = match trim_where {
+                    None | Some(TrimWhereField::Both) => "trim",
+                    Some(TrimWhereField::Leading) => "ltrim",
+                    Some(TrimWhereField::Trailing) => "rtrim",
+                };
+                let what = trim_what.as_deref().into_iter().chain(trim_characters.iter().flatten());
+                let args = self.exprs(std::iter::once(expr.as_ref()).chain(what))?;
+                Ok(with_place(name, args))
+            }
+            E::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
+                let args = [expr, overlay_what, overlay_from].into_iter().chain(overlay_for);
+                Ok(with_place("overlay", self.exprs(args.map(AsRef::as_ref))?))
+            }
+            E::AtTimeZone { timestamp, time_zone } => {
+                Ok(with_place("timezone", self.exprs([time_zone.as_ref(), timestamp])?))
+            }
+            other => Err(not_yet("this call is", anchor(other))),
+        }
+    }
+
+    /// CEIL and FLOOR; a second argument goes on to the function, which knows whether it takes one.
+    fn rounding(&mut self, name: &str, expr: &ast::Expr, field: &CeilFloorKind) -> Result<Expr> {
+        let mut args = vec![self.expr(expr)?];
+        match field {
+            CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) => {}
+            CeilFloorKind::DateTimeField(_) => {
+                return Err(not_yet(&format!("{name} to a unit of time is"), anchor(expr))
+                    .with_hint("date_trunc rounds down to a unit of time"));
+            }
+            CeilFloorKind::Scale(value) => args.push(literal::value(value, false)?),
+        }
+        Ok(with_place(name, args))
+    }
+
+    fn function(&mut self, function: &ast::Function) -> Result<Expr> {
+        let ast::Function { name, uses_odbc_syntax, parameters, args, within_group, filter, null_treatment, over } =
+            function;
+        let place = name_span(name);
+        let called = match name.0.as_slice() {
+            [part] => part.as_ident().map(|ident| ident.value.to_ascii_lowercase()),
+            _ => None,
+        };
+        let Some(called) = called else {
+            return Err(not_yet("functions in schemas are", place));
+        };
+        let refused = [
+            (over.is_some(), "window functions are"),
+            (null_treatment.is_some(), "IGNORE NULLS and RESPECT NULLS are"),
+            (!matches!(parameters, FunctionArguments::None), "functions with two lists of arguments are"),
+            (*uses_odbc_syntax, "calls in the syntax of ODBC are"),
+        ];
+        if let Some((_, feature)) = refused.iter().find(|(set, _)| *set) {
+            return Err(not_yet(feature, place));
+        }
+        let arguments = match args {
+            FunctionArguments::None => Arguments::default(),
+            FunctionArguments::Subquery(query) => {
+                return Err(not_yet("subqueries in expressions are", query_anchor(query)));
+            }
+            FunctionArguments::List(list) => self.arguments(&called, list, place)?,
+        };
+        let filter = filter.as_ref().map(|filter| self.boxed(filter)).transpose()?;
+        let call = match within_group.as_slice() {
+            [] => Expr::Call {
+                name: called,
+                args: arguments.args,
+                distinct: arguments.distinct,
+                filter,
+                order_by: arguments.order_by,
+            },
+            keys => self.within_group(&called, arguments, filter, keys, place)?,
+        };
+        Ok(spanned(call, place))
+    }
+
+    fn arguments(
+        &mut self,
+        called: &str,
+        list: &ast::FunctionArgumentList,
+        place: Option<Span>,
+    ) -> Result<Arguments> {
+        let ast::FunctionArgumentList { duplicate_treatment, args, clauses } = list;
+        let mut arguments = Arguments {
+            distinct: matches!(duplicate_treatment, Some(DuplicateTreatment::Distinct)),
+            ..Arguments::default()
+        };
+        for arg in args {
+            match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => arguments.args.push(self.expr(expr)?),
+                FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if called == "count" && args.len() == 1 => {
+                    if arguments.distinct {
+                        return Err(not_yet("count(DISTINCT *) is", place)
+                            .with_hint("count the rows of a subquery: SELECT count(*) FROM (SELECT DISTINCT …)"));
+                    }
+                }
+                FunctionArg::Unnamed(_) => {
+                    return Err(at(Error::sql(format!("the function {called} does not take *")), place));
+                }
+                FunctionArg::Named { .. } | FunctionArg::ExprNamed { .. } => {
+                    let message = format!("the function {called} takes no arguments by name");
+                    return Err(at(Error::sql(message), place));
+                }
+            }
+        }
+        for clause in clauses {
+            match clause {
+                FunctionArgumentClause::OrderBy(keys) => {
+                    arguments.order_by = keys.iter().map(|key| self.sort_key(key)).collect::<Result<_>>()?;
+                }
+                FunctionArgumentClause::IgnoreOrRespectNulls(_) => {
+                    return Err(not_yet("IGNORE NULLS and RESPECT NULLS are", place));
+                }
+                _ => return Err(not_yet(&format!("this clause within {called} is"), place)),
+            }
+        }
+        Ok(arguments)
+    }
+
+    /// `percentile_cont(0.5) WITHIN GROUP (ORDER BY x)` is `quantile(x, 0.5)`.
+    fn within_group(
+        &mut self,
+        called: &str,
+        arguments: Arguments,
+        filter: Option<Box<Expr>>,
+        keys: &[ast::OrderByExpr],
+        place: Option<Span>,
+    ) -> Result<Expr> {
+        let name = match called {
+            "percentile_cont" => "quantile",
+            "mode" => "mode",
+            _ => return Err(not_yet(&format!("{called} with WITHIN GROUP is"), place)),
+        };
+        let [key] = keys else {
+            return Err(at(Error::sql("WITHIN GROUP takes one key"), place));
+        };
+        let key = self.sort_key(key)?;
+        if key.descending {
+            return Err(not_yet("WITHIN GROUP with DESC is", place).with_hint("order ascending and take 1 - fraction"));
+        }
+        let args = std::iter::once(key.expr).chain(arguments.args).collect();
+        Ok(Expr::Call { name: name.into(), args, distinct: arguments.distinct, filter, order_by: Vec::new() })
+    }
+}
+
+/// A call whose place is that of its arguments, where the parser kept none of its name.
+fn with_place(name: &str, args: Vec<Expr>) -> Expr {
+    let place = args.iter().fold(None, |place, arg| join(place, span_of(arg)));
+    spanned(Expr::call(name, args), place)
+}
