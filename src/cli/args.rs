@@ -7,7 +7,7 @@ use clap::builder::PossibleValue;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::output::Format;
-use crate::convert::Layout;
+use crate::session::Layout;
 use crate::io::write::{Existing, OutputFormat};
 
 const EXAMPLES: &str = "\

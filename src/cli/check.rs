@@ -9,7 +9,7 @@ use super::generate::GeneratePlan;
 use super::inspect::relation;
 use super::output::{Format, OutputPlan, Target};
 use super::terminal::Terminal;
-use crate::convert::{ConvertOptions, Layout};
+use crate::session::{ConvertOptions, Layout};
 use crate::error::{Error, Result};
 use crate::generate::{GroupbyOptions, TimeseriesOptions};
 use crate::io::options::{OptionValue, Options};

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::report::Failure;
 use super::runner::Runner;
-use crate::convert::{ConvertOptions, ConvertSummary};
+use crate::session::{ConvertOptions, ConvertSummary};
 use crate::types::{format_bytes, format_count};
 
 /// Converts, and prints the closing line.

@@ -11,7 +11,8 @@ use super::progress::{ProgressDisplay, Show};
 use super::report::{Failure, SourceText, tell};
 use super::terminal::Terminal;
 use crate::error::{Error, Result};
-use crate::session::{Outcome, ParsedStatement, Receiver, RunOptions, Session};
+use crate::session::{Outcome, Receiver, RunOptions, Session};
+use crate::sql::Parsed;
 use crate::types::format_count;
 
 /// What every command works with.
@@ -109,7 +110,7 @@ impl Runner {
         if self.output.is_broken() { Failure::BrokenPipe } else { Failure::Error(error, source) }
     }
 
-    fn statement(&mut self, statement: &ParsedStatement) -> Result<Finished> {
+    fn statement(&mut self, statement: &Parsed) -> Result<Finished> {
         let start = Instant::now();
         let (session, width) = (self.session.clone(), self.terminal.width());
         let show = self.show(true);

@@ -1,5 +1,6 @@
 //! Where rows come from: a [`Table`] knows its schema and can be scanned; a [`Source`] is one scan, cut into partitions.
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ pub struct ScanRequest {
 }
 
 /// A table that plans refer to: files, rows in memory, spilled results.
-pub trait Table: Send + Sync + Debug {
+pub trait Table: Any + Send + Sync + Debug {
     /// What EXPLAIN shows, such as `csv 'data/flights/*.csv' (12 files)`.
     fn describe(&self) -> String;
 

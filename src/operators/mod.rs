@@ -1,5 +1,6 @@
 //! What runs inside of a stage: streaming operators, one file each, and sinks, which end stages.
 
+pub mod aggregate;
 pub mod buffer;
 pub mod filter;
 pub mod limit;

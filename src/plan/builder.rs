@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use super::resolve::{cast_to, constant, resolve_condition};
 use super::{Aggregate, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Scope, Sort, Union, resolve};
 use crate::error::{Error, Result};
-use crate::eval::can_cast;
+use crate::eval::cast::can_cast;
 use crate::expr::{BoundExpr, Expr, SortExpr, SortKey};
 use crate::io::source::Table;
 use crate::types::coercion::common_type;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::scope::Scope;
 use crate::config::{Config, suggest};
 use crate::error::{Error, Result};
-use crate::eval::{Evaluator, arithmetic_type, can_cast};
+use crate::eval::Evaluator;
+use crate::eval::arithmetic::arithmetic_type;
+use crate::eval::cast::can_cast;
 use crate::expr::{AggregateExpr, BinaryOp, BoundExpr, Expr, UnaryOp};
 use crate::functions::{aggregate, scalar};
 use crate::types::coercion::common_type;
@@ -414,7 +416,7 @@ impl Resolver<'_> {
 }
 
 fn unknown_function(name: &str) -> Error {
-    let names = scalar::all().map(|function| function.name).chain(aggregate::all().map(|function| function.name));
+    let names = scalar::all().map(|function| function.name).chain(aggregate::all().iter().map(|function| function.name));
     let error = Error::sql(format!("there is no function {name}()"));
     match suggest(name, names) {
         Some(near) => error.with_hint(format!("did you mean {near}()?")),

@@ -16,27 +16,28 @@ use crate::io::write::{Existing, FileSink, OutputFormat, WriteOptions};
 use crate::plan::Scan;
 
 /// How inputs become outputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConvertLayout {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layout {
     /// One output for each input, with the input's name and the format's ending, in the output folder.
+    #[default]
     PerFile,
     /// All inputs merged into one file.
     Merge,
 }
 
 /// What to convert.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ConvertOptions {
     /// Paths, globs and folders.
     pub inputs: Vec<String>,
-    /// The folder of the outputs, or the one file with [`ConvertLayout::Merge`].
+    /// The folder of the outputs, or the one file with [`Layout::Merge`].
     pub output: PathBuf,
     /// One output per input, or one.
-    pub layout: ConvertLayout,
+    pub layout: Layout,
     /// Options of the reader, as `read_csv` has them.
     pub read: Options,
-    /// Options of the writer, as `COPY … TO` has them.
-    pub write: Options,
+    /// Options of the writer, as `COPY … TO` has them; without a format it is the output's, or Parquet.
+    pub write: WriteOptions,
 }
 
 /// What was converted.
@@ -65,16 +66,16 @@ impl Session {
     /// overwritten: this is found before anything is written.
     pub fn convert(&self, convert: &ConvertOptions, options: &RunOptions) -> Result<ConvertSummary> {
         let parts = self.inputs(convert)?;
-        let mut write = WriteOptions::parse(&convert.write)?;
+        let mut write = convert.write.clone();
         let by_name = match convert.layout {
-            ConvertLayout::Merge => OutputFormat::from_path(&convert.output),
-            ConvertLayout::PerFile => None,
+            Layout::Merge => OutputFormat::from_path(&convert.output),
+            Layout::PerFile => None,
         };
         let format = write.format.or(by_name).unwrap_or(OutputFormat::Parquet);
         write.format = Some(format);
         let outputs = outputs(convert, &parts, format)?;
         check_outputs(&outputs, &parts, &write)?;
-        if convert.layout == ConvertLayout::PerFile {
+        if convert.layout == Layout::PerFile {
             fs::create_dir_all(&convert.output).map_err(|error| Error::io("make", &convert.output, &error))?;
         }
         let sizes = parts.iter().flat_map(|part| &part.files).filter_map(|file| fs::metadata(file).ok());
@@ -104,7 +105,7 @@ impl Session {
 
     fn inputs(&self, convert: &ConvertOptions) -> Result<Vec<Part>> {
         let config = self.config();
-        let merge = convert.layout == ConvertLayout::Merge;
+        let merge = convert.layout == Layout::Merge;
         if is_parquet(&convert.inputs)? {
             let table = open_parquet(&convert.inputs, &convert.read, &config)?;
             let files = table.files().to_vec();
@@ -112,7 +113,7 @@ impl Session {
             return Ok(if merge { vec![Part { table, files }] } else { parts(files, one) });
         }
         let table = open_csv(&convert.inputs, CsvOptions::parse(&convert.read)?, &config)?;
-        let files = table.files().to_vec();
+        let files: Vec<PathBuf> = table.files().map(Path::to_path_buf).collect();
         let one = |index| table.for_file(index).map(|table| table as Arc<dyn Table>);
         Ok(if merge { vec![Part { table, files }] } else { parts(files, one) })
     }
@@ -131,7 +132,7 @@ fn parts(files: Vec<PathBuf>, one: impl Fn(usize) -> Option<Arc<dyn Table>>) -> 
 
 /// Where each part goes. Files of several folders keep their paths below the folder that they have in common.
 fn outputs(convert: &ConvertOptions, parts: &[Part], format: OutputFormat) -> Result<Vec<PathBuf>> {
-    if convert.layout == ConvertLayout::Merge {
+    if convert.layout == Layout::Merge {
         return Ok(vec![convert.output.clone()]);
     }
     if convert.output.is_file() {

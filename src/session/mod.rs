@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-pub use convert::{ConvertLayout, ConvertOptions, ConvertSummary};
+pub use convert::{ConvertOptions, ConvertSummary, Layout};
 pub use statement::{Outcome, Receiver};
 
 use crate::config::Config;

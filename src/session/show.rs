@@ -34,7 +34,7 @@ pub(super) fn tables(tables: &[(String, SchemaRef)]) -> Result<RecordBatch> {
 /// `name`, `usage`, `kind`, `meaning`.
 pub(super) fn functions() -> Result<RecordBatch> {
     let scalars = scalar::all().map(|f| [f.name, f.usage, f.category, f.meaning]);
-    let aggregates = aggregate::all().map(|f| [f.name, f.usage, "aggregate", f.meaning]);
+    let aggregates = aggregate::all().iter().map(|f| [f.name, f.usage, "aggregate", f.meaning]);
     let mut rows: Vec<_> = scalars.chain(aggregates).map(|row| row.map(String::from)).collect();
     rows.sort();
     table(["name", "usage", "kind", "meaning"], rows.into_iter())

@@ -1,5 +1,6 @@
 //! Running bound statements.
 
+use std::any::Any;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -148,8 +149,8 @@ impl Session {
             Some(CatalogEntry::View(_)) => return Err(Error::sql(format!("'{name}' is a view: nothing can be inserted"))),
             None => return Err(entries.unknown(name)),
         };
-        let table: &dyn std::any::Any = &*table;
-        let Some(stored) = table.downcast_ref::<StoredTable>() else {
+        let any: &dyn Any = &*table;
+        let Some(stored) = any.downcast_ref::<StoredTable>() else {
             return Err(Error::internal(format!("'{name}' is no table of the session")));
         };
         let grown = stored.with_part(part);

@@ -210,7 +210,7 @@ fn is_complete(text: &str) -> bool {
 fn closing_line(finished: &Finished, timer: bool) -> String {
     let time = format!("{:.3} s", finished.elapsed.as_secs_f64());
     match (&finished.outcome, timer) {
-        (Outcome::Rows { rows, .. }, timer) => {
+        (Outcome::Rows { rows }, timer) => {
             let unit = if *rows == 1 { "row" } else { "rows" };
             let time = if timer { format!(", {time}") } else { String::new() };
             format!("({} {unit}{time})\n", format_count(*rows))
@@ -271,7 +271,7 @@ mod tests {
     fn closing_lines_count_rows_and_tell_the_time() {
         let schema = Arc::new(Schema::empty());
         let elapsed = Duration::from_millis(34);
-        let rows = |rows| Finished { outcome: Outcome::Rows { schema: schema.clone(), rows }, elapsed };
+        let rows = |rows| Finished { outcome: Outcome::Rows { rows }, elapsed };
         assert_eq!(closing_line(&rows(12_345), true), "(12,345 rows, 0.034 s)\n");
         assert_eq!(closing_line(&rows(1), false), "(1 row)\n");
         let done = Finished { outcome: Outcome::Done { message: "created table t".into() }, elapsed };
