@@ -2,9 +2,10 @@
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use arrow::ipc::writer::FileWriter;
 
-use super::output::Output;
+use super::output::{Output, write_error};
 use super::{BatchWriter, WriteSummary};
 use crate::batch::{compact, record_batch};
 use crate::error::Result;
@@ -18,7 +19,13 @@ pub(super) struct ArrowFileWriter {
 
 impl ArrowFileWriter {
     pub fn new(out: Output, schema: &SchemaRef) -> Result<Self> {
-        Ok(Self { writer: FileWriter::try_new(out, schema)?, schema: schema.clone(), rows: 0 })
+        let name = out.name().to_path_buf();
+        let writer = FileWriter::try_new(out, schema).map_err(|error| match error {
+            // The first bytes are written at once, and with them the output is lost.
+            ArrowError::IoError(_, error) => write_error(&name, &error),
+            other => other.into(),
+        })?;
+        Ok(Self { writer, schema: schema.clone(), rows: 0 })
     }
 }
 

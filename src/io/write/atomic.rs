@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use rustix::fs::RenameFlags;
 
@@ -103,9 +102,6 @@ pub struct AtomicFile {
     committed: bool,
 }
 
-/// Tells files apart that one process writes to the same target.
-static NEXT: AtomicU64 = AtomicU64::new(0);
-
 impl AtomicFile {
     /// Begins a file. Its temporary name begins with a dot, so that globs do not find it.
     ///
@@ -114,13 +110,16 @@ impl AtomicFile {
     pub fn create(target: &Path, existing: Existing) -> Result<Self> {
         let target = check_target(target, existing)?;
         let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let number = NEXT.fetch_add(1, Relaxed);
-        let temporary = folder_of(&target).join(format!(".{name}.tmp-{}-{number}", std::process::id()));
-        let file = File::options()
-            .write(true)
-            .create_new(true)
-            .open(&temporary)
-            .map_err(|error| Error::io("write", &target, &error))?;
+        // Another task of this process may be writing to the same target.
+        let mut number = 0;
+        let (temporary, file) = loop {
+            let temporary = folder_of(&target).join(format!(".{name}.tmp-{}-{number}", std::process::id()));
+            match File::options().write(true).create_new(true).open(&temporary) {
+                Ok(file) => break (temporary, file),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(Error::io("write", &target, &error)),
+            }
+        };
         let created = Self { target, temporary, existing, file: Some(file), committed: false };
         // A file that is replaced keeps its permissions.
         if let Ok(replaced) = fs::metadata(&created.target)

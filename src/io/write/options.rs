@@ -46,8 +46,7 @@ impl Default for CsvOptions {
 /// How Parquet is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParquetOptions {
-    /// Of pages; by default ZSTD at level 3, which writes files about a third smaller than DuckDB's default Snappy at
-    /// little more time.
+    /// Of pages; by default ZSTD at level 3, since files are written once and read often. DuckDB's default is Snappy.
     pub compression: Compression,
     /// Rows in a row group at most.
     pub row_group_rows: usize,
@@ -58,11 +57,7 @@ pub struct ParquetOptions {
 
 impl Default for ParquetOptions {
     fn default() -> Self {
-        Self {
-            compression: Compression::ZSTD(ZstdLevel::default()),
-            row_group_rows: 1 << 20,
-            row_group_bytes: 64 << 20,
-        }
+        Self { compression: Compression::ZSTD(default_zstd()), row_group_rows: 1 << 20, row_group_bytes: 64 << 20 }
     }
 }
 
@@ -228,11 +223,15 @@ fn null_text(text: &str) -> Result<String> {
     Ok(text.to_string())
 }
 
+fn default_zstd() -> ZstdLevel {
+    ZstdLevel::try_new(3).unwrap_or_default()
+}
+
 fn compression(codec: &str, level: Option<u64>) -> Result<Compression> {
     let number = |level: u64| u32::try_from(level).unwrap_or(u32::MAX);
     let wrong = |_| Error::usage(format!("{codec} has no compression level {}", level.unwrap_or_default()));
     Ok(match (codec, level) {
-        ("zstd", None) => Compression::ZSTD(ZstdLevel::try_new(3).map_err(wrong)?),
+        ("zstd", None) => Compression::ZSTD(default_zstd()),
         ("zstd", Some(level)) => {
             Compression::ZSTD(ZstdLevel::try_new(i32::try_from(level).unwrap_or(i32::MAX)).map_err(wrong)?)
         }

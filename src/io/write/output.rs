@@ -19,6 +19,11 @@ impl Output {
         Self { inner, name: name.to_path_buf(), bytes: 0, failure: None }
     }
 
+    /// What errors call it.
+    pub fn name(&self) -> &Path {
+        &self.name
+    }
+
     /// Bytes written.
     pub fn bytes(&self) -> u64 {
         self.bytes

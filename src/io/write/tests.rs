@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use ::arrow::array::*;
 use ::arrow::datatypes::{DataType, Field, IntervalMonthDayNano, Schema, SchemaRef};
 use ::arrow::ipc::reader::FileReader;
+use proptest::prelude::*;
 
 use super::*;
 use crate::error::ErrorClass;
@@ -113,7 +114,7 @@ fn json_is_exact_and_has_no_nan() {
     let all = all_types().slice(0, 2);
     let expected = concat!(
         r#"{"n":null,"b":true,"i8":-128,"i16":-32768,"i32":-2147483648,"i64":-9223372036854775808,"f32":0.1,"#,
-        r#""f64":-1e-300,"d":-12.3456,"t":"","date":"1969-12-31","time":"00:00:00","#,
+        r#""f64":-1.0e-300,"d":-12.3456,"t":"","date":"1969-12-31","time":"00:00:00","#,
         r#""ts":"1969-12-31T23:59:59.999999","tz":"1969-12-31T23:59:59.999999Z","#,
         r#""i":"1 year 2 mons 3 days 00:00:04.5"}"#,
         "\n",
@@ -179,6 +180,30 @@ fn a_sink_makes_its_file_at_once_and_only_when_committed() {
         assert!(FileSink::new(&target, &WriteOptions::default(), &batch.schema()).is_err());
     }
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), OutputFormat::NAMES.len());
+}
+
+proptest! {
+    #[test]
+    fn csv_texts_read_back_by_another_reader(
+        texts in prop::collection::vec(("[a\"',;\\r\\n é-]{0,6}", "[x\",\\n]{0,3}"), 0..20),
+        delimiter in prop::sample::select(vec![b',', b';', b'\t', b'-', b'a']),
+        quote in prop::sample::select(vec![b'"', b'\'']),
+    ) {
+        let columns = [0, 1].map(|column| -> ArrayRef {
+            let texts = texts.iter().map(|(left, right)| if column == 0 { left } else { right });
+            Arc::new(StringViewArray::from_iter_values(texts))
+        });
+        let batch = RecordBatch::try_from_iter(["a", "b, \"c\""].into_iter().zip(columns)).unwrap();
+        let csv = CsvOptions { delimiter: Some(delimiter), quote, ..CsvOptions::default() };
+        let mut options = WriteOptions::default();
+        options.csv = csv;
+        let written = text(OutputFormat::Csv, &options, &batch);
+        let mut reader =
+            ::csv::ReaderBuilder::new().delimiter(delimiter).quote(quote).from_reader(written.as_bytes());
+        prop_assert_eq!(reader.headers().unwrap(), &::csv::StringRecord::from(vec!["a", "b, \"c\""]));
+        let read: Vec<(String, String)> = reader.deserialize().map(Result::unwrap).collect();
+        prop_assert_eq!(read, texts);
+    }
 }
 
 struct Full;
