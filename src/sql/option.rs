@@ -104,18 +104,14 @@ pub(super) fn option_value(expr: &ast::Expr) -> Result<OptionValue> {
             });
             Ok(OptionValue::Map(entries.collect::<Result<_>>()?))
         }
-        E::Identifier(word) => {
-            Err(wrong(expr).with_hint(format!("a text goes into single quotes: '{}'", word.value)))
-        }
+        E::Identifier(word) => Err(wrong(expr).with_hint(format!("a text goes into single quotes: '{}'", word.value))),
         _ => Err(wrong(expr)),
     }
 }
 
 fn number(digits: &str, sign: f64, place: Option<Span>) -> Result<OptionValue> {
-    let value: f64 = digits
-        .replace('_', "")
-        .parse()
-        .map_err(|_| at(Error::sql(format!("'{digits}' is no number")), place))?;
+    let value: f64 =
+        digits.replace('_', "").parse().map_err(|_| at(Error::sql(format!("'{digits}' is no number")), place))?;
     Ok(OptionValue::Number(sign * value))
 }
 

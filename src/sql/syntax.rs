@@ -9,9 +9,8 @@ use crate::config::suggest;
 use crate::error::{Error, Span};
 
 /// Words that a statement may begin with, for "did you mean".
-const STATEMENTS: &[&str] = &[
-    "SELECT", "FROM", "WITH", "VALUES", "EXPLAIN", "CREATE", "INSERT", "DROP", "DESCRIBE", "SHOW", "SET", "COPY",
-];
+const STATEMENTS: &[&str] =
+    &["SELECT", "FROM", "WITH", "VALUES", "EXPLAIN", "CREATE", "INSERT", "DROP", "DESCRIBE", "SHOW", "SET", "COPY"];
 
 /// Words that a clause may begin with, for "did you mean".
 const CLAUSES: &[&str] = &["FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "UNION"];
@@ -82,8 +81,7 @@ impl SyntaxError {
             (None, None) if message.contains("EOF") => Some(at_end(text)),
             (None, None) => None,
         };
-        let Some((expected, found)) =
-            message.strip_prefix("Expected: ").and_then(|rest| rest.rsplit_once(", found: "))
+        let Some((expected, found)) = message.strip_prefix("Expected: ").and_then(|rest| rest.rsplit_once(", found: "))
         else {
             return Self { message: lower_first(message), span, hint: None };
         };

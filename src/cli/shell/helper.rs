@@ -7,7 +7,7 @@ use rustyline::highlight::Highlighter;
 use rustyline::{Context, Helper, Hinter, Validator};
 
 use super::commands::{NAMES, modes};
-use super::scan::{Inside, scan};
+use super::scan::{Inside, inside};
 use crate::types::SchemaRef;
 
 const KEYWORDS: &str = "\
@@ -114,9 +114,9 @@ impl Completer for ShellHelper {
         if head.starts_with('.') {
             return self.command(head).map_or_else(|| self.files.complete_path(line, position), Ok);
         }
-        match scan(head).0 {
+        match inside(head) {
             Inside::Plain => Ok(self.names(head)),
-            Inside::Quote(_, '\'') => self.files.complete_path(line, position),
+            Inside::Quote('\'') => self.files.complete_path(line, position),
             Inside::Quote(..) | Inside::LineComment | Inside::BlockComment(_) => Ok((position, Vec::new())),
         }
     }

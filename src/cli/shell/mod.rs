@@ -20,6 +20,7 @@ use super::{ScriptSource, read_script};
 use crate::config::suggest;
 use crate::error::{Error, Result};
 use crate::session::Outcome;
+use crate::sql::is_complete;
 use crate::types::{SchemaRef, format_bytes, format_count, sql_name};
 
 const PROMPT: &str = "highwater> ";
@@ -199,11 +200,6 @@ impl<'a> Shell<'a> {
             let _ = self.editor.append_history(path);
         }
     }
-}
-
-/// Whether a text ends a statement, so that it can run.
-fn is_complete(text: &str) -> bool {
-    scan::is_complete(text)
 }
 
 /// `(12 rows, 0.034 s)` below rows; what was done, in words, otherwise.

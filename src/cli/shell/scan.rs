@@ -1,53 +1,42 @@
-//! Where a text of SQL ends: inside of quotes or a comment, or behind a semicolon.
+//! What the cursor is inside of: quotes, where files are completed, or a comment, where nothing is.
 
 /// What the end of a text is inside of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inside {
     /// Nothing.
     Plain,
-    /// A text or a quoted name, which began at that byte with that quote.
-    Quote(usize, char),
+    /// A text or a quoted name, which began with that quote.
+    Quote(char),
     /// A comment to the end of the line.
     LineComment,
     /// Comments that many deep.
     BlockComment(usize),
 }
 
-/// Scans a text: what its end is inside of, and the last character that is neither blank nor comment.
-pub fn scan(text: &str) -> (Inside, Option<char>) {
+/// What the end of the text is inside of.
+pub fn inside(text: &str) -> Inside {
     let mut inside = Inside::Plain;
-    let mut last = None;
-    let mut chars = text.char_indices().peekable();
-    while let Some((index, c)) = chars.next() {
-        let next = chars.peek().map(|(_, next)| *next);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let next = chars.peek().copied();
         let (now, pair) = match (inside, c, next) {
-            (Inside::Plain, '\'' | '"', _) => (Inside::Quote(index, c), false),
+            (Inside::Plain, '\'' | '"', _) => (Inside::Quote(c), false),
             (Inside::Plain, '-', Some('-')) => (Inside::LineComment, true),
             (Inside::Plain, '/', Some('*')) => (Inside::BlockComment(1), true),
             // A doubled quote ends and begins again, which comes to the same.
-            (Inside::Quote(_, quote), c, _) if c == quote => (Inside::Plain, false),
+            (Inside::Quote(quote), c, _) if c == quote => (Inside::Plain, false),
             (Inside::LineComment, '\n', _) => (Inside::Plain, false),
             (Inside::BlockComment(depth), '/', Some('*')) => (Inside::BlockComment(depth + 1), true),
             (Inside::BlockComment(1), '*', Some('/')) => (Inside::Plain, true),
             (Inside::BlockComment(depth), '*', Some('/')) => (Inside::BlockComment(depth - 1), true),
             _ => (inside, false),
         };
-        let is_comment = |inside| matches!(inside, Inside::LineComment | Inside::BlockComment(_));
-        if !is_comment(inside) && !is_comment(now) && !c.is_whitespace() {
-            last = Some(c);
-        }
         if pair {
             chars.next();
         }
         inside = now;
     }
-    (inside, last)
-}
-
-/// Whether the text ends with a semicolon that ends a statement.
-pub fn is_complete(text: &str) -> bool {
-    let (inside, last) = scan(text);
-    last == Some(';') && matches!(inside, Inside::Plain | Inside::LineComment)
+    inside
 }
 
 #[cfg(test)]
@@ -55,36 +44,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statements_end_with_a_semicolon_outside_of_quotes_and_comments() {
-        for complete in [
-            "SELECT 1;",
-            "SELECT 1; ",
-            "SELECT 1; -- done",
-            "SELECT 1 /* ; */ ;",
-            "SELECT 'it''s';",
-            "SELECT 1; /* a /* b */ c */",
-            "a; b;",
-        ] {
-            assert!(is_complete(complete), "{complete}");
-        }
-        for open in [
-            "",
-            "SELECT 1",
-            "SELECT ';",
-            "SELECT \";",
-            "SELECT 1 -- ;",
-            "SELECT 1 /* ;",
-            "SELECT 1; /* a /* b */ c",
-            "SELECT 1; SELECT 2",
-        ] {
-            assert!(!is_complete(open), "{open}");
-        }
-    }
-
-    #[test]
-    fn an_open_quote_is_found_where_it_began() {
-        assert_eq!(scan("FROM 'data/fl").0, Inside::Quote(5, '\''));
-        assert_eq!(scan("FROM 'a' WHERE \"x").0, Inside::Quote(15, '"'));
-        assert_eq!(scan("-- it's").0, Inside::LineComment);
+    fn open_quotes_and_comments_are_noticed() {
+        assert_eq!(inside("FROM 'data/fl"), Inside::Quote('\''));
+        assert_eq!(inside("FROM 'a' WHERE \"x"), Inside::Quote('"'));
+        assert_eq!(inside("-- it's"), Inside::LineComment);
+        assert_eq!(inside("/* a /* b */ '"), Inside::BlockComment(1));
+        assert_eq!(inside("SELECT 'it''s' /* ' */"), Inside::Plain);
     }
 }
