@@ -171,7 +171,7 @@ fn convert_makes_a_parquet_file_of_each_input() {
         .arg(&out)
         .assert()
         .success()
-        .stderr(contains("336,776 rows read").and(contains("336,776 written")).and(contains("0 rejected")));
+        .stdout(contains("336,776 rows read").and(contains("336,776 written")).and(contains("0 rejected")));
     assert_eq!(names(&out).len(), 12);
     assert_eq!(names(&out)[0], "2013-01.parquet");
     let sql = format!("SELECT count(*) AS n, sum(distance) AS d FROM '{}'", out.display());
@@ -199,7 +199,7 @@ fn convert_merges_on_request_and_leaves_nothing_after_an_error() {
         .arg(&out)
         .assert()
         .code(4)
-        .stderr(contains("6,600 rows read").and(contains("6,599 written")).and(contains("1 rejected")));
+        .stdout(contains("6,600 rows read").and(contains("6,599 written")).and(contains("1 rejected")));
 }
 
 #[test]

@@ -16,9 +16,8 @@ use crate::io::options::{OptionValue, Options};
 use crate::io::stored::StoredTable;
 use crate::io::write::WriteSummary;
 use crate::metrics::OperatorMetrics;
-use crate::physical::Described;
 use crate::plan::{LogicalPlan, PlanBuilder};
-use crate::session::{RunOptions, Session};
+use crate::session::{Described, RunOptions, Session};
 use crate::types::SchemaRef;
 
 /// Batches between the engine and the one who iterates.

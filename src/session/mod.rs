@@ -13,6 +13,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 pub use convert::{ConvertOptions, ConvertSummary, Layout};
+pub use crate::physical::Described;
 pub use statement::{Outcome, Receiver};
 
 use crate::config::Config;
@@ -27,7 +28,7 @@ use crate::memory::{MemoryPool, MemoryReservation};
 use crate::metrics::{OperatorMetrics, Progress};
 use crate::operators::buffer::Materialize;
 use crate::optimizer::optimize;
-use crate::physical::{Described, PhysicalPlan, lower};
+use crate::physical::{PhysicalPlan, lower};
 use crate::plan::{LogicalPlan, PlanBuilder};
 use crate::spill::SpillManager;
 use crate::sql::{self, Catalog, FileFormat, Parsed, Statement};
