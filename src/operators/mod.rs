@@ -1,5 +1,7 @@
 //! What runs inside of a stage: streaming operators, one file each, and sinks, which end stages.
 
+pub mod aggregate;
+
 use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -199,8 +199,10 @@ impl Accumulator for Distinct {
     }
 
     fn growth(&self, rows: usize, _: usize, bytes: usize) -> usize {
-        let entries = rows + bytes / FIXED_WIDTH;
+        // A value of a state has at least one byte, and eight that say where it starts.
+        let entries = rows + bytes / 9;
         let encoded = rows * (FIXED_WIDTH + TEXT_PADDING) + bytes / 8 * 9;
-        2 * self.set.growth(entries, encoded)
+        let batch = 2 * (encoded + rows * size_of::<usize>());
+        2 * self.set.growth(entries, encoded) + batch.saturating_sub(self.encoded.size())
     }
 }

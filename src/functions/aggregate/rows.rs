@@ -39,14 +39,20 @@ impl GroupedRows<'_> {
 }
 
 /// Bytes that a vector has allocated.
-pub(super) fn vec_memory<T>(vec: &Vec<T>) -> usize {
+pub(crate) fn vec_memory<T>(vec: &Vec<T>) -> usize {
     vec.capacity() * size_of::<T>()
 }
 
-/// Bytes that a vector allocates to take `additional` more items: none while they fit, else at least twice what it has.
-pub(super) fn vec_growth<T>(vec: &Vec<T>, additional: usize) -> usize {
-    if vec.capacity() - vec.len() >= additional {
-        return 0;
-    }
-    (vec.len() + additional).max(2 * vec.capacity()).max(8) * size_of::<T>()
+/// Bytes that a vector allocates at most to take `additional` more items, at once or one by one: none while they fit.
+pub(crate) fn vec_growth<T>(vec: &Vec<T>, additional: usize) -> usize {
+    let (needed, doubled) = (vec.len() + additional, 2 * vec.capacity());
+    let capacity = if needed <= vec.capacity() {
+        0
+    } else if needed <= doubled {
+        doubled
+    } else {
+        // The last of several doublings.
+        2 * needed.max(4)
+    };
+    capacity * size_of::<T>()
 }
