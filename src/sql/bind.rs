@@ -73,7 +73,16 @@ impl Binder<'_> {
             ast::Statement::CreateView(create) => self.create_view(create),
             ast::Statement::CreateTable(create) => self.create_table(create),
             ast::Statement::Insert(insert) => self.insert(insert),
-            ast::Statement::Drop { object_type, if_exists, names, cascade, restrict: _, purge, temporary: _, table } => {
+            ast::Statement::Drop {
+                object_type,
+                if_exists,
+                names,
+                cascade,
+                restrict: _,
+                purge,
+                temporary: _,
+                table,
+            } => {
                 if *cascade || *purge || table.is_some() {
                     return Err(not_yet("DROP with CASCADE, PURGE or ON is", None));
                 }

@@ -124,12 +124,7 @@ impl Converter<'_> {
         Ok(spanned(call, place))
     }
 
-    fn arguments(
-        &mut self,
-        called: &str,
-        list: &ast::FunctionArgumentList,
-        place: Option<Span>,
-    ) -> Result<Arguments> {
+    fn arguments(&mut self, called: &str, list: &ast::FunctionArgumentList, place: Option<Span>) -> Result<Arguments> {
         let ast::FunctionArgumentList { duplicate_treatment, args, clauses } = list;
         let mut arguments = Arguments {
             distinct: matches!(duplicate_treatment, Some(DuplicateTreatment::Distinct)),

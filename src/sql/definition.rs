@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use sqlparser::ast::{self, ColumnOption, ObjectName, ObjectNamePart, ObjectType};
 use sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
+use sqlparser::ast::{self, ColumnOption, ObjectName, ObjectNamePart, ObjectType};
 
 use super::bind::{Binder, column};
 use super::literal::data_type;
@@ -39,16 +39,19 @@ impl Binder<'_> {
             params,
         } = create;
         let place = name_span(name);
-        refuse(place, &[
-            (*or_alter, "CREATE OR ALTER is"),
-            (*materialized, "materialized views are"),
-            (*secure || *copy_grants || params.is_some(), "this form of CREATE VIEW is"),
-            (*options != ast::CreateTableOptions::None, "options of views are"),
-            (!cluster_by.is_empty() || *with_no_schema_binding || to.is_some(), "this form of CREATE VIEW is"),
-            (comment.is_some(), "COMMENT is"),
-            (*if_not_exists, "CREATE VIEW IF NOT EXISTS is"),
-            (columns.iter().any(|c| c.data_type.is_some() || c.options.is_some()), "types of a view's columns are"),
-        ])?;
+        refuse(
+            place,
+            &[
+                (*or_alter, "CREATE OR ALTER is"),
+                (*materialized, "materialized views are"),
+                (*secure || *copy_grants || params.is_some(), "this form of CREATE VIEW is"),
+                (*options != ast::CreateTableOptions::None, "options of views are"),
+                (!cluster_by.is_empty() || *with_no_schema_binding || to.is_some(), "this form of CREATE VIEW is"),
+                (comment.is_some(), "COMMENT is"),
+                (*if_not_exists, "CREATE VIEW IF NOT EXISTS is"),
+                (columns.iter().any(|c| c.data_type.is_some() || c.options.is_some()), "types of a view's columns are"),
+            ],
+        )?;
         let name = single(name)?;
         let mut built = self.query(query)?;
         if !columns.is_empty() {
@@ -67,12 +70,15 @@ impl Binder<'_> {
 
     pub(super) fn create_table(&mut self, create: &ast::CreateTable) -> Result<Statement> {
         let place = name_span(&create.name);
-        refuse(place, &[
-            (create.external, "external tables are"),
-            (!create.constraints.is_empty(), "constraints of tables are"),
-            (create.like.is_some() || create.clone.is_some(), "CREATE TABLE LIKE is"),
-            (create.partition_by.is_some(), "PARTITION BY of tables is"),
-        ])?;
+        refuse(
+            place,
+            &[
+                (create.external, "external tables are"),
+                (!create.constraints.is_empty(), "constraints of tables are"),
+                (create.like.is_some() || create.clone.is_some(), "CREATE TABLE LIKE is"),
+                (create.partition_by.is_some(), "PARTITION BY of tables is"),
+            ],
+        )?;
         // The dialects of the world add some sixty clauses: whatever is set besides what is read here is refused.
         let plain = CreateTableBuilder::new(create.name.clone())
             .or_replace(create.or_replace)
@@ -122,8 +128,11 @@ impl Binder<'_> {
             None => return Err(self.unknown(&name.value, place)),
         };
         if found != wanted {
-            return Err(at(Error::sql(format!("'{}' is a {found}", name.value)), place)
-                .with_hint(format!("write DROP {} {}", found.to_ascii_uppercase(), name.value)));
+            return Err(at(Error::sql(format!("'{}' is a {found}", name.value)), place).with_hint(format!(
+                "write DROP {} {}",
+                found.to_ascii_uppercase(),
+                name.value
+            )));
         }
         Ok(Statement::Drop { name: name.value.clone(), if_exists })
     }
@@ -191,15 +200,18 @@ pub(super) fn insert_into(insert: &ast::Insert) -> Result<InsertInto<'_>> {
         || !multi_table_into_clauses.is_empty()
         || !multi_table_when_clauses.is_empty()
         || multi_table_else_clause.is_some();
-    refuse(place, &[
-        (or.is_some() || *ignore || *replace_into || on.is_some(), "INSERT with ON CONFLICT, IGNORE or REPLACE is"),
-        (*overwrite, "INSERT OVERWRITE is"),
-        (returning.is_some() || output.is_some(), "RETURNING is"),
-        (table_alias.is_some() || insert_alias.is_some(), "an alias in INSERT is"),
-        (partitioned.is_some() || !after_columns.is_empty(), "PARTITION in INSERT is"),
-        (!assignments.is_empty(), "INSERT … SET is"),
-        (priority.is_some() || settings.is_some() || format_clause.is_some() || several, "this form of INSERT is"),
-    ])?;
+    refuse(
+        place,
+        &[
+            (or.is_some() || *ignore || *replace_into || on.is_some(), "INSERT with ON CONFLICT, IGNORE or REPLACE is"),
+            (*overwrite, "INSERT OVERWRITE is"),
+            (returning.is_some() || output.is_some(), "RETURNING is"),
+            (table_alias.is_some() || insert_alias.is_some(), "an alias in INSERT is"),
+            (partitioned.is_some() || !after_columns.is_empty(), "PARTITION in INSERT is"),
+            (!assignments.is_empty(), "INSERT … SET is"),
+            (priority.is_some() || settings.is_some() || format_clause.is_some() || several, "this form of INSERT is"),
+        ],
+    )?;
     let name = match table {
         ast::TableObject::TableName(name) => single(name)?,
         _ => return Err(not_yet("INSERT into a function or query is", place)),

@@ -99,7 +99,8 @@ impl<'a> Converter<'a> {
             }
             E::Case { case_token, end_token, operand, conditions, else_result } => {
                 let operand = operand.as_ref().map(|operand| self.boxed(operand)).transpose()?;
-                let branches = conditions.iter().map(|when| Ok((self.expr(&when.condition)?, self.expr(&when.result)?)));
+                let branches =
+                    conditions.iter().map(|when| Ok((self.expr(&when.condition)?, self.expr(&when.result)?)));
                 let branches = branches.collect::<Result<_>>()?;
                 let otherwise = else_result.as_ref().map(|result| self.boxed(result)).transpose()?;
                 let place = join(span(case_token.0.span), span(end_token.0.span));
@@ -200,10 +201,12 @@ impl<'a> Converter<'a> {
         let (expr, pattern) = (self.boxed(expr)?, self.boxed(pattern)?);
         let escape = match escape {
             None => None,
-            Some(ast::Expr::Value(value)) => match literal::text(&value.value).map(|text| (text, text.chars().next())) {
-                Some((text, Some(first))) if text.len() == first.len_utf8() => Some(first),
-                _ => return Err(at(Error::sql("ESCAPE takes a text of one character"), span(value.span))),
-            },
+            Some(ast::Expr::Value(value)) => {
+                match literal::text(&value.value).map(|text| (text, text.chars().next())) {
+                    Some((text, Some(first))) if text.len() == first.len_utf8() => Some(first),
+                    _ => return Err(at(Error::sql("ESCAPE takes a text of one character"), span(value.span))),
+                }
+            }
             Some(other) => return Err(at(Error::sql("ESCAPE takes a text of one character"), anchor(other))),
         };
         let place = join(span_of(&expr), span_of(&pattern));
@@ -220,7 +223,8 @@ impl<'a> Converter<'a> {
 
     /// `INTERVAL '1 day'`, `INTERVAL '1' DAY`, `INTERVAL 1 DAY`; of what is no constant, so many times one unit.
     fn interval(&mut self, interval: &ast::Interval) -> Result<Expr> {
-        let ast::Interval { value, leading_field, leading_precision, last_field, fractional_seconds_precision } = interval;
+        let ast::Interval { value, leading_field, leading_precision, last_field, fractional_seconds_precision } =
+            interval;
         let place = anchor(value);
         if leading_precision.is_some() || last_field.is_some() || fractional_seconds_precision.is_some() {
             return Err(not_yet("intervals with a precision or a range of units are", place));

@@ -141,9 +141,9 @@ pub(super) fn data_type(written: &ast::DataType, config: &Config) -> Result<Data
         T::Int(_) | T::Integer(_) | T::Int4(_) => Ok(DataType::Int32),
         T::BigInt(_) | T::Int8(_) => Ok(DataType::Int64),
         T::Timestamp(_, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => Ok(timestamp_tz(&config.time_zone)),
-        T::Timestamp(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone)
-        | T::TimestampNtz(_)
-        | T::Datetime(_) => Ok(TIMESTAMP),
+        T::Timestamp(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) | T::TimestampNtz(_) | T::Datetime(_) => {
+            Ok(TIMESTAMP)
+        }
         T::Time(_, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => Err(not_yet("times of day with zone are", None)),
         T::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => Ok(TIME),
         T::Interval { fields: None, .. } => Ok(INTERVAL),

@@ -42,16 +42,20 @@ impl Binder<'_> {
             format_clause,
             pipe_operators,
         } = query;
-        refuse(query_anchor(query), &[
-            (!locks.is_empty(), "FOR UPDATE and FOR SHARE are"),
-            (for_clause.is_some(), "FOR JSON, FOR XML and FOR BROWSE are"),
-            (settings.is_some(), "SETTINGS is"),
-            (format_clause.is_some(), "FORMAT is"),
-            (!pipe_operators.is_empty(), "pipe operators are"),
-        ])?;
+        refuse(
+            query_anchor(query),
+            &[
+                (!locks.is_empty(), "FOR UPDATE and FOR SHARE are"),
+                (for_clause.is_some(), "FOR JSON, FOR XML and FOR BROWSE are"),
+                (settings.is_some(), "SETTINGS is"),
+                (format_clause.is_some(), "FORMAT is"),
+                (!pipe_operators.is_empty(), "pipe operators are"),
+            ],
+        )?;
         if let Some(with) = with {
             self.with(with)?;
         }
+        let (skip, take) = limits(limit_clause.as_ref(), fetch.as_ref())?;
         let order = order_by.as_ref().map(|order| self.order(order)).transpose()?;
         let built = match (body.as_ref(), order) {
             (SetExpr::Select(select), order) => self.select(select, order)?,
@@ -67,7 +71,6 @@ impl Binder<'_> {
                 rows.sort(&ordinals.map(key).collect::<Vec<_>>())?
             }
         };
-        let (skip, take) = limits(limit_clause.as_ref(), fetch.as_ref())?;
         Ok(if skip == 0 && take.is_none() { built } else { built.limit(skip, take) })
     }
 
@@ -178,22 +181,25 @@ impl Binder<'_> {
             flavor,
         } = select;
         let place = span(select_token.0.span);
-        refuse(place, &[
-            (matches!(distinct, Some(ast::Distinct::On(_))), "DISTINCT ON is"),
-            (select_modifiers.as_ref().is_some_and(ast::SelectModifiers::is_any_set), "modifiers of SELECT are"),
-            (top.is_some(), "SELECT TOP is"),
-            (exclude.is_some(), "EXCLUDE behind the columns is"),
-            (into.is_some(), "SELECT INTO is"),
-            (!lateral_views.is_empty(), "LATERAL VIEW is"),
-            (prewhere.is_some(), "PREWHERE is"),
-            (!connect_by.is_empty(), "CONNECT BY is"),
-            (!cluster_by.is_empty(), "CLUSTER BY is"),
-            (!distribute_by.is_empty(), "DISTRIBUTE BY is"),
-            (!sort_by.is_empty(), "SORT BY is"),
-            (!named_window.is_empty(), "window functions are"),
-            (qualify.is_some(), "QUALIFY is"),
-            (value_table_mode.is_some(), "SELECT AS STRUCT and SELECT AS VALUE are"),
-        ])?;
+        refuse(
+            place,
+            &[
+                (matches!(distinct, Some(ast::Distinct::On(_))), "DISTINCT ON is"),
+                (select_modifiers.as_ref().is_some_and(ast::SelectModifiers::is_any_set), "modifiers of SELECT are"),
+                (top.is_some(), "SELECT TOP is"),
+                (exclude.is_some(), "EXCLUDE behind the columns is"),
+                (into.is_some(), "SELECT INTO is"),
+                (!lateral_views.is_empty(), "LATERAL VIEW is"),
+                (prewhere.is_some(), "PREWHERE is"),
+                (!connect_by.is_empty(), "CONNECT BY is"),
+                (!cluster_by.is_empty(), "CLUSTER BY is"),
+                (!distribute_by.is_empty(), "DISTRIBUTE BY is"),
+                (!sort_by.is_empty(), "SORT BY is"),
+                (!named_window.is_empty(), "window functions are"),
+                (qualify.is_some(), "QUALIFY is"),
+                (value_table_mode.is_some(), "SELECT AS STRUCT and SELECT AS VALUE are"),
+            ],
+        )?;
         let mut rows = self.from(from)?;
         let mut converter = Converter::new(self.config);
         let mut items = projection.iter().map(|item| select_item(&mut converter, item)).collect::<Result<Vec<_>>>()?;
@@ -255,7 +261,7 @@ pub(super) fn refuse(place: Option<Span>, features: &[(bool, &str)]) -> Result<(
     }
 }
 
-fn select_item(converter: &mut Converter, item: &SelectItem) -> Result<Expr> {
+pub(super) fn select_item(converter: &mut Converter, item: &SelectItem) -> Result<Expr> {
     match item {
         SelectItem::UnnamedExpr(expr) => converter.expr(expr),
         SelectItem::ExprWithAlias { expr, alias } => Ok(converter.expr(expr)?.alias(&alias.value)),
@@ -291,12 +297,15 @@ fn wildcard(
         opt_alias,
     } = options;
     let place = place.or(span(wildcard_token.0.span));
-    refuse(place, &[
-        (opt_ilike.is_some(), "* ILIKE is"),
-        (opt_except.is_some(), "* EXCEPT is (write * EXCLUDE); EXCEPT is"),
-        (opt_rename.is_some(), "* RENAME is"),
-        (opt_alias.is_some(), "an alias of * is"),
-    ])?;
+    refuse(
+        place,
+        &[
+            (opt_ilike.is_some(), "* ILIKE is"),
+            (opt_except.is_some(), "* EXCEPT is (write * EXCLUDE); EXCEPT is"),
+            (opt_rename.is_some(), "* RENAME is"),
+            (opt_alias.is_some(), "an alias of * is"),
+        ],
+    )?;
     let excluded = match opt_exclude {
         None => &[],
         Some(ast::ExcludeSelectItem::Single(name)) => std::slice::from_ref(name),

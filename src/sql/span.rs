@@ -8,10 +8,8 @@ use crate::expr::Expr;
 
 /// A span of sqlparser's; `None` where it does not know.
 pub(super) fn span(span: tokenizer::Span) -> Option<Span> {
-    (span.start.line > 0).then_some(Span {
-        start: (span.start.line, span.start.column),
-        end: (span.end.line, span.end.column),
-    })
+    (span.start.line > 0)
+        .then_some(Span { start: (span.start.line, span.start.column), end: (span.end.line, span.end.column) })
 }
 
 /// From the start of the first to the end of the last.

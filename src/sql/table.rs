@@ -40,14 +40,17 @@ impl Binder<'_> {
                 sample,
                 index_hints,
             } => {
-                refuse(name_span(name), &[
-                    (!with_hints.is_empty() || !index_hints.is_empty(), "hints for tables are"),
-                    (version.is_some(), "versions of tables are"),
-                    (*with_ordinality, "WITH ORDINALITY is"),
-                    (!partitions.is_empty(), "PARTITION is"),
-                    (json_path.is_some(), "paths into tables are"),
-                    (sample.is_some(), "TABLESAMPLE is"),
-                ])?;
+                refuse(
+                    name_span(name),
+                    &[
+                        (!with_hints.is_empty() || !index_hints.is_empty(), "hints for tables are"),
+                        (version.is_some(), "versions of tables are"),
+                        (*with_ordinality, "WITH ORDINALITY is"),
+                        (!partitions.is_empty(), "PARTITION is"),
+                        (json_path.is_some(), "paths into tables are"),
+                        (sample.is_some(), "TABLESAMPLE is"),
+                    ],
+                )?;
                 let rows = match args {
                     None => self.table(name)?,
                     Some(ast::TableFunctionArgs { args, settings }) => {
@@ -85,10 +88,13 @@ impl Binder<'_> {
     /// `rows AS alias (columns)`.
     pub(super) fn named(&self, rows: PlanBuilder, alias: &ast::TableAlias) -> Result<PlanBuilder> {
         let ast::TableAlias { explicit: _, name, columns, at: index } = alias;
-        refuse(span(name.span), &[
-            (columns.iter().any(|column| column.data_type.is_some()), "types in an alias are"),
-            (index.is_some(), "AT in an alias is"),
-        ])?;
+        refuse(
+            span(name.span),
+            &[
+                (columns.iter().any(|column| column.data_type.is_some()), "types in an alias are"),
+                (index.is_some(), "AT in an alias is"),
+            ],
+        )?;
         let columns: Vec<String> = columns.iter().map(|column| column.name.value.clone()).collect();
         rows.alias(&name.value, &columns).map_err(|error| at(error, span(name.span)))
     }

@@ -48,7 +48,8 @@ impl Binder<'_> {
             }
         }
         let arrays = columns.into_iter().map(|cells| constants.column(cells)).collect::<Result<Vec<_>>>()?;
-        let named = arrays.iter().zip(1..).map(|(array, n)| Field::new(format!("column{n}"), array.data_type().clone(), true));
+        let named =
+            arrays.iter().zip(1..).map(|(array, n)| Field::new(format!("column{n}"), array.data_type().clone(), true));
         let schema = Arc::new(Schema::new(named.collect::<Vec<_>>()));
         Ok(PlanBuilder::from_plan(Values::plan(RecordBatch::try_new(schema, arrays)?)))
     }
