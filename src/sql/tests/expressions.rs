@@ -237,6 +237,7 @@ fn long_chains_of_and_and_or_are_balanced() {
         assert!(matches!(converted.unspanned(), Expr::Binary { op: found, .. } if *found == op));
         let shown = converted.to_string();
         let first = shown.find("a <> 17)").unwrap();
+        let _ = parse(&format!("CREATE TABLE t AS SELECT {}", terms.join(&format!(" {word} ")))).unwrap();
         assert!(first < shown.find("a <> 18)").unwrap());
     }
     shows("a AND b AND c AND d AND e", "((a AND b) AND (c AND d)) AND e");
