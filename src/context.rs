@@ -11,17 +11,26 @@ use crate::spill::SpillManager;
 
 /// Set once, by Ctrl-C, an error elsewhere or a satisfied LIMIT; looked at by every task at least once per batch.
 #[derive(Clone, Debug, Default)]
-pub struct CancelToken(Arc<AtomicBool>);
+pub struct CancelToken {
+    flag: Arc<AtomicBool>,
+    parent: Option<Arc<AtomicBool>>,
+}
 
 impl CancelToken {
-    /// Asks all who hold the token to stop.
+    /// A token that is set when this one is, and can be set alone.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self { flag: Arc::default(), parent: Some(self.flag.clone()) }
+    }
+
+    /// Asks all who hold the token, or a child of it, to stop.
     pub fn cancel(&self) {
-        self.0.store(true, Relaxed);
+        self.flag.store(true, Relaxed);
     }
 
     /// Whether to stop.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Relaxed)
+        self.flag.load(Relaxed) || self.parent.as_ref().is_some_and(|parent| parent.load(Relaxed))
     }
 
     /// # Errors

@@ -75,6 +75,42 @@ pub struct ErrorKind {
     pub hint: Option<String>,
 }
 
+impl ErrorKind {
+    /// Writes what stands below the message, each line after a line break: the place in the data, the consumers, the hint.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn write_details(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        let location = &self.location;
+        let mut place = Vec::new();
+        if let Some(file) = &location.file {
+            place.push(format!("file '{}'", file.display()));
+        }
+        if let Some(line) = location.line {
+            place.push(format!("line {line}"));
+        }
+        if let Some(offset) = location.byte_offset {
+            place.push(format!("byte {offset}"));
+        }
+        if let Some(column) = &location.column {
+            place.push(format!("column \"{column}\""));
+        }
+        if !place.is_empty() {
+            write!(f, "\n  in {}", place.join(", "))?;
+        }
+        if let Some(raw) = &location.raw {
+            write!(f, "\n  text: {raw:?}")?;
+        }
+        for consumer in &self.consumers {
+            write!(f, "\n  {}: {}", consumer.name, crate::types::format_bytes(consumer.bytes))?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\nhint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
 /// An error of the engine.
 ///
 /// ```
@@ -212,33 +248,7 @@ impl fmt::Display for Error {
         if let Some(span) = kind.span {
             write!(f, "\n  at line {}, column {} of the statement", span.start.0, span.start.1)?;
         }
-        let location = &kind.location;
-        let mut place = Vec::new();
-        if let Some(file) = &location.file {
-            place.push(format!("file '{}'", file.display()));
-        }
-        if let Some(line) = location.line {
-            place.push(format!("line {line}"));
-        }
-        if let Some(offset) = location.byte_offset {
-            place.push(format!("byte {offset}"));
-        }
-        if let Some(column) = &location.column {
-            place.push(format!("column \"{column}\""));
-        }
-        if !place.is_empty() {
-            write!(f, "\n  in {}", place.join(", "))?;
-        }
-        if let Some(raw) = &location.raw {
-            write!(f, "\n  text: {raw:?}")?;
-        }
-        for consumer in &kind.consumers {
-            write!(f, "\n  {}: {}", consumer.name, crate::types::format_bytes(consumer.bytes))?;
-        }
-        if let Some(hint) = &kind.hint {
-            write!(f, "\nhint: {hint}")?;
-        }
-        Ok(())
+        kind.write_details(f)
     }
 }
 

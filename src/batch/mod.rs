@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, MutableArrayData, RecordBatch, RecordBatchOptions, make_array};
 use arrow::datatypes::{DataType, Float32Type, Float64Type, SchemaRef};
 
 use crate::error::Result;
@@ -31,23 +31,94 @@ pub fn record_batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> 
     Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
 }
 
-/// Bytes of memory that a batch keeps alive. A buffer that several columns show parts of counts for each of them.
+/// Bytes of memory that a batch keeps alive. An allocation that several columns show parts of (a block read back from
+/// disk, the text of a file) counts once; two batches that share one count it each, see [`compact`].
 pub fn batch_memory(batch: &RecordBatch) -> u64 {
-    batch.columns().iter().map(|column| column.get_array_memory_size() as u64).sum::<u64>() + 64
+    kept_bytes(batch.columns()) + 64
 }
 
-/// The batch with string views that point into buffers of their own, where they show less than half of what they keep
-/// alive: what is kept for long must not hold on to the file it came from.
+/// The batch in memory of its own, where it shows less than half of what it keeps alive: what is kept for long must
+/// not hold on to the file it came from, nor count what other batches count too.
 pub fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
-    let columns = batch.columns().iter().map(compact_array).collect();
+    let shown: u64 = batch.columns().iter().map(shown_bytes).sum();
+    if kept_bytes(batch.columns()) <= 2 * shown + SLACK {
+        return Ok(batch.clone());
+    }
+    let columns = batch.columns().iter().map(compact_array).collect::<Result<_>>()?;
     record_batch(&batch.schema(), columns, batch.num_rows())
 }
 
-fn compact_array(array: &ArrayRef) -> ArrayRef {
-    if *array.data_type() != DataType::Utf8View {
-        return array.clone();
+/// What buffers are rounded up to is not worth a copy.
+const SLACK: u64 = 1024;
+
+fn compact_array(array: &ArrayRef) -> Result<ArrayRef> {
+    if kept_bytes(std::slice::from_ref(array)) <= 2 * shown_bytes(array) {
+        return Ok(array.clone());
     }
-    let views = array.as_string_view();
-    let kept: usize = views.data_buffers().iter().map(|buffer| buffer.capacity()).sum();
-    if kept > 2 * views.total_buffer_bytes_used() { Arc::new(views.gc()) } else { array.clone() }
+    let data = array.to_data();
+    let mut copy = MutableArrayData::new(vec![&data], false, array.len());
+    copy.try_extend(0, 0, array.len())?;
+    let copy = make_array(copy.freeze());
+    Ok(match copy.as_string_view_opt() {
+        // The copy has views of its own, which still point into the old text.
+        Some(views) => Arc::new(views.gc()),
+        None => copy,
+    })
+}
+
+/// Bytes of the allocations behind the columns, each once.
+fn kept_bytes(columns: &[ArrayRef]) -> u64 {
+    let mut allocations = Vec::new();
+    for column in columns {
+        let data = column.to_data();
+        for buffer in data.buffers().iter().chain(data.nulls().map(|nulls| nulls.buffer())) {
+            // Allocations that are not Arrow's own do not tell their capacity.
+            allocations.push((buffer.data_ptr().as_ptr() as usize, buffer.capacity().max(buffer.len())));
+        }
+    }
+    allocations.sort_unstable_by_key(|(address, bytes)| (*address, std::cmp::Reverse(*bytes)));
+    allocations.dedup_by_key(|(address, _)| *address);
+    allocations.iter().map(|(_, bytes)| *bytes as u64).sum()
+}
+
+/// Bytes that the array needs for what it shows.
+fn shown_bytes(array: &ArrayRef) -> u64 {
+    let bytes = match array.as_string_view_opt() {
+        Some(views) => size_of_val(&**views.views()) + views.total_buffer_bytes_used() + array.len() / 8,
+        None => array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_buffer_memory_size()),
+    };
+    bytes as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int64Array, StringViewArray};
+
+    use super::*;
+
+    fn batch(rows: i64) -> RecordBatch {
+        let numbers: Int64Array = (0..rows).map(|n| (n % 7 != 0).then_some(n)).collect();
+        let texts: StringViewArray = (0..rows).map(|n| Some(format!("a text longer than a view {n}"))).collect();
+        RecordBatch::try_from_iter([("n", Arc::new(numbers) as ArrayRef), ("t", Arc::new(texts) as ArrayRef)]).unwrap()
+    }
+
+    #[test]
+    fn a_small_part_of_a_batch_is_copied_and_a_large_one_is_not() {
+        let whole = batch(10_000);
+        let part = whole.slice(5_000, 100);
+        assert!(batch_memory(&part) > 500_000);
+        let copy = compact(&part).unwrap();
+        assert_eq!(copy, part);
+        assert!(batch_memory(&copy) < 20_000, "{}", batch_memory(&copy));
+        let most = whole.slice(0, 9_000);
+        assert_eq!(batch_memory(&compact(&most).unwrap()), batch_memory(&most));
+    }
+
+    #[test]
+    fn an_allocation_that_columns_share_counts_once() {
+        let column = batch(10_000).column(0).clone();
+        let once = RecordBatch::try_from_iter([("a", column.clone())]).unwrap();
+        let twice = RecordBatch::try_from_iter([("a", column.clone()), ("b", column)]).unwrap();
+        assert_eq!(batch_memory(&twice), batch_memory(&once));
+    }
 }

@@ -1,4 +1,18 @@
 //! Bound expressions over batches: an [`Evaluator`] is made once per operator and evaluates whole columns.
+//!
+//! Making one compiles the expression to a tree of nodes: functions and patterns are resolved, constant parts
+//! computed. Constants stay single values as long as possible. CASE, COALESCE, AND and OR evaluate an operand only over
+//! the rows that need it, so that what an earlier condition excluded raises no error.
+
+pub mod arithmetic;
+mod case;
+pub mod cast;
+mod compare;
+mod in_list;
+pub mod like;
+mod logic;
+mod node;
+mod rows;
 
 use std::sync::Arc;
 
@@ -8,42 +22,55 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::expr::BoundExpr;
 use crate::functions::scalar::Value;
+use crate::functions::scalar::kernel::where_true;
+
+use node::Node;
+use rows::Rows;
 
 /// An expression ready to be evaluated over batches of one schema. Shared by threads.
 #[derive(Clone, Debug)]
 pub struct Evaluator {
-    expr: BoundExpr,
+    node: Arc<Node>,
     config: Arc<Config>,
 }
 
 impl Evaluator {
     /// Prepares an expression.
+    ///
+    /// # Errors
+    /// An internal error, where a function is not registered.
     pub fn new(expr: &BoundExpr, config: &Arc<Config>) -> Result<Self> {
-        Ok(Self { expr: expr.clone(), config: config.clone() })
+        Ok(Self { node: Arc::new(Node::compile(expr, config)?), config: config.clone() })
     }
 
     /// The value of the expression for each row, or the one value of all rows.
+    ///
+    /// # Errors
+    /// A data error, where a value overflows, does not fit a cast, or is outside of a function's domain.
     pub fn evaluate(&self, batch: &RecordBatch) -> Result<Value> {
-        let _ = &self.config;
-        match &self.expr {
-            BoundExpr::Column { index, .. } => Ok(Value::Array(batch.column(*index).clone())),
-            BoundExpr::Literal(value) => Ok(Value::Scalar(value.clone())),
-            other => Err(Error::internal(format!("cannot evaluate {other} yet"))),
-        }
+        self.node.evaluate(&Rows::all(batch), &self.config)
     }
 
     /// The value of the expression for each row.
+    ///
+    /// # Errors
+    /// As [`Evaluator::evaluate`].
     pub fn evaluate_array(&self, batch: &RecordBatch) -> Result<ArrayRef> {
         Ok(self.evaluate(batch)?.into_array(batch.num_rows()))
     }
 
     /// The rows where a condition is true: null counts as false, and the result has no nulls.
+    ///
+    /// # Errors
+    /// As [`Evaluator::evaluate`].
     pub fn evaluate_mask(&self, batch: &RecordBatch) -> Result<BooleanArray> {
         let array = self.evaluate_array(batch)?;
-        let mask = array.as_boolean();
-        Ok(match mask.nulls() {
-            Some(_) => arrow::compute::prep_null_mask_filter(mask),
-            None => mask.clone(),
-        })
+        let Some(mask) = array.as_boolean_opt() else {
+            return Err(Error::internal(format!("a condition of type {}", array.data_type())));
+        };
+        Ok(where_true(mask))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,10 @@
 //! Reading and writing: globs, many files as one table, CSV and Parquet.
 
+pub mod csv;
+pub mod glob;
+mod option_values;
 pub mod options;
+pub mod parquet;
 pub mod source;
+pub mod stored;
+pub mod write;

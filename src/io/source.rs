@@ -1,5 +1,6 @@
 //! Where rows come from: a [`Table`] knows its schema and can be scanned; a [`Source`] is one scan, cut into partitions.
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ pub struct ScanRequest {
 }
 
 /// A table that plans refer to: files, rows in memory, spilled results.
-pub trait Table: Send + Sync + Debug {
+pub trait Table: Any + Send + Sync + Debug {
     /// What EXPLAIN shows, such as `csv 'data/flights/*.csv' (12 files)`.
     fn describe(&self) -> String;
 
@@ -50,6 +51,11 @@ pub trait Source: Send + Sync + Debug {
 
     /// How many partitions there are. Their order is the order of the rows.
     fn partitions(&self) -> usize;
+
+    /// How many rows there are, where it is known without reading them.
+    fn row_count(&self) -> Option<u64> {
+        None
+    }
 
     /// Bytes of input behind a partition, for progress; 0 where it makes no sense.
     fn partition_bytes(&self, partition: usize) -> u64 {

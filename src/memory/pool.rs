@@ -1,7 +1,7 @@
 //! The pool: one budget, four thresholds, and the ledger of who holds what.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use crate::error::{ConsumerUsage, Error};
@@ -46,16 +46,23 @@ pub enum Pressure {
 /// How often the process's resident memory is looked at, at most.
 const SAMPLE_EVERY_NANOS: u64 = 5_000_000;
 
+/// What SET can change.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    budget: u64,
+    thresholds: Thresholds,
+}
+
 /// The memory budget of a session, shared by all of its queries.
 ///
 /// What counts is the larger of two figures: the ledger, which sums the reservations, and the anonymous resident
 /// memory of the process, sampled at most every few milliseconds, which also sees what nobody reserved.
 #[derive(Debug)]
 pub struct MemoryPool {
-    budget: u64,
-    thresholds: Thresholds,
+    limits: RwLock<Limits>,
     reserved: AtomicU64,
     resident: AtomicU64,
+    /// Nanoseconds since `started`; 0 before the first sample.
     sampled_at: AtomicU64,
     started: Instant,
     /// Gives memory that the allocator keeps back to the system; set by the binary that owns the allocator.
@@ -70,8 +77,7 @@ impl MemoryPool {
     /// for the rest of the process.
     pub fn new(budget: u64, thresholds: Thresholds, purge: Option<fn()>) -> Arc<Self> {
         Arc::new(Self {
-            budget,
-            thresholds,
+            limits: RwLock::new(Limits { budget, thresholds }),
             reserved: AtomicU64::new(0),
             resident: AtomicU64::new(0),
             sampled_at: AtomicU64::new(0),
@@ -84,7 +90,16 @@ impl MemoryPool {
 
     /// The budget in bytes.
     pub fn budget(&self) -> u64 {
-        self.budget
+        self.limits().budget
+    }
+
+    /// Changes the budget and the thresholds for all reservations to come; what is held stays held.
+    pub fn set_limits(&self, budget: u64, thresholds: Thresholds) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Limits { budget, thresholds };
+    }
+
+    fn limits(&self) -> Limits {
+        *self.limits.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bytes reserved now.
@@ -106,7 +121,7 @@ impl MemoryPool {
 
     /// The smallest share of the budget that each of `sharers` sinks may count on before it has to spill.
     pub fn fair_share(&self, sharers: usize) -> u64 {
-        self.limit(self.thresholds.target) / (sharers.max(1) as u64)
+        self.limit(self.limits().thresholds.target) / (sharers.max(1) as u64)
     }
 
     /// The error that says who holds the memory and what would help.
@@ -122,7 +137,7 @@ impl MemoryPool {
             "{operator} needs {} more memory, but {} of the budget of {} are in use",
             format_bytes(wanted),
             format_bytes(self.used()),
-            format_bytes(self.budget)
+            format_bytes(self.budget())
         ))
         .with_consumers(consumers)
         .with_hint("raise --memory-limit, use fewer --threads, or a smaller batch_size (SET batch_size = 1024)")
@@ -131,12 +146,15 @@ impl MemoryPool {
     /// Adds to the ledger where the sum stays at or below the threshold.
     pub(super) fn try_add(&self, id: u64, bytes: u64, threshold: Threshold) -> bool {
         let limit = self.limit(match threshold {
-            Threshold::Spill => self.thresholds.spill,
-            Threshold::Terminate => self.thresholds.terminate,
+            Threshold::Spill => self.limits().thresholds.spill,
+            Threshold::Terminate => self.limits().thresholds.terminate,
         });
-        let before = self.reserved.fetch_add(bytes, Relaxed);
-        let fits = before + bytes <= limit && (self.purge.is_none() || self.resident_with(bytes, limit) <= limit);
-        if !fits {
+        // Added only where it fits: what another thread is refused must not be seen as used.
+        let fits = |reserved: u64| reserved.checked_add(bytes).filter(|sum| *sum <= limit);
+        if self.reserved.fetch_update(Relaxed, Relaxed, fits).is_err() {
+            return false;
+        }
+        if !self.resident_fits(bytes, limit) {
             self.reserved.fetch_sub(bytes, Relaxed);
             return false;
         }
@@ -169,49 +187,61 @@ impl MemoryPool {
     }
 
     fn limit(&self, fraction: f64) -> u64 {
-        (self.budget as f64 * fraction) as u64
+        (self.budget() as f64 * fraction) as u64
     }
 
     /// The larger of ledger and resident memory.
     fn used(&self) -> u64 {
         let reserved = self.reserved();
-        if self.purge.is_none() {
-            return reserved;
+        match self.purge {
+            Some(purge) => reserved.max(self.sample(purge, self.limit(self.limits().thresholds.target))),
+            None => reserved,
         }
-        reserved.max(self.resident_with(0, self.limit(self.thresholds.target)))
     }
 
     fn pressure_of(&self, used: u64) -> Pressure {
         let above = |fraction| used > self.limit(fraction);
-        if above(self.thresholds.terminate) {
+        if above(self.limits().thresholds.terminate) {
             Pressure::Terminate
-        } else if above(self.thresholds.pause) {
+        } else if above(self.limits().thresholds.pause) {
             Pressure::Pause
-        } else if above(self.thresholds.spill) {
+        } else if above(self.limits().thresholds.spill) {
             Pressure::Spill
-        } else if above(self.thresholds.target) {
+        } else if above(self.limits().thresholds.target) {
             Pressure::Target
         } else {
             Pressure::None
         }
     }
 
-    /// Resident memory plus `bytes`; where that is above `limit`, the allocator gives back what it can first.
-    fn resident_with(&self, bytes: u64, limit: u64) -> u64 {
-        let now = self.started.elapsed().as_nanos() as u64;
+    /// Whether `bytes` more of resident memory stay at or below `limit`. Nothing is refused because of an old sample:
+    /// who has just spilled would spill again for nothing, or end the query.
+    fn resident_fits(&self, bytes: u64, limit: u64) -> bool {
+        let Some(purge) = self.purge else { return true };
+        let limit = limit.saturating_sub(bytes);
+        self.sample(purge, limit) <= limit || self.sample_now(purge, limit) <= limit
+    }
+
+    /// Resident memory as of the last few milliseconds.
+    fn sample(&self, purge: fn(), limit: u64) -> u64 {
+        let now = self.started.elapsed().as_nanos().max(1) as u64;
         let last = self.sampled_at.load(Relaxed);
-        let due = now.saturating_sub(last) >= SAMPLE_EVERY_NANOS;
+        let due = last == 0 || now.saturating_sub(last) >= SAMPLE_EVERY_NANOS;
         if due && self.sampled_at.compare_exchange(last, now, Relaxed, Relaxed).is_ok() {
-            let mut resident = anonymous_resident().unwrap_or(0);
-            if resident + bytes > limit
-                && let Some(purge) = self.purge
-            {
-                purge();
-                resident = anonymous_resident().unwrap_or(0);
-            }
-            self.resident.store(resident, Relaxed);
+            return self.sample_now(purge, limit);
         }
-        self.resident.load(Relaxed) + bytes
+        self.resident.load(Relaxed)
+    }
+
+    /// Resident memory now; where it is above `limit`, the allocator gives back what it can first.
+    fn sample_now(&self, purge: fn(), limit: u64) -> u64 {
+        let mut resident = anonymous_resident().unwrap_or(0);
+        if resident > limit {
+            purge();
+            resident = anonymous_resident().unwrap_or(0);
+        }
+        self.resident.store(resident, Relaxed);
+        resident
     }
 }
 
@@ -229,4 +259,117 @@ fn anonymous_resident() -> Option<u64> {
     let resident: u64 = fields.nth(1)?.parse().ok()?;
     let shared: u64 = fields.next()?.parse().ok()?;
     Some(resident.saturating_sub(shared) * rustix::param::page_size() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    fn pool(budget: u64) -> Arc<MemoryPool> {
+        MemoryPool::new(budget, Thresholds::default(), None)
+    }
+
+    #[test]
+    fn reservations_grow_to_their_thresholds_and_no_further() {
+        let pool = pool(1000);
+        let metrics = OperatorMetrics::new();
+        let mut sort = pool.reservation("sort", &metrics);
+        assert!(sort.try_grow(700));
+        assert!(!sort.try_grow(1));
+        sort.grow(250).unwrap();
+        let error = sort.grow(1).unwrap_err();
+        assert_eq!(error.exit_code(), 3);
+        assert_eq!((sort.bytes(), pool.reserved()), (950, 950));
+        assert!(!sort.try_grow(u64::MAX), "a sum that overflows is refused");
+        assert!(sort.try_resize(100));
+        assert_eq!(pool.reserved(), 100);
+        sort.shrink(1_000_000);
+        assert_eq!((sort.bytes(), pool.reserved()), (0, 0));
+        assert_eq!(OperatorMetrics::get(&metrics.peak_reserved), 950);
+        assert_eq!(OperatorMetrics::get(&metrics.reserved), 0);
+    }
+
+    #[test]
+    fn pressure_rises_with_the_ledger() {
+        let pool = pool(1000);
+        let mut held = pool.reservation("any", &OperatorMetrics::new());
+        for (bytes, pressure) in [
+            (600, Pressure::None),
+            (601, Pressure::Target),
+            (701, Pressure::Spill),
+            (801, Pressure::Pause),
+            (950, Pressure::Pause),
+        ] {
+            held.resize(bytes).unwrap();
+            assert_eq!(pool.pressure(), pressure, "{bytes}");
+        }
+        assert_eq!(pool.fair_share(2), 300);
+        assert_eq!(pool.fair_share(0), 600);
+    }
+
+    #[test]
+    fn the_error_lists_who_holds_memory_summed_by_name() {
+        let pool = pool(1 << 20);
+        let metrics = OperatorMetrics::new();
+        let mut reservations: Vec<_> =
+            ["sort", "aggregate", "sort", "idle"].map(|name| pool.reservation(name, &metrics)).into();
+        for (reservation, bytes) in reservations.iter_mut().zip([100 << 10, 300 << 10, 250 << 10, 0]) {
+            reservation.grow(bytes).unwrap();
+        }
+        let error = reservations[0].grow(1 << 20).unwrap_err();
+        let consumers: Vec<_> = error.kind().consumers.iter().map(|used| (used.name.as_str(), used.bytes)).collect();
+        assert_eq!(consumers, [("sort", 350 << 10), ("aggregate", 300 << 10)]);
+        assert!(error.to_string().starts_with("sort needs"), "{error}");
+        drop(reservations);
+        assert_eq!(pool.reserved(), 0);
+        assert!(pool.lock().is_empty(), "dropped reservations leave the ledger");
+    }
+
+    #[test]
+    fn threads_together_never_hold_more_than_the_limit_and_small_wishes_are_not_refused_for_large_ones() {
+        let pool = pool(1_000_000);
+        let metrics = OperatorMetrics::new();
+        std::thread::scope(|scope| {
+            // What never fits must not push aside what always does.
+            let greedy = scope.spawn(|| {
+                let mut reservation = pool.reservation("greedy", &metrics);
+                (0..20_000).filter(|_| reservation.try_grow(900_000)).count()
+            });
+            for seed in 1..4u64 {
+                let (pool, metrics) = (&pool, &metrics);
+                scope.spawn(move || {
+                    let mut reservation = pool.reservation("small", metrics);
+                    for step in 0..5_000 {
+                        assert!(reservation.try_resize(seed * step % 200_000), "what fits is not refused");
+                        assert!(pool.reserved() <= 700_000);
+                    }
+                });
+            }
+            assert_eq!(greedy.join().unwrap(), 0);
+        });
+        assert_eq!(pool.reserved(), 0);
+        assert!(OperatorMetrics::get(&metrics.peak_reserved) <= 700_000);
+    }
+
+    #[test]
+    fn resident_memory_counts_where_the_process_is_ours() {
+        static PURGES: AtomicUsize = AtomicUsize::new(0);
+        fn purge() {
+            PURGES.fetch_add(1, Relaxed);
+        }
+        // Any process has more than a page resident.
+        let pool = MemoryPool::new(4096, Thresholds::default(), Some(purge));
+        let mut reservation = pool.reservation("sort", &OperatorMetrics::new());
+        assert!(!reservation.try_grow(1));
+        assert!(PURGES.load(Relaxed) > 0, "the allocator is asked to give back memory before a refusal");
+        assert_eq!(pool.reserved(), 0);
+        // An old sample that was too high is taken anew before anything is refused.
+        let pool = MemoryPool::new(1 << 40, Thresholds::default(), Some(purge));
+        assert_eq!(pool.pressure(), Pressure::None);
+        pool.resident.store(1 << 50, Relaxed);
+        let mut reservation = pool.reservation("sort", &OperatorMetrics::new());
+        assert!(reservation.try_grow(1 << 20));
+    }
 }

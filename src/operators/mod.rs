@@ -1,5 +1,15 @@
 //! What runs inside of a stage: streaming operators, one file each, and sinks, which end stages.
 
+pub mod aggregate;
+pub mod buffer;
+pub mod filter;
+pub mod limit;
+pub mod project;
+pub mod sort;
+#[cfg(test)]
+mod testing;
+pub mod top_n;
+
 use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -2,42 +2,29 @@
 
 use std::sync::Arc;
 
-use super::{LogicalPlan, Scan, Scope};
+use arrow::datatypes::{DataType, SchemaRef};
+
+use super::resolve::{cast_to, constant, resolve_condition};
+use super::{Aggregate, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Scope, Sort, Union, resolve};
 use crate::error::{Error, Result};
-use crate::expr::{Expr, SortKey};
+use crate::eval::cast::can_cast;
+use crate::expr::{BoundExpr, Expr, SortExpr, SortKey};
 use crate::io::source::Table;
+use crate::types::coercion::common_type;
+use crate::types::sql_name;
 
 /// A plan under construction, with the names that expressions may use.
 #[derive(Clone, Debug)]
 pub struct PlanBuilder {
-    plan: LogicalPlan,
-    scope: Scope,
-}
-
-/// What a SELECT asks for over its FROM and WHERE.
-#[derive(Clone, Debug, Default)]
-pub struct Select {
-    /// The columns of the result; wildcards are expanded.
-    pub projection: Vec<Expr>,
-    /// SELECT DISTINCT.
-    pub distinct: bool,
-    /// The keys of GROUP BY: expressions, names of input columns or of aliases in the projection, or ordinals
-    /// (integer literals, from 1).
-    pub group_by: Vec<Expr>,
-    /// GROUP BY ALL: every item of the projection that has no aggregate in it.
-    pub group_by_all: bool,
-    /// HAVING.
-    pub having: Option<Expr>,
-    /// ORDER BY: names or ordinals of result columns, or expressions over the input.
-    pub order_by: Vec<SortKey>,
-    /// ORDER BY ALL: every column of the result, left to right; with the direction and place of nulls that was given.
-    pub order_by_all: Option<(bool, Option<bool>)>,
+    pub(super) plan: LogicalPlan,
+    pub(super) scope: Scope,
 }
 
 impl PlanBuilder {
     /// Starts from a plan whose columns have no table alias.
     pub fn from_plan(plan: LogicalPlan) -> Self {
-        Self { plan, scope: Scope::default() }
+        let scope = Scope::new(plan.schema(), None);
+        Self { plan, scope }
     }
 
     /// Starts from a table.
@@ -45,48 +32,142 @@ impl PlanBuilder {
         Self::from_plan(Scan::all(table))
     }
 
-    /// Names the table that all columns come from, as `FROM … AS alias` does; the columns are also renamed where names
-    /// are given.
+    /// Names the table that all columns come from, as `FROM … AS alias (a, b)` does; the first columns are also renamed
+    /// where names are given.
+    ///
+    /// # Errors
+    /// Where there are more names than columns.
     pub fn alias(self, table: &str, columns: &[String]) -> Result<Self> {
-        let _ = (table, columns);
-        Ok(self)
+        let count = self.plan.schema().fields().len();
+        if columns.len() > count {
+            return Err(Error::sql(format!("'{table}' has {count} columns, but {} names are given", columns.len())));
+        }
+        let plan = if columns.is_empty() {
+            self.plan
+        } else {
+            let name = |index: usize| columns.get(index).unwrap_or(self.plan.schema().field(index).name()).clone();
+            let exprs = (0..count).map(|i| NamedExpr { expr: self.plan.column(i), name: name(i) }).collect();
+            Project::plan(self.plan, exprs)
+        };
+        let scope = Scope::new(plan.schema(), Some(table));
+        Ok(Self { plan, scope })
     }
 
     /// WHERE.
+    ///
+    /// # Errors
+    /// Where the predicate does not bind, or is no condition.
     pub fn filter(self, predicate: &Expr) -> Result<Self> {
-        let _ = predicate;
-        Err(Error::internal("not built yet"))
-    }
-
-    /// SELECT … GROUP BY … HAVING … ORDER BY, without LIMIT.
-    pub fn select(self, select: &Select) -> Result<Self> {
-        let _ = select;
-        Err(Error::internal("not built yet"))
+        let predicate = resolve_condition(predicate, &self.scope, None, "WHERE")?;
+        Ok(Self { plan: Filter::plan(self.plan, predicate), scope: self.scope })
     }
 
     /// ORDER BY over the columns of the result so far, by name, ordinal or expression.
+    ///
+    /// # Errors
+    /// Where a key does not bind.
     pub fn sort(self, keys: &[SortKey]) -> Result<Self> {
-        let _ = keys;
-        Err(Error::internal("not built yet"))
+        if keys.is_empty() {
+            return Ok(self);
+        }
+        let mut bound = Vec::with_capacity(keys.len());
+        for key in keys {
+            let expr = match ordinal(&key.expr, self.plan.schema().fields().len(), "ORDER BY")? {
+                Some(index) => self.plan.column(index),
+                None => resolve(&key.expr, &self.scope)?,
+            };
+            bound.push(sort_expr(expr, key.descending, key.nulls_first));
+        }
+        Ok(Self { plan: Sort::plan(self.plan, bound), scope: self.scope })
     }
 
     /// LIMIT and OFFSET.
     #[must_use]
     pub fn limit(self, skip: usize, fetch: Option<usize>) -> Self {
-        let _ = (skip, fetch);
-        self
+        if skip == 0 && fetch.is_none() {
+            return self;
+        }
+        Self { plan: Limit::plan(self.plan, skip, fetch), scope: self.scope }
     }
 
     /// The distinct rows.
     #[must_use]
     pub fn distinct(self) -> Self {
-        self
+        Self { plan: Aggregate::distinct(self.plan), scope: self.scope }
     }
 
     /// UNION ALL: columns by position; their types meet in a common one.
+    ///
+    /// # Errors
+    /// Where the numbers of columns differ, or types have none in common.
     pub fn union_all(self, other: Self) -> Result<Self> {
-        let _ = other;
-        Ok(self)
+        let (left, right) = (self.plan.schema().clone(), other.plan.schema().clone());
+        if left.fields().len() != right.fields().len() {
+            return Err(Error::sql(format!(
+                "the sides of UNION have {} and {} columns",
+                left.fields().len(),
+                right.fields().len()
+            )));
+        }
+        let mut types = Vec::with_capacity(left.fields().len());
+        for (a, b) in left.fields().iter().zip(right.fields()) {
+            let common = common_type(a.data_type(), b.data_type()).ok_or_else(|| {
+                Error::sql(format!(
+                    "column '{}' of UNION is {} on one side and {} on the other",
+                    a.name(),
+                    sql_name(a.data_type()),
+                    sql_name(b.data_type())
+                ))
+                .with_hint("bring both to one type by CAST")
+            })?;
+            types.push(common);
+        }
+        let scope = Scope::new(&left, None);
+        let sides = [self.plan, other.plan].map(|plan| with_columns(plan, &left, &types));
+        // A chain of unions becomes one node.
+        let [first, second] = sides;
+        let mut inputs = match first {
+            LogicalPlan::Union(union) => union.inputs,
+            plan => vec![plan],
+        };
+        inputs.push(second);
+        let plan = Union::plan(inputs);
+        let scope = Scope {
+            columns: scope
+                .columns
+                .into_iter()
+                .zip(types)
+                .map(|(column, data_type)| super::ScopeColumn { data_type, ..column })
+                .collect(),
+        };
+        Ok(Self { plan, scope })
+    }
+
+    /// Brings the columns to those of a table by position, for INSERT.
+    ///
+    /// # Errors
+    /// Where a type cannot be converted, or the numbers of columns differ.
+    pub fn conform(self, schema: &SchemaRef) -> Result<Self> {
+        let own = self.plan.schema().clone();
+        if own.fields().len() != schema.fields().len() {
+            return Err(Error::sql(format!(
+                "the table has {} columns, but {} values are given",
+                schema.fields().len(),
+                own.fields().len()
+            )));
+        }
+        for (from, to) in own.fields().iter().zip(schema.fields()) {
+            if !can_cast(from.data_type(), to.data_type()) {
+                return Err(Error::sql(format!(
+                    "column '{}' is {}, but a value is {}",
+                    to.name(),
+                    sql_name(to.data_type()),
+                    sql_name(from.data_type())
+                )));
+            }
+        }
+        let types: Vec<DataType> = schema.fields().iter().map(|field| field.data_type().clone()).collect();
+        Ok(Self::from_plan(with_columns(self.plan, schema, &types)))
     }
 
     /// The names that expressions may use now.
@@ -94,8 +175,58 @@ impl PlanBuilder {
         &self.scope
     }
 
+    /// The plan so far.
+    pub fn plan(&self) -> &LogicalPlan {
+        &self.plan
+    }
+
     /// The plan.
     pub fn build(self) -> LogicalPlan {
         self.plan
     }
+}
+
+/// The plan with its columns renamed and converted, where they differ.
+fn with_columns(plan: LogicalPlan, names: &SchemaRef, types: &[DataType]) -> LogicalPlan {
+    let same = plan
+        .schema()
+        .fields()
+        .iter()
+        .zip(names.fields().iter().zip(types))
+        .all(|(own, (name, data_type))| own.name() == name.name() && own.data_type() == data_type);
+    if same {
+        return plan;
+    }
+    let exprs = types
+        .iter()
+        .enumerate()
+        .map(|(index, to)| NamedExpr { expr: cast_to(plan.column(index), to), name: names.field(index).name().clone() })
+        .collect();
+    Project::plan(plan, exprs)
+}
+
+/// A sort key; nulls come last when ascending, first when descending, if nothing was said.
+pub(super) fn sort_expr(expr: BoundExpr, descending: bool, nulls_first: Option<bool>) -> SortExpr {
+    SortExpr { expr, descending, nulls_first: nulls_first.unwrap_or(descending) }
+}
+
+/// The index that an integer constant names as the ordinal of one of `count` columns; `None` for other expressions.
+pub(super) fn ordinal(expr: &Expr, count: usize, clause: &str) -> Result<Option<usize>> {
+    let (inner, span) = match expr {
+        Expr::Spanned(inner, span) => (inner.unspanned(), Some(*span)),
+        other => (other, None),
+    };
+    let Expr::Literal(value) = inner else {
+        return Ok(None);
+    };
+    let value = constant(&BoundExpr::Literal(value.clone())).and_then(|value| value.as_i64());
+    let error = match value.map(usize::try_from) {
+        Some(Ok(position)) if (1..=count).contains(&position) => return Ok(Some(position - 1)),
+        Some(_) => Error::sql(format!("there is no column {inner} in the result, which has {count}")),
+        None => Error::sql(format!("the constant {inner} in {clause} is no column's number")),
+    };
+    Err(match span {
+        Some(span) => error.with_span(span),
+        None => error,
+    })
 }

@@ -1,35 +1,471 @@
 //! Binding: names become columns, types are checked, coercions become explicit.
 
+use std::sync::Arc;
+
+use super::scope::Scope;
+use crate::config::{Config, suggest};
 use crate::error::{Error, Result};
-use crate::expr::{BoundExpr, Expr};
-use crate::types::DataType;
+use crate::eval::Evaluator;
+use crate::eval::arithmetic::arithmetic_type;
+use crate::eval::cast::can_cast;
+use crate::expr::{AggregateExpr, BinaryOp, BoundExpr, Expr, UnaryOp};
+use crate::functions::{aggregate, scalar};
+use crate::types::coercion::common_type;
+use crate::types::{DataType, INTERVAL, Scalar, TEXT, is_numeric, is_timestamp, sql_name};
 
-/// A column that expressions may name.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ScopeColumn {
-    /// The alias of the table that it comes from.
-    pub table: Option<String>,
-    /// Its name.
-    pub name: String,
-    /// Its type.
-    pub data_type: DataType,
+/// Where aggregate calls go while the expressions over them are bound: call `k` becomes the column
+/// `first_column + k`.
+#[derive(Debug, Default)]
+pub(super) struct Aggregates {
+    /// The calls, each once.
+    pub calls: Vec<AggregateExpr>,
+    /// The index of the first one as a column.
+    pub first_column: usize,
 }
 
-/// The columns that expressions may name, in the order of the input.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Scope {
-    /// By index.
-    pub columns: Vec<ScopeColumn>,
-}
-
-/// Binds a scalar expression.
+/// Binds a scalar expression: no aggregates.
+///
+/// # Errors
+/// An SQL error with the place and, where something near exists, a suggestion.
 pub fn resolve(expr: &Expr, scope: &Scope) -> Result<BoundExpr> {
-    let _ = scope;
-    Err(Error::internal(format!("cannot resolve {expr} yet")))
+    Resolver { scope, aggregates: None, clause: "here" }.resolve(expr)
 }
 
-/// Whether the expression is a call of an aggregate function.
-pub fn is_aggregate_call(expr: &Expr) -> bool {
-    let _ = expr;
-    false
+/// Binds a condition, such as that of WHERE.
+///
+/// # Errors
+/// As [`resolve`], and where the expression is no boolean.
+pub(super) fn resolve_condition(
+    expr: &Expr,
+    scope: &Scope,
+    aggregates: Option<&mut Aggregates>,
+    clause: &str,
+) -> Result<BoundExpr> {
+    let bound = Resolver { scope, aggregates, clause }.resolve(expr)?;
+    match bound.data_type() {
+        DataType::Boolean | DataType::Null => Ok(cast_to(bound, &DataType::Boolean)),
+        other => Err(place(
+            Error::sql(format!("{clause} needs a condition, but {expr} is {}", sql_name(&other)))
+                .with_hint("compare it with something, for instance <> 0"),
+            expr,
+        )),
+    }
+}
+
+/// Binds an expression in which aggregates may be called; the calls go to `aggregates`.
+pub(super) fn resolve_with_aggregates(expr: &Expr, scope: &Scope, aggregates: &mut Aggregates) -> Result<BoundExpr> {
+    Resolver { scope, aggregates: Some(aggregates), clause: "here" }.resolve(expr)
+}
+
+/// Whether an aggregate function is called in the expression, outside of subexpressions that are aggregates themselves.
+pub fn contains_aggregate(expr: &Expr) -> bool {
+    match expr {
+        Expr::Column { .. } | Expr::Literal(_) | Expr::Wildcard { .. } => false,
+        Expr::Alias(inner, _) | Expr::Spanned(inner, _) | Expr::Unary { expr: inner, .. } => contains_aggregate(inner),
+        Expr::Cast { expr: inner, .. } => contains_aggregate(inner),
+        Expr::Binary { left, right, .. } => contains_aggregate(left) || contains_aggregate(right),
+        Expr::Between { expr, low, high, .. } => [expr, low, high].into_iter().any(|part| contains_aggregate(part)),
+        Expr::InList { expr, list, .. } => contains_aggregate(expr) || list.iter().any(contains_aggregate),
+        Expr::Like { expr, pattern, .. } => contains_aggregate(expr) || contains_aggregate(pattern),
+        Expr::Case { operand, branches, otherwise } => {
+            operand.iter().chain(otherwise).any(|part| contains_aggregate(part))
+                || branches.iter().any(|(when, then)| contains_aggregate(when) || contains_aggregate(then))
+        }
+        Expr::Call { name, args, .. } => {
+            (aggregate::lookup(name).is_some() && scalar::lookup(name).is_none()) || args.iter().any(contains_aggregate)
+        }
+    }
+}
+
+/// Converts to a type, where it is not of that type already.
+pub(super) fn cast_to(expr: BoundExpr, to: &DataType) -> BoundExpr {
+    match expr {
+        expr if expr.data_type() == *to => expr,
+        BoundExpr::Literal(value) if value.is_null() => BoundExpr::Literal(Scalar::null(to)),
+        expr => BoundExpr::Cast { expr: Box::new(expr), to: to.clone(), try_cast: false },
+    }
+}
+
+/// The value of an expression without columns; `None` where it has columns or cannot be evaluated.
+pub(super) fn constant(expr: &BoundExpr) -> Option<Scalar> {
+    if let BoundExpr::Literal(value) = expr {
+        return Some(value.clone());
+    }
+    expr.columns().is_empty().then(|| evaluate_constant(expr).ok()).flatten()
+}
+
+fn evaluate_constant(expr: &BoundExpr) -> Result<Scalar> {
+    let row = crate::batch::record_batch(&Arc::new(arrow::datatypes::Schema::empty()), Vec::new(), 1)?;
+    let array = Evaluator::new(expr, &Arc::new(Config::default()))?.evaluate_array(&row)?;
+    Ok(Scalar::from_array(&array, 0))
+}
+
+/// Adds the place of an expression, where it is known, to an error about it.
+fn place(error: Error, expr: &Expr) -> Error {
+    match expr {
+        Expr::Spanned(inner, span) => place(error, inner).with_span(*span),
+        Expr::Alias(inner, _) => place(error, inner),
+        _ => error,
+    }
+}
+
+struct Resolver<'a> {
+    scope: &'a Scope,
+    aggregates: Option<&'a mut Aggregates>,
+    /// What to say about an aggregate that must not be here.
+    clause: &'a str,
+}
+
+impl Resolver<'_> {
+    fn resolve(&mut self, expr: &Expr) -> Result<BoundExpr> {
+        match expr {
+            Expr::Spanned(inner, span) => self.resolve(inner).map_err(|error| error.with_span(*span)),
+            Expr::Alias(inner, _) => self.resolve(inner),
+            Expr::Column { table, name } => self.scope.column(table.as_deref(), name),
+            Expr::Literal(value) => Ok(BoundExpr::Literal(value.clone())),
+            Expr::Unary { op, expr } => self.unary(*op, expr),
+            Expr::Binary { left, op, right } => self.binary(left, *op, right),
+            Expr::Between { expr, low, high, negated } => {
+                let above = self.binary(expr, BinaryOp::GreaterEqual, low)?;
+                let below = self.binary(expr, BinaryOp::LessEqual, high)?;
+                let both = boolean(above, BinaryOp::And, below);
+                Ok(if *negated { not(both) } else { both })
+            }
+            Expr::InList { expr, list, negated } => self.in_list(expr, list, *negated),
+            Expr::Like { expr, pattern, escape, case_insensitive, negated } => Ok(BoundExpr::Like {
+                expr: Box::new(self.text(expr)?),
+                pattern: Box::new(self.text(pattern)?),
+                escape: *escape,
+                case_insensitive: *case_insensitive,
+                negated: *negated,
+            }),
+            Expr::Case { operand, branches, otherwise } => {
+                self.case(operand.as_deref(), branches, otherwise.as_deref())
+            }
+            Expr::Cast { expr, to, try_cast } => self.cast(expr, to, *try_cast),
+            Expr::Call { name, args, distinct, filter, order_by } => {
+                let is_scalar = scalar::lookup(name).is_some();
+                if !is_scalar && aggregate::lookup(name).is_some() {
+                    if !order_by.is_empty() {
+                        return Err(Error::sql(format!("ORDER BY inside {name}() is not there yet")));
+                    }
+                    return self.aggregate(name, args, *distinct, filter.as_deref());
+                }
+                if is_scalar && (*distinct || filter.is_some() || !order_by.is_empty()) {
+                    return Err(Error::sql(format!(
+                        "{name}() is no aggregate: DISTINCT, FILTER and ORDER BY do not go with it"
+                    )));
+                }
+                self.scalar_call(name, args)
+            }
+            Expr::Wildcard { .. } => {
+                Err(Error::sql("* stands for columns: it can be an item of SELECT, or the argument of count"))
+            }
+        }
+    }
+
+    fn text(&mut self, expr: &Expr) -> Result<BoundExpr> {
+        let bound = self.resolve(expr)?;
+        match bound.data_type() {
+            DataType::Utf8View | DataType::Null => Ok(cast_to(bound, &TEXT)),
+            other => Err(place(
+                Error::sql(format!("{expr} is {}, not text", sql_name(&other)))
+                    .with_hint(format!("write CAST({expr} AS VARCHAR)")),
+                expr,
+            )),
+        }
+    }
+
+    fn condition(&mut self, expr: &Expr, operator: &str) -> Result<BoundExpr> {
+        let bound = self.resolve(expr)?;
+        match bound.data_type() {
+            DataType::Boolean | DataType::Null => Ok(cast_to(bound, &DataType::Boolean)),
+            other => {
+                Err(place(Error::sql(format!("{operator} needs booleans, but {expr} is {}", sql_name(&other))), expr))
+            }
+        }
+    }
+
+    fn unary(&mut self, op: UnaryOp, expr: &Expr) -> Result<BoundExpr> {
+        let bound = match op {
+            UnaryOp::Not => self.condition(expr, "NOT")?,
+            UnaryOp::IsTrue | UnaryOp::IsNotTrue | UnaryOp::IsFalse | UnaryOp::IsNotFalse => {
+                self.condition(expr, "IS TRUE")?
+            }
+            UnaryOp::IsNull | UnaryOp::IsNotNull => self.resolve(expr)?,
+            UnaryOp::Negate => {
+                let bound = self.resolve(expr)?;
+                match bound.data_type() {
+                    DataType::Null => cast_to(bound, &DataType::Int64),
+                    other if is_numeric(&other) || other == INTERVAL => bound,
+                    other => return Err(Error::sql(format!("there is no -{}", sql_name(&other)))),
+                }
+            }
+        };
+        Ok(BoundExpr::Unary { op, expr: Box::new(bound) })
+    }
+
+    fn binary(&mut self, left: &Expr, op: BinaryOp, right: &Expr) -> Result<BoundExpr> {
+        match op {
+            BinaryOp::And | BinaryOp::Or => {
+                let left = self.condition(left, op.symbol())?;
+                Ok(boolean(left, op, self.condition(right, op.symbol())?))
+            }
+            BinaryOp::Concat => {
+                let left = cast_to(self.resolve(left)?, &TEXT);
+                let right = cast_to(self.resolve(right)?, &TEXT);
+                Ok(BoundExpr::Binary { left: Box::new(left), op, right: Box::new(right), data_type: TEXT })
+            }
+            op if op.is_comparison() => {
+                let (bound_left, bound_right) = adapt_literals(self.resolve(left)?, self.resolve(right)?)?;
+                let (left_type, right_type) = (bound_left.data_type(), bound_right.data_type());
+                let Some(common) = common_type(&left_type, &right_type) else {
+                    return Err(Error::sql(format!(
+                        "cannot compare {left} ({}) with {right} ({})",
+                        sql_name(&left_type),
+                        sql_name(&right_type)
+                    ))
+                    .with_hint("bring both sides to one type by CAST"));
+                };
+                Ok(boolean(cast_to(bound_left, &common), op, cast_to(bound_right, &common)))
+            }
+            op => self.arithmetic(left, op, right),
+        }
+    }
+
+    fn arithmetic(&mut self, left: &Expr, op: BinaryOp, right: &Expr) -> Result<BoundExpr> {
+        let (mut bound_left, mut bound_right) = (self.resolve(left)?, self.resolve(right)?);
+        // A text constant beside a date, timestamp or interval is an interval; beside a number it is a number.
+        let temporal = |other: &DataType| {
+            is_timestamp(other) || matches!(other, DataType::Date32 | DataType::Time64(_) | DataType::Interval(_))
+        };
+        let (left_type, right_type) = (bound_left.data_type(), bound_right.data_type());
+        for (side, other) in [(&mut bound_left, right_type), (&mut bound_right, left_type)] {
+            if is_text_literal(side) && other != TEXT {
+                let wanted =
+                    if temporal(&other) && (op == BinaryOp::Add || other == INTERVAL) { INTERVAL } else { other };
+                *side = literal_as(side.clone(), &wanted)?;
+            }
+        }
+        let null_as = |side: BoundExpr, other: &DataType| match side.data_type() {
+            DataType::Null if temporal(other) && *other != INTERVAL => cast_to(side, &INTERVAL),
+            DataType::Null if *other == DataType::Null => cast_to(side, &DataType::Int64),
+            DataType::Null => cast_to(side, other),
+            _ => side,
+        };
+        let (left_type, right_type) = (bound_left.data_type(), bound_right.data_type());
+        let (bound_left, bound_right) = (null_as(bound_left, &right_type), null_as(bound_right, &left_type));
+        let (left_type, right_type) = (bound_left.data_type(), bound_right.data_type());
+        let Some((left_cast, right_cast, data_type)) = arithmetic_type(op, &left_type, &right_type) else {
+            let error = Error::sql(format!(
+                "there is no {} {} {}: {left} {} {right}",
+                sql_name(&left_type),
+                op.symbol(),
+                sql_name(&right_type),
+                op.symbol()
+            ));
+            return Err(match (op, left_type == TEXT || right_type == TEXT) {
+                (BinaryOp::Add, true) => error.with_hint("text is joined by ||"),
+                (_, true) => error.with_hint("convert text to a number by CAST"),
+                _ => error,
+            });
+        };
+        Ok(BoundExpr::Binary {
+            left: Box::new(cast_to(bound_left, &left_cast)),
+            op,
+            right: Box::new(cast_to(bound_right, &right_cast)),
+            data_type,
+        })
+    }
+
+    fn in_list(&mut self, expr: &Expr, list: &[Expr], negated: bool) -> Result<BoundExpr> {
+        let item = self.resolve(expr)?;
+        let mut bound = vec![item];
+        for other in list {
+            bound.push(self.resolve(other)?);
+        }
+        let mut bound = self.to_common(bound, "IN")?;
+        let item = bound.remove(0);
+        Ok(BoundExpr::InList { expr: Box::new(item), list: bound, negated })
+    }
+
+    fn case(
+        &mut self,
+        operand: Option<&Expr>,
+        branches: &[(Expr, Expr)],
+        otherwise: Option<&Expr>,
+    ) -> Result<BoundExpr> {
+        let mut conditions = Vec::with_capacity(branches.len());
+        let mut results = Vec::with_capacity(branches.len() + 1);
+        for (condition, result) in branches {
+            conditions.push(match operand {
+                Some(operand) => self.binary(operand, BinaryOp::Equal, condition)?,
+                None => self.condition(condition, "WHEN")?,
+            });
+            results.push(self.resolve(result)?);
+        }
+        if let Some(otherwise) = otherwise {
+            results.push(self.resolve(otherwise)?);
+        }
+        let mut results = self.to_common(results, "CASE")?;
+        let otherwise = otherwise.and_then(|_| results.pop()).map(Box::new);
+        let data_type = results.first().map_or(DataType::Null, BoundExpr::data_type);
+        Ok(BoundExpr::Case { branches: conditions.into_iter().zip(results).collect(), otherwise, data_type })
+    }
+
+    /// Brings all expressions to one type; text constants follow the others.
+    fn to_common(&self, exprs: Vec<BoundExpr>, what: &str) -> Result<Vec<BoundExpr>> {
+        let mut common: Option<DataType> = None;
+        for expr in exprs.iter().filter(|expr| !is_text_literal(expr)) {
+            let data_type = expr.data_type();
+            common = Some(match common {
+                None => data_type,
+                Some(so_far) => common_type(&so_far, &data_type).ok_or_else(|| {
+                    Error::sql(format!(
+                        "the values of {what} have no common type: {} and {}",
+                        sql_name(&so_far),
+                        sql_name(&data_type)
+                    ))
+                    .with_hint("bring them to one type by CAST")
+                })?,
+            });
+        }
+        let common = match common {
+            None | Some(DataType::Null) if exprs.iter().any(is_text_literal) => TEXT,
+            None => DataType::Null,
+            Some(common) => common,
+        };
+        exprs
+            .into_iter()
+            .map(|expr| if is_text_literal(&expr) { literal_as(expr, &common) } else { Ok(cast_to(expr, &common)) })
+            .collect()
+    }
+
+    fn cast(&mut self, expr: &Expr, to: &DataType, try_cast: bool) -> Result<BoundExpr> {
+        let bound = self.resolve(expr)?;
+        let from = bound.data_type();
+        if !can_cast(&from, to) {
+            return Err(Error::sql(format!("cannot convert {expr} from {} to {}", sql_name(&from), sql_name(to))));
+        }
+        if try_cast && from != *to {
+            return Ok(BoundExpr::Cast { expr: Box::new(bound), to: to.clone(), try_cast });
+        }
+        if is_text_literal(&bound) {
+            return literal_as(bound, to);
+        }
+        Ok(cast_to(bound, to))
+    }
+
+    fn scalar_call(&mut self, name: &str, args: &[Expr]) -> Result<BoundExpr> {
+        let Some(function) = scalar::lookup(name) else {
+            return Err(unknown_function(name));
+        };
+        let mut bound = Vec::with_capacity(args.len());
+        for arg in args {
+            bound.push(self.resolve(arg)?);
+        }
+        let types: Vec<DataType> = bound.iter().map(BoundExpr::data_type).collect();
+        let signature = (function.resolve)(&types)
+            .map_err(|error| error.with_hint(format!("it is called as {}", function.usage)))?;
+        let args = coerce_arguments(bound, &signature.arguments)?;
+        Ok(BoundExpr::Call { name: function.name, args, data_type: signature.result })
+    }
+
+    fn aggregate(&mut self, name: &str, args: &[Expr], distinct: bool, filter: Option<&Expr>) -> Result<BoundExpr> {
+        let Some(function) = aggregate::lookup(name) else {
+            return Err(unknown_function(name));
+        };
+        if self.aggregates.is_none() {
+            return Err(Error::sql(format!("the aggregate {name}() cannot stand {}", self.clause))
+                .with_hint("aggregates stand in SELECT, HAVING and ORDER BY, and not inside of each other"));
+        }
+        let args: &[Expr] = match args {
+            [only] if matches!(only.unspanned(), Expr::Wildcard { .. }) && function.name == "count" => &[],
+            other => other,
+        };
+        let mut inner = Resolver { scope: self.scope, aggregates: None, clause: "inside of another aggregate" };
+        let mut bound = Vec::with_capacity(args.len());
+        for arg in args {
+            bound.push(inner.resolve(arg)?);
+        }
+        let filter = filter.map(|filter| inner.condition(filter, "FILTER")).transpose()?;
+        let types: Vec<DataType> = bound.iter().map(BoundExpr::data_type).collect();
+        let signature = (function.resolve)(&types)
+            .map_err(|error| error.with_hint(format!("it is called as {}", function.usage)))?;
+        let mut args = coerce_arguments(bound, &signature.arguments)?;
+        let first_constant = args.len().saturating_sub(function.constants);
+        for arg in &mut args[first_constant..] {
+            *arg = BoundExpr::Literal(
+                constant(arg).ok_or_else(|| Error::sql(format!("{arg} must be a constant in {}", function.usage)))?,
+            );
+        }
+        if distinct && args.is_empty() {
+            return Err(Error::sql(format!("{name}(DISTINCT *) is not possible")).with_hint("name a column"));
+        }
+        let call = AggregateExpr { function: function.name, args, distinct, filter, data_type: signature.result };
+        let Some(aggregates) = &mut self.aggregates else {
+            return Err(Error::internal("an aggregate without a place to go"));
+        };
+        let known = aggregates.calls.iter().position(|other| *other == call);
+        let index = known.unwrap_or_else(|| {
+            aggregates.calls.push(call.clone());
+            aggregates.calls.len() - 1
+        });
+        Ok(BoundExpr::column(aggregates.first_column + index, &call.to_string(), &call.data_type))
+    }
+}
+
+fn unknown_function(name: &str) -> Error {
+    let names = scalar::all().map(|function| function.name).chain(aggregate::all().iter().map(|function| function.name));
+    let error = Error::sql(format!("there is no function {name}()"));
+    match suggest(name, names) {
+        Some(near) => error.with_hint(format!("did you mean {near}()?")),
+        None => error.with_hint("SHOW FUNCTIONS lists them"),
+    }
+}
+
+fn boolean(left: BoundExpr, op: BinaryOp, right: BoundExpr) -> BoundExpr {
+    BoundExpr::Binary { left: Box::new(left), op, right: Box::new(right), data_type: DataType::Boolean }
+}
+
+fn not(expr: BoundExpr) -> BoundExpr {
+    BoundExpr::Unary { op: UnaryOp::Not, expr: Box::new(expr) }
+}
+
+fn is_text_literal(expr: &BoundExpr) -> bool {
+    matches!(expr, BoundExpr::Literal(value) if *value.data_type() == TEXT && !value.is_null())
+}
+
+/// A text constant where another type is expected, as PostgreSQL's untyped literals; it is checked at once, so that a
+/// wrong one is found before anything is read.
+fn literal_as(expr: BoundExpr, to: &DataType) -> Result<BoundExpr> {
+    if *to == TEXT || *to == DataType::Null {
+        return Ok(expr);
+    }
+    if !can_cast(&TEXT, to) {
+        return Err(Error::sql(format!("{expr} cannot be read as {}", sql_name(to))));
+    }
+    let cast = cast_to(expr.clone(), to);
+    match evaluate_constant(&cast) {
+        Ok(_) => Ok(cast),
+        Err(error) => Err(Error::sql(format!("{expr} cannot be read as {}: {}", sql_name(to), error.kind().message))),
+    }
+}
+
+fn adapt_literals(left: BoundExpr, right: BoundExpr) -> Result<(BoundExpr, BoundExpr)> {
+    match (is_text_literal(&left), is_text_literal(&right)) {
+        (true, false) => Ok((literal_as(left, &right.data_type())?, right)),
+        (false, true) => {
+            let wanted = left.data_type();
+            Ok((left, literal_as(right, &wanted)?))
+        }
+        _ => Ok((left, right)),
+    }
+}
+
+fn coerce_arguments(args: Vec<BoundExpr>, types: &[DataType]) -> Result<Vec<BoundExpr>> {
+    args.into_iter()
+        .zip(types)
+        .map(|(arg, to)| if is_text_literal(&arg) { literal_as(arg, to) } else { Ok(cast_to(arg, to)) })
+        .collect()
 }

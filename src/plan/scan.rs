@@ -16,6 +16,7 @@ pub struct Scan {
     /// The columns read, by index into the table's schema, ascending; `None` is all.
     pub projection: Option<Vec<usize>>,
     /// Conditions over the table's whole schema, joined by AND. The scan's result holds only rows where all are true.
+    /// They are checked in their order, each only over rows where those before it are true.
     pub filters: Vec<BoundExpr>,
     /// No more rows than these are needed; the scan may return more.
     pub limit: Option<usize>,

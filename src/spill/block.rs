@@ -6,12 +6,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, GenericByteViewArray, RecordBatch};
 use arrow::buffer::Buffer;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{ByteViewType, DataType};
 use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::StreamWriter;
 
+use crate::batch::{batch_memory, record_batch};
 use crate::error::{Error, Result};
 
 /// Bytes of a block's header.
@@ -36,10 +37,19 @@ impl BlockHeader {
     }
 }
 
+/// A block as it is written.
+pub(super) struct Block {
+    /// Header and payload.
+    pub bytes: Vec<u8>,
+    /// Memory of the batch once it is read back.
+    pub raw_bytes: usize,
+}
+
 /// The block of a batch.
-pub(super) fn encode(batch: &RecordBatch) -> Result<Vec<u8>> {
+pub(super) fn encode(batch: &RecordBatch) -> Result<Block> {
     let compact = compact_views(batch)?;
-    let mut writer = StreamWriter::try_new(Vec::new(), &compact.schema())?;
+    let expected = usize::try_from(batch_memory(&compact)).unwrap_or(0) + 4096;
+    let mut writer = StreamWriter::try_new(Vec::with_capacity(expected), &compact.schema())?;
     writer.write(&compact)?;
     let raw = writer.into_inner()?;
     let mut block = vec![0; HEADER_BYTES + lz4_flex::block::get_maximum_output_size(raw.len())];
@@ -58,14 +68,19 @@ pub(super) fn encode(batch: &RecordBatch) -> Result<Vec<u8>> {
     block[4..8].copy_from_slice(&u32::try_from(raw.len()).map_err(too_large)?.to_le_bytes());
     block[8..12].copy_from_slice(&checksum.to_le_bytes());
     block[12] = codec;
-    Ok(block)
+    Ok(Block { bytes: block, raw_bytes: raw.len() })
+}
+
+/// The error of a block that does not read back.
+pub(super) fn damaged() -> Error {
+    Error::resource("a block read back from a spill file is not what was written")
+        .with_hint("the disk under --temp-dir may be faulty")
 }
 
 /// The batch of a block's payload.
 pub(super) fn decode(header: BlockHeader, payload: Vec<u8>) -> Result<RecordBatch> {
     if crc32fast::hash(&payload) != header.checksum {
-        return Err(Error::resource("a block read back from a spill file is not what was written")
-            .with_hint("the disk under --temp-dir may be faulty"));
+        return Err(damaged());
     }
     let raw = match header.codec {
         CODEC_NONE => payload,
@@ -81,17 +96,21 @@ pub(super) fn decode(header: BlockHeader, payload: Vec<u8>) -> Result<RecordBatc
     }
 }
 
+fn compact_view_array<T: ByteViewType>(array: &GenericByteViewArray<T>) -> ArrayRef {
+    let kept: usize = array.data_buffers().iter().map(|buffer| buffer.len()).sum();
+    if kept > array.total_buffer_bytes_used() { Arc::new(array.gc()) } else { Arc::new(array.clone()) }
+}
+
 /// String views may point into buffers much larger than what they show; only what they show is written.
 fn compact_views(batch: &RecordBatch) -> Result<RecordBatch> {
     let columns = batch
         .columns()
         .iter()
         .map(|column| match column.data_type() {
-            DataType::Utf8View => Arc::new(column.as_string_view().gc()) as ArrayRef,
-            DataType::BinaryView => Arc::new(column.as_binary_view().gc()) as ArrayRef,
+            DataType::Utf8View => compact_view_array(column.as_string_view()),
+            DataType::BinaryView => compact_view_array(column.as_binary_view()),
             _ => column.clone(),
         })
         .collect();
-    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Ok(RecordBatch::try_new_with_options(batch.schema(), columns, &options)?)
+    record_batch(&batch.schema(), columns, batch.num_rows())
 }

@@ -3,41 +3,71 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use rustix::fs::FallocateFlags;
 
 use super::SpillManager;
-use super::block::{BlockHeader, HEADER_BYTES, decode, encode};
+use super::block::{Block, BlockHeader, HEADER_BYTES, damaged, decode, encode};
 use crate::error::{Error, Result};
 use crate::metrics::OperatorMetrics;
 
-/// The bytes of a spill file, given back to the quota when dropped.
+/// A file on disk and what it holds of the quota, given back when dropped or when freed while reading.
 #[derive(Debug)]
 struct Extent {
     manager: Arc<SpillManager>,
     file: File,
     operator: String,
-    bytes: u64,
+    held: AtomicU64,
+}
+
+impl Extent {
+    /// Frees the disk under what was read. Where the file system cannot, it is free when the file is dropped.
+    fn free(&self, start: u64, bytes: u64) {
+        // Only whole pages are freed; the quota is told all of it, which is near enough.
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        if rustix::fs::fallocate(&self.file, flags, start, bytes).is_ok() {
+            let before = self.held.fetch_update(Relaxed, Relaxed, |held| Some(held.saturating_sub(bytes)));
+            self.manager.give_back(before.unwrap_or(0).min(bytes));
+        }
+    }
 }
 
 impl Drop for Extent {
     fn drop(&mut self) {
-        self.manager.give_back(self.bytes);
+        self.manager.give_back(*self.held.get_mut());
     }
 }
 
 /// Appends batches to a new spill file.
 #[derive(Debug)]
 pub struct SpillWriter {
-    extent: Extent,
+    extent: Arc<Extent>,
     schema: SchemaRef,
+    at: u64,
+    all: Counts,
+    /// Since the last [`cut`](Self::cut).
+    part: Counts,
+    metrics: Arc<OperatorMetrics>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    bytes: u64,
     rows: u64,
     blocks: u64,
     largest_block: u64,
-    metrics: Arc<OperatorMetrics>,
+}
+
+impl Counts {
+    fn add(&mut self, bytes: u64, rows: u64, memory: u64) {
+        self.bytes += bytes;
+        self.rows += rows;
+        self.blocks += 1;
+        self.largest_block = self.largest_block.max(memory);
+    }
 }
 
 impl SpillWriter {
@@ -48,11 +78,12 @@ impl SpillWriter {
         schema: SchemaRef,
         metrics: Arc<OperatorMetrics>,
     ) -> Self {
-        let extent = Extent { manager, file, operator: operator.to_string(), bytes: 0 };
-        Self { extent, schema, rows: 0, blocks: 0, largest_block: 0, metrics }
+        let extent = Arc::new(Extent { manager, file, operator: operator.to_string(), held: AtomicU64::new(0) });
+        Self { extent, schema, at: 0, all: Counts::default(), part: Counts::default(), metrics }
     }
 
-    /// Writes one batch as one block. What it is compressed in is not reserved: keep batches below some MiB.
+    /// Writes one batch as one block. What it is compressed in, about three times its size, is not reserved here: keep
+    /// batches below some MiB.
     ///
     /// # Errors
     /// A resource error where the disk or the quota is full.
@@ -60,71 +91,117 @@ impl SpillWriter {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let block = encode(batch)?;
+        let Block { bytes: block, raw_bytes } = encode(batch)?;
         let bytes = block.len() as u64;
-        let extent = &mut self.extent;
+        let extent = &self.extent;
         extent.manager.take(bytes, &extent.operator)?;
-        let at = extent.bytes;
-        extent.bytes += bytes;
-        extent.file.write_all_at(&block, at).map_err(|error| extent.manager.write_failed(&extent.operator, &error))?;
-        self.rows += batch.num_rows() as u64;
-        self.blocks += 1;
-        self.largest_block = self.largest_block.max(batch.get_array_memory_size() as u64);
+        extent.held.fetch_add(bytes, Relaxed);
+        extent
+            .file
+            .write_all_at(&block, self.at)
+            .map_err(|error| extent.manager.write_failed(&extent.operator, &error))?;
+        self.at += bytes;
+        for counts in [&mut self.all, &mut self.part] {
+            counts.add(bytes, batch.num_rows() as u64, raw_bytes as u64);
+        }
         self.metrics.spilled_bytes.fetch_add(bytes, Relaxed);
         Ok(())
     }
 
     /// Bytes written so far.
     pub fn bytes(&self) -> u64 {
-        self.extent.bytes
+        self.all.bytes
     }
 
     /// Rows written so far.
     pub fn rows(&self) -> u64 {
-        self.rows
+        self.all.rows
+    }
+
+    /// What was written since the last cut, to be read on its own: many runs or chunks can share one file, and one
+    /// file descriptor. It can be read at once, while the writer goes on.
+    pub fn cut(&mut self) -> SpillSegment {
+        let counts = std::mem::take(&mut self.part);
+        SpillSegment { extent: self.extent.clone(), end: self.at, counts }
     }
 
     /// Ends writing.
     pub fn finish(self) -> SpillFile {
-        SpillFile {
-            extent: Arc::new(self.extent),
-            schema: self.schema,
-            rows: self.rows,
-            blocks: self.blocks,
-            largest_block: self.largest_block,
-        }
+        SpillFile { segment: SpillSegment { extent: self.extent, end: self.at, counts: self.all }, schema: self.schema }
+    }
+}
+
+/// A part of a spill file that can be read on its own. The disk is free again when all parts and readers of the file
+/// are dropped.
+#[derive(Clone, Debug)]
+pub struct SpillSegment {
+    extent: Arc<Extent>,
+    end: u64,
+    counts: Counts,
+}
+
+impl SpillSegment {
+    /// Rows in it.
+    pub fn rows(&self) -> u64 {
+        self.counts.rows
+    }
+
+    /// Bytes on disk.
+    pub fn bytes(&self) -> u64 {
+        self.counts.bytes
+    }
+
+    /// Batches in it; each is read back as it was written.
+    pub fn blocks(&self) -> u64 {
+        self.counts.blocks
+    }
+
+    /// Memory of its largest batch once read back; while it is decompressed, up to twice of that is in use.
+    pub fn largest_block(&self) -> u64 {
+        self.counts.largest_block
+    }
+
+    /// Reads from the start; the segment stays.
+    pub fn reader(&self) -> SpillReader {
+        self.clone().read(false)
+    }
+
+    /// Reads from the start for the last time: the disk under each block is freed once it was read.
+    pub fn into_reader(self) -> SpillReader {
+        self.read(true)
+    }
+
+    fn read(self, free: bool) -> SpillReader {
+        SpillReader { at: self.end - self.counts.bytes, end: self.end, extent: self.extent, free }
     }
 }
 
 /// A spill file that is complete. The disk is free again when it and its readers are dropped.
 #[derive(Clone, Debug)]
 pub struct SpillFile {
-    extent: Arc<Extent>,
+    segment: SpillSegment,
     schema: SchemaRef,
-    rows: u64,
-    blocks: u64,
-    largest_block: u64,
 }
 
 impl SpillFile {
     /// Rows in it.
     pub fn rows(&self) -> u64 {
-        self.rows
+        self.segment.rows()
     }
 
     /// Bytes on disk.
     pub fn bytes(&self) -> u64 {
-        self.extent.bytes
+        self.segment.bytes()
     }
 
     /// Batches in it; each is read back as it was written.
     pub fn blocks(&self) -> u64 {
-        self.blocks
+        self.segment.blocks()
     }
 
     /// Memory of its largest batch: what a reader needs to reserve.
     pub fn largest_block(&self) -> u64 {
-        self.largest_block
+        self.segment.largest_block()
     }
 
     /// The schema of its batches.
@@ -134,12 +211,12 @@ impl SpillFile {
 
     /// Reads from the start; the file stays.
     pub fn reader(&self) -> SpillReader {
-        SpillReader { extent: self.extent.clone(), at: 0, free: false }
+        self.segment.reader()
     }
 
     /// Reads from the start for the last time: the disk under each block is freed once it was read.
     pub fn into_reader(self) -> SpillReader {
-        SpillReader { extent: self.extent, at: 0, free: true }
+        self.segment.into_reader()
     }
 }
 
@@ -148,6 +225,7 @@ impl SpillFile {
 pub struct SpillReader {
     extent: Arc<Extent>,
     at: u64,
+    end: u64,
     free: bool,
 }
 
@@ -159,15 +237,16 @@ impl SpillReader {
         let mut header = [0; HEADER_BYTES];
         self.extent.file.read_exact_at(&mut header, self.at).map_err(failed)?;
         let header = BlockHeader::parse(&header);
+        let bytes = (HEADER_BYTES + header.payload_bytes) as u64;
+        if bytes > self.end - self.at {
+            return Err(damaged());
+        }
         let mut payload = vec![0; header.payload_bytes];
         self.extent.file.read_exact_at(&mut payload, self.at + HEADER_BYTES as u64).map_err(failed)?;
-        let start = self.at;
-        self.at += (HEADER_BYTES + header.payload_bytes) as u64;
         if self.free {
-            // Frees whole pages of the disk; where the file system cannot, the disk is free when the file is dropped.
-            let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-            let _ = rustix::fs::fallocate(&self.extent.file, flags, start, self.at - start);
+            self.extent.free(self.at, bytes);
         }
+        self.at += bytes;
         decode(header, payload)
     }
 }
@@ -176,7 +255,15 @@ impl Iterator for SpillReader {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        (self.at < self.extent.bytes).then(|| self.read())
+        if self.at >= self.end {
+            return None;
+        }
+        let batch = self.read();
+        if batch.is_err() {
+            // Behind a damaged block nothing can be found.
+            self.at = self.end;
+        }
+        Some(batch)
     }
 }
 
@@ -232,8 +319,74 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let manager = SpillManager::new(dir.path(), None);
         let file = write(&manager, &[batch(0, 1000)]).unwrap();
-        file.extent.file.write_all_at(b"?", HEADER_BYTES as u64 + 100).unwrap();
+        file.segment.extent.file.write_all_at(b"?", HEADER_BYTES as u64 + 100).unwrap();
         let error = file.reader().next().unwrap().unwrap_err();
         assert!(error.to_string().contains("not what was written"), "{error}");
+    }
+
+    #[test]
+    fn a_damaged_length_is_noticed_before_it_is_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let manager = SpillManager::new(dir.path(), None);
+        let file = write(&manager, &[batch(0, 10)]).unwrap();
+        file.segment.extent.file.write_all_at(&u32::MAX.to_le_bytes(), 0).unwrap();
+        let mut reader = file.reader();
+        assert!(reader.next().unwrap().is_err());
+        assert!(reader.next().is_none(), "a reader ends behind an error");
+    }
+
+    #[test]
+    fn segments_are_read_on_their_own_while_the_writer_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let manager = SpillManager::new(dir.path(), None);
+        let batches = [batch(0, 100), batch(100, 50), batch(150, 200)];
+        let mut writer = manager.create("test", &batches[0].schema(), &OperatorMetrics::new()).unwrap();
+        writer.write(&batches[0]).unwrap();
+        writer.write(&batches[1]).unwrap();
+        let first = writer.cut();
+        assert_eq!((first.rows(), first.blocks()), (150, 2));
+        assert_eq!(first.reader().map(Result::unwrap).collect::<Vec<_>>(), batches[..2]);
+        assert_eq!(writer.cut().reader().count(), 0);
+        writer.write(&batches[2]).unwrap();
+        let second = writer.cut();
+        let whole = writer.finish();
+        assert_eq!(first.bytes() + second.bytes(), whole.bytes());
+        let used = manager.used();
+        assert_eq!(first.into_reader().map(Result::unwrap).collect::<Vec<_>>(), batches[..2]);
+        assert!(manager.used() <= used, "what was freed does not count twice");
+        assert_eq!(second.reader().map(Result::unwrap).collect::<Vec<_>>(), batches[2..]);
+        drop((second, whole));
+        assert_eq!(manager.used(), 0);
+    }
+
+    #[test]
+    fn the_memory_of_a_block_is_that_of_what_is_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let manager = SpillManager::new(dir.path(), None);
+        // A thin slice of a large batch must not count as all of it.
+        let file = write(&manager, &[batch(0, 100_000).slice(500, 10)]).unwrap();
+        assert!(file.largest_block() < 10_000, "{}", file.largest_block());
+        let read = file.reader().next().unwrap().unwrap();
+        assert!(crate::batch::batch_memory(&read) <= file.largest_block() + 64);
+    }
+
+    #[test]
+    fn many_threads_share_a_quota_and_give_all_of_it_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let manager = SpillManager::new(dir.path(), Some(200_000));
+        let refused: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let files: Vec<_> = (0..20).map(|n| write(&manager, &[batch(n, 2000)])).collect();
+                        assert!(manager.used() <= 200_000);
+                        files.iter().filter(|file| file.is_err()).count()
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert!(refused > 0);
+        assert_eq!(manager.used(), 0);
     }
 }

@@ -60,15 +60,15 @@ impl SpillManager {
 
     /// Counts bytes that are about to be written.
     pub(super) fn take(&self, bytes: u64, operator: &str) -> Result<()> {
-        let before = self.used.fetch_add(bytes, Relaxed);
-        if before + bytes <= self.quota {
+        // Added only where it fits: what another thread is refused must not be seen as used.
+        let fits = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.quota);
+        let Err(used) = self.used.fetch_update(Relaxed, Relaxed, fits) else {
             return Ok(());
-        }
-        self.used.fetch_sub(bytes, Relaxed);
+        };
         Err(Error::resource(format!(
             "{operator} cannot spill {} more: {} of {} allowed for spill files are in use",
             format_bytes(bytes),
-            format_bytes(before),
+            format_bytes(used),
             format_bytes(self.quota)
         ))
         .with_hint("raise --max-spill or --memory-limit, or name a larger disk by --temp-dir"))

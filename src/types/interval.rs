@@ -66,7 +66,7 @@ pub fn parse_rule(rule: &str) -> Result<IntervalMonthDayNano> {
     let split = trimmed.find(|c: char| !(c.is_ascii_digit() || c == '.')).ok_or_else(wrong)?;
     let number = if split == 0 { "1" } else { &trimmed[..split] };
     let unit = match trimmed[split..].trim() {
-        "MS" | "mo" => "month",
+        "M" | "MS" | "mo" => "month",
         "QS" => "quarter",
         "YS" | "AS" => "year",
         "W" => "week",
@@ -237,6 +237,7 @@ mod tests {
         assert_eq!(parse_rule("15min").unwrap(), IntervalMonthDayNano::new(0, 0, 15 * NANOS_PER_MINUTE));
         assert_eq!(parse_rule("h").unwrap(), IntervalMonthDayNano::new(0, 0, NANOS_PER_HOUR));
         assert_eq!(parse_rule("2QS").unwrap(), IntervalMonthDayNano::new(6, 0, 0));
+        assert_eq!(parse_rule("1M").unwrap(), IntervalMonthDayNano::new(1, 0, 0));
         assert_eq!(parse_rule("1d").unwrap(), IntervalMonthDayNano::new(0, 1, 0));
         assert!(parse_rule("fortnight").is_err());
         assert!(parse_rule("0s").is_err());

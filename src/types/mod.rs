@@ -8,6 +8,7 @@ pub mod coercion;
 pub mod interval;
 mod names;
 mod scalar;
+pub mod strftime;
 pub mod temporal;
 
 pub use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};

@@ -56,14 +56,16 @@ impl Zone {
 
     /// Local microseconds of a moment in UTC.
     pub fn to_local(&self, utc_micros: i64) -> i64 {
-        utc_micros + self.offset_seconds(utc_micros) * MICROS_PER_SECOND
+        utc_micros.saturating_add(self.offset_seconds(utc_micros) * MICROS_PER_SECOND)
     }
 
     /// The moment of a local time. One that occurs twice means the earlier (as in pandas with `ambiguous=True`);
     /// one that a clock change skips means the moment with the offset from before the change, as in PostgreSQL.
     pub fn to_utc(&self, local_micros: i64) -> i64 {
         let tz = match self {
-            Self::Fixed(offset) => return local_micros - i64::from(offset.local_minus_utc()) * MICROS_PER_SECOND,
+            Self::Fixed(offset) => {
+                return local_micros.saturating_sub(i64::from(offset.local_minus_utc()) * MICROS_PER_SECOND);
+            }
             Self::Named(tz) => tz,
         };
         let Some(local) = DateTime::from_timestamp_micros(local_micros).map(|utc| utc.naive_utc()) else {
@@ -220,7 +222,7 @@ pub fn format_timestamp(micros: i64, zone: Option<&str>) -> String {
                 0 => format!("{sign}{:02}", minutes / 60),
                 rest => format!("{sign}{:02}:{rest:02}", minutes / 60),
             };
-            (micros + offset * MICROS_PER_SECOND, suffix)
+            (micros.saturating_add(offset * MICROS_PER_SECOND), suffix)
         }
         Some(Err(_)) => (micros, "+00".to_string()),
         None => (micros, String::new()),

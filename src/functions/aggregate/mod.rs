@@ -1,4 +1,33 @@
 //! Aggregate functions: their registry, and accumulators that hold the states of many groups in columns.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `registry` | the list of functions, and what types they take |
+//! | `count`, `sum`, `variance`, `min_max`, `first_last`, `boolean`, `quantile` | the accumulators |
+//! | `distinct` | the wrapper for DISTINCT |
+//! | `exact_sum`, `double_double` | sums of floats that do not depend on the order of the rows |
+//! | `values` | one value a group, of any type |
+//! | `rows` | the loop over the rows that count |
+
+mod boolean;
+mod count;
+mod distinct;
+mod double_double;
+mod exact_sum;
+mod first_last;
+mod min_max;
+mod quantile;
+mod registry;
+mod rows;
+mod sum;
+#[cfg(test)]
+mod tests;
+mod values;
+mod variance;
+
+pub use distinct::create_distinct;
+pub use registry::{all, lookup};
+pub(crate) use rows::{vec_growth, vec_memory};
 
 use arrow::array::{ArrayRef, BooleanArray};
 
@@ -20,7 +49,8 @@ pub struct AggregateSignature {
 /// number is later, no two rows share one), for aggregates that depend on it. The result must not depend on how rows
 /// were cut into batches, or on the order in which states were merged.
 pub trait Accumulator: Send {
-    /// Takes rows: `arguments` has one column an argument, `groups[i]` is the group of row i, all below `group_count`.
+    /// Takes rows: `arguments` has one column an argument that is not constant, `groups[i]` is the group of row i, all
+    /// below `group_count`.
     fn update(&mut self, arguments: &[ArrayRef], rows: &GroupedRows<'_>) -> Result<()>;
 
     /// Takes states as [`Accumulator::state`] gave them, one a row.
@@ -36,8 +66,13 @@ pub trait Accumulator: Send {
     /// The results of all groups, one row a group; leaves no group behind.
     fn finish(&mut self) -> Result<ArrayRef>;
 
-    /// Bytes of memory held.
+    /// Bytes of memory held, and those that `state` or `finish` needs on top.
     fn memory(&self) -> usize;
+
+    /// Bytes by which [`memory`](Self::memory) can rise at most while the next `rows` rows or states in up to `new_groups` new
+    /// groups are taken; what is allocated anew counts in full, since the old lives until it is copied. `bytes` is the
+    /// size of the texts or states among them.
+    fn growth(&self, rows: usize, new_groups: usize, bytes: usize) -> usize;
 }
 
 /// The rows of a batch, and what groups they are in.

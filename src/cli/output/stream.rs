@@ -1,0 +1,28 @@
+//! Formats for programs: the engine's own writers, which COPY uses too.
+
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use super::ResultWriter;
+use super::target::OutputBytes;
+use crate::error::Result;
+use crate::io::write::{BatchWriter, OutputFormat, WriteOptions, create_writer};
+
+/// Opens the writer of a format for programs; errors call the output by `name`.
+pub fn open(format: OutputFormat, schema: &SchemaRef, out: OutputBytes, name: &Path) -> Result<Box<dyn ResultWriter>> {
+    Ok(Box::new(StreamWriter(create_writer(format, &WriteOptions::default(), schema, out, name)?)))
+}
+
+struct StreamWriter(Box<dyn BatchWriter>);
+
+impl ResultWriter for StreamWriter {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.0.write(batch)
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        self.0.finish().map(|_| ())
+    }
+}

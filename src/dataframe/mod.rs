@@ -1,0 +1,216 @@
+//! The fluent API: a [`DataFrame`] is a plan under construction over a session. It computes nothing until it is asked to.
+//!
+//! Names are Dask's, with Polars' spellings beside them.
+
+mod group_by;
+mod output;
+mod resample;
+
+pub use group_by::GroupBy;
+pub use output::Batches;
+pub use resample::Resample;
+
+use crate::config::suggest;
+use crate::error::{Error, Result};
+use crate::expr::{Expr, SortKey, col};
+use crate::plan::{LogicalPlan, PlanBuilder, Select};
+use crate::session::Session;
+use crate::types::{DataType, SchemaRef};
+
+/// A lazy frame: a query that can go on being built.
+///
+/// ```
+/// use highwater::prelude::*;
+/// let session = Session::new(Config::default())?;
+/// let flights = session.read_csv("data/flights/*.csv", CsvOptions::default())?;
+/// let late = flights
+///     .filter(col("dep_delay").gt(lit(60)))?
+///     .groupby([col("carrier")])
+///     .agg([count_all().alias("late")])?
+///     .sort_values([col("late").desc()])?
+///     .head(3)?;
+/// assert_eq!(late.num_rows(), 3);
+/// # Ok::<(), highwater::error::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct DataFrame {
+    session: Session,
+    builder: PlanBuilder,
+}
+
+impl DataFrame {
+    pub(crate) fn new(session: Session, builder: PlanBuilder) -> Self {
+        Self { session, builder }
+    }
+
+    fn with(&self, builder: PlanBuilder) -> Self {
+        Self { session: self.session.clone(), builder }
+    }
+
+    fn select_with(&self, select: &Select) -> Result<Self> {
+        Ok(self.with(self.builder.clone().select(select)?))
+    }
+
+    /// The columns and their types.
+    pub fn schema(&self) -> &SchemaRef {
+        self.builder.plan().schema()
+    }
+
+    /// The columns' names.
+    pub fn columns(&self) -> Vec<&str> {
+        self.schema().fields().iter().map(|field| field.name().as_str()).collect()
+    }
+
+    /// The columns' types.
+    pub fn dtypes(&self) -> Vec<&DataType> {
+        self.schema().fields().iter().map(|field| field.data_type()).collect()
+    }
+
+    /// The plan so far, before it is optimized.
+    pub fn logical_plan(&self) -> &LogicalPlan {
+        self.builder.plan()
+    }
+
+    /// Keeps the rows where the condition is true.
+    ///
+    /// # Errors
+    /// Where it does not bind to the columns, or is no condition.
+    pub fn filter(&self, predicate: Expr) -> Result<Self> {
+        Ok(self.with(self.builder.clone().filter(&predicate)?))
+    }
+
+    /// Computes exactly these columns. With an aggregate among them, the result is one row.
+    ///
+    /// # Errors
+    /// Where an expression does not bind.
+    pub fn select<E: Into<Expr>>(&self, exprs: impl IntoIterator<Item = E>) -> Result<Self> {
+        let projection = exprs.into_iter().map(Into::into).collect();
+        self.select_with(&Select { projection, ..Select::default() })
+    }
+
+    /// Adds columns, or replaces those that have the same name; all see the frame as it was before.
+    ///
+    /// # Errors
+    /// Where an expression does not bind.
+    pub fn assign(&self, exprs: impl IntoIterator<Item = Expr>) -> Result<Self> {
+        let mut projection: Vec<Expr> = self.columns().into_iter().map(col).collect();
+        for expr in exprs {
+            let name = expr.output_name();
+            match projection.iter().position(|column| column.output_name() == name) {
+                Some(index) => projection[index] = expr,
+                None => projection.push(expr),
+            }
+        }
+        self.select_with(&Select { projection, ..Select::default() })
+    }
+
+    /// [`assign`](Self::assign) by its name in Polars.
+    ///
+    /// # Errors
+    /// As [`assign`](Self::assign).
+    pub fn with_columns(&self, exprs: impl IntoIterator<Item = Expr>) -> Result<Self> {
+        self.assign(exprs)
+    }
+
+    /// Leaves columns out.
+    ///
+    /// # Errors
+    /// Where there is no column of a name.
+    pub fn drop(&self, names: &[&str]) -> Result<Self> {
+        for name in names {
+            self.check_column(name)?;
+        }
+        let kept = self.columns().into_iter().filter(|column| !names.contains(column));
+        self.select(kept)
+    }
+
+    /// Renames columns: pairs of old and new name.
+    ///
+    /// # Errors
+    /// Where there is no column of an old name.
+    pub fn rename(&self, names: &[(&str, &str)]) -> Result<Self> {
+        for (old, _) in names {
+            self.check_column(old)?;
+        }
+        let renamed = |column: &str| match names.iter().find(|(old, _)| *old == column) {
+            Some((_, new)) => col(column).alias(*new),
+            None => col(column),
+        };
+        self.select(self.columns().into_iter().map(renamed))
+    }
+
+    fn check_column(&self, name: &str) -> Result<()> {
+        if self.columns().contains(&name) {
+            return Ok(());
+        }
+        let error = Error::sql(format!("there is no column '{name}'"));
+        Err(match suggest(name, self.columns()) {
+            Some(near) => error.with_hint(format!("did you mean '{near}'?")),
+            None => error.with_hint(format!("the columns are {}", self.columns().join(", "))),
+        })
+    }
+
+    /// Orders the rows; those with equal keys keep their order.
+    ///
+    /// # Errors
+    /// Where a key does not bind.
+    pub fn sort_values<K: Into<SortKey>>(&self, keys: impl IntoIterator<Item = K>) -> Result<Self> {
+        let keys: Vec<SortKey> = keys.into_iter().map(Into::into).collect();
+        Ok(self.with(self.builder.clone().sort(&keys)?))
+    }
+
+    /// [`sort_values`](Self::sort_values) by its name in Polars.
+    ///
+    /// # Errors
+    /// As [`sort_values`](Self::sort_values).
+    pub fn sort<K: Into<SortKey>>(&self, keys: impl IntoIterator<Item = K>) -> Result<Self> {
+        self.sort_values(keys)
+    }
+
+    /// The first rows.
+    #[must_use]
+    pub fn limit(&self, rows: usize) -> Self {
+        self.slice(0, Some(rows))
+    }
+
+    /// Skips rows, then keeps at most `rows` of those that follow.
+    #[must_use]
+    pub fn slice(&self, skip: usize, rows: Option<usize>) -> Self {
+        self.with(self.builder.clone().limit(skip, rows))
+    }
+
+    /// Each distinct row once.
+    #[must_use]
+    pub fn drop_duplicates(&self) -> Self {
+        self.with(self.builder.clone().distinct())
+    }
+
+    /// [`drop_duplicates`](Self::drop_duplicates) by its name in Polars.
+    #[must_use]
+    pub fn unique(&self) -> Self {
+        self.drop_duplicates()
+    }
+
+    /// The rows of this frame, then those of the other: columns by position.
+    ///
+    /// # Errors
+    /// Where the columns have no types in common.
+    pub fn concat(&self, other: &Self) -> Result<Self> {
+        Ok(self.with(self.builder.clone().union_all(other.builder.clone())?))
+    }
+
+    /// Groups the rows by keys; [`GroupBy::agg`] says what of each group.
+    pub fn groupby<E: Into<Expr>>(&self, keys: impl IntoIterator<Item = E>) -> GroupBy {
+        GroupBy::new(self.clone(), keys.into_iter().map(Into::into).collect())
+    }
+
+    /// [`groupby`](Self::groupby) by its name in Polars.
+    pub fn group_by<E: Into<Expr>>(&self, keys: impl IntoIterator<Item = E>) -> GroupBy {
+        self.groupby(keys)
+    }
+
+    /// Groups the rows by buckets of time: `resample("1h").on("timestamp").mean(["x"])`.
+    pub fn resample(&self, rule: &str) -> Resample {
+        Resample::new(self.clone(), rule)
+    }
+}

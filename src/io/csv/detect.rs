@@ -1,0 +1,173 @@
+//! What a file is: where its text starts, its delimiter, whether it has a header.
+
+use memchr::{memchr, memchr_iter};
+
+use super::dialect::Dialect;
+use super::file::InputFile;
+use super::infer::{Guess, Guesses};
+use super::nulls::Nulls;
+use super::options::{CsvOptions, Header};
+use super::tokenizer::{NextQuote, Scan};
+use super::values::trim;
+use crate::error::{Error, Result};
+
+/// Bytes at the head of a file that are looked at.
+const HEAD: u64 = 64 << 10;
+/// Delimiters that are tried, in the order in which they win a draw.
+const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// Records that are cut with each of them at most.
+const TRIED_RECORDS: usize = 500;
+
+/// The head of a file.
+#[derive(Debug)]
+pub struct Head {
+    /// Where the first record may start: behind a byte order mark and the lines to skip.
+    pub start: u64,
+    /// The bytes from there on, 64 KiB at most.
+    pub bytes: Vec<u8>,
+    /// Whether the file ends with them.
+    pub is_all: bool,
+}
+
+impl Head {
+    /// Reads the head of a file, and skips lines as the options say.
+    ///
+    /// # Errors
+    /// A data error, where the file cannot be read or is something other than text in UTF-8.
+    pub fn read(input: &InputFile, options: &CsvOptions) -> Result<Self> {
+        let file = input.open()?;
+        let read = |from: u64| {
+            let amount = HEAD.min(input.len.saturating_sub(from));
+            let mut bytes = Vec::with_capacity(amount as usize);
+            input.read(&file, from, amount as usize, &mut bytes).map(|()| bytes)
+        };
+        let mut bytes = read(0)?;
+        check_content(&bytes, input)?;
+        let mut start = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        bytes.drain(..start as usize);
+        for _ in 0..options.skip {
+            start += loop {
+                match memchr(b'\n', &bytes) {
+                    Some(index) => {
+                        bytes.drain(..=index);
+                        break index as u64 + 1;
+                    }
+                    None if start + bytes.len() as u64 >= input.len => break bytes.len() as u64,
+                    None => {
+                        start += bytes.len() as u64;
+                        bytes = read(start)?;
+                    }
+                }
+            };
+            if start >= input.len {
+                break;
+            }
+        }
+        if start > 0 {
+            bytes = read(start.min(input.len))?;
+        }
+        Ok(Self { start, is_all: start + bytes.len() as u64 >= input.len, bytes })
+    }
+
+    /// The dialect: what the options say, and the delimiter that cuts the most records into the same number of fields.
+    pub fn dialect(&self, options: &CsvOptions) -> Dialect {
+        let with =
+            |delimiter| Dialect { delimiter, quote: options.quote, escape: options.escape, comment: options.comment };
+        if let Some(delimiter) = options.delimiter {
+            return with(delimiter);
+        }
+        let is_free = |byte: &u8| ![options.quote, options.escape, options.comment].contains(&Some(*byte));
+        let mut best = (0, with(b','));
+        for dialect in DELIMITERS.into_iter().filter(is_free).map(with) {
+            let score = self.score(&dialect);
+            if score > best.0 {
+                best = (score, dialect);
+            }
+        }
+        best.1
+    }
+
+    /// How well a dialect fits: thousandths of the records that have the most frequent number of fields, which must be
+    /// more than one; among equals, more fields are better.
+    fn score(&self, dialect: &Dialect) -> usize {
+        let (mut counts, mut quotes, mut at) = (Vec::new(), NextQuote::default(), 0);
+        while at < self.bytes.len() && counts.len() < TRIED_RECORDS {
+            match dialect.record(&self.bytes, at, self.is_all, &mut quotes, |_, _| {}) {
+                Scan::Record { fields, next } => {
+                    counts.push(fields);
+                    at = next;
+                }
+                Scan::Nothing { next } => at = next,
+                Scan::Incomplete | Scan::Unterminated => break,
+            }
+        }
+        counts.sort_unstable();
+        let groups = counts.chunk_by(|a, b| a == b).filter(|group| group[0] > 1);
+        let Some(mode) = groups.max_by_key(|group| group.len()) else { return 0 };
+        let share = mode.len() * 1000 / counts.len();
+        share * 100_000 + mode[0].min(99_999)
+    }
+}
+
+/// Refuses what is no text in UTF-8 at a glance.
+fn check_content(head: &[u8], input: &InputFile) -> Result<()> {
+    const COMPRESSED: &str = "decompress it first";
+    const SIGNS: [(&[u8], &str, &str); 11] = [
+        (b"PAR1", "a Parquet file", "use read_parquet"),
+        (b"ARROW1", "an Arrow file", "convert it to Parquet or CSV first"),
+        (b"\x1f\x8b", "compressed (gzip)", COMPRESSED),
+        (b"\x28\xb5\x2f\xfd", "compressed (zstd)", COMPRESSED),
+        (b"\xfd7zXZ\0", "compressed (xz)", COMPRESSED),
+        (b"BZh9", "compressed (bzip2)", COMPRESSED),
+        (b"PK\x03\x04", "a ZIP archive", "unpack it first; a spreadsheet must be saved as CSV"),
+        (b"\xff\xfe\0\0", "UTF-32 text", "convert it first: iconv -f UTF-32 -t UTF-8"),
+        (b"\xff\xfe", "UTF-16 text", "convert it first: iconv -f UTF-16 -t UTF-8"),
+        (b"\xfe\xff", "UTF-16 text", "convert it first: iconv -f UTF-16 -t UTF-8"),
+        (b"SQLite format 3", "an SQLite database", "export its tables as CSV first"),
+    ];
+    let refuse = |what: &str, hint: &str| {
+        Err(Error::data(format!("'{}' is {what}, and no CSV in UTF-8", input.path().display()))
+            .with_file(input.path())
+            .with_hint(hint))
+    };
+    if let Some((_, what, hint)) = SIGNS.iter().find(|(sign, _, _)| head.starts_with(sign)) {
+        return refuse(what, hint);
+    }
+    if memchr(0, head).is_some() {
+        return refuse("binary: it has NUL bytes", "if it is text in UTF-16, convert it first by iconv");
+    }
+    let returns = memchr_iter(b'\r', head).count();
+    if returns > 1 && memchr(b'\n', head).is_none() {
+        return refuse("text with lines that end with a carriage return alone", "convert it first: tr '\\r' '\\n'");
+    }
+    Ok(())
+}
+
+/// Whether the first row holds names: unless it looks like data.
+///
+/// `later` is what the columns showed in the rows after the first. Where the user gave names, a first row of text
+/// could be either, and is a header only where it says the same, or where a column holds no text after it.
+pub fn has_header(options: &CsvOptions, first: &[Vec<u8>], later: &[Guesses], nulls: &Nulls) -> bool {
+    match options.header {
+        Header::Yes => return true,
+        Header::No => return false,
+        Header::Detect => {}
+    }
+    let looks_like = |text: &[u8]| {
+        let text = trim(text);
+        if nulls.is_null(text) { Guess::Null } else { Guess::of(text) }
+    };
+    let guesses: Vec<Guess> = first.iter().map(|text| looks_like(text)).collect();
+    let has_data = guesses.iter().any(|guess| !matches!(guess, Guess::Null | Guess::Text));
+    if has_data || !guesses.contains(&Guess::Text) {
+        return false;
+    }
+    if options.names.is_empty() {
+        return true;
+    }
+    let says_the_same = first
+        .iter()
+        .zip(&options.names)
+        .all(|(text, name)| trim(text).eq_ignore_ascii_case(name.as_bytes()));
+    says_the_same || guesses.iter().zip(later).any(|(guess, later)| *guess == Guess::Text && later.has_type())
+}

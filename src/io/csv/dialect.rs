@@ -1,0 +1,61 @@
+//! The bytes that have a meaning in a file.
+
+/// The bytes that have a meaning in a file. All are ASCII, and none is a line end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dialect {
+    /// Between fields.
+    pub delimiter: u8,
+    /// Around fields.
+    pub quote: Option<u8>,
+    /// Inside quotes, makes the next byte data; never the same as the quote.
+    pub escape: Option<u8>,
+    /// At the start of a line, makes it a comment.
+    pub comment: Option<u8>,
+}
+
+impl Dialect {
+    /// Appends to `out` what a field means that starts with the quote, given with its quotes.
+    pub fn unquote(&self, field: &[u8], out: &mut Vec<u8>) {
+        let mut at = 1;
+        while let Some(&byte) = field.get(at) {
+            at += 1;
+            if self.escape == Some(byte) {
+                out.extend(field.get(at));
+                at += 1;
+            } else if self.quote == Some(byte) {
+                if field.get(at) != Some(&byte) {
+                    // Behind the closing quote all is taken as it is.
+                    out.extend_from_slice(field.get(at..).unwrap_or_default());
+                    return;
+                }
+                out.push(byte);
+                at += 1;
+            } else {
+                out.push(byte);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_fields_mean_what_stands_between_the_quotes() {
+        let dialect = Dialect { delimiter: b',', quote: Some(b'"'), escape: Some(b'\\'), comment: None };
+        for (field, meaning) in [
+            (r#""a""#, "a"),
+            (r#""a""b""#, r#"a"b"#),
+            (r#""a\"b\\""#, r#"a"b\"#),
+            (r#""a"b"c"#, r#"ab"c"#),
+            (r#""""#, ""),
+            (r#""""""#, r#"""#),
+            (r#"""#, ""),
+        ] {
+            let mut out = Vec::new();
+            dialect.unquote(field.as_bytes(), &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), meaning, "{field}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Errors about records and values, with their place in the file.
+
+use memchr::memchr_iter;
+
+use super::file::InputFile;
+use crate::error::{DataLocation, Error};
+use crate::types::{DataType, format_bytes, sql_name};
+
+/// Characters of raw text that an error shows.
+const SHOWN: usize = 80;
+/// Bytes read at once to count lines.
+const READ: usize = 256 << 10;
+
+/// A record of a file, for an error about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The file.
+    pub input: &'a InputFile,
+    /// Where the record starts.
+    pub offset: u64,
+}
+
+impl Place<'_> {
+    fn location(&self, column: Option<&str>, raw: &[u8]) -> DataLocation {
+        DataLocation {
+            file: Some(self.input.path().to_path_buf()),
+            line: line_of(self.input, self.offset),
+            byte_offset: Some(self.offset),
+            column: column.map(String::from),
+            raw: Some(shortened(raw)),
+        }
+    }
+
+    /// A value that does not fit its column.
+    pub fn bad_value(&self, column: &str, data_type: &DataType, inferred: bool, raw: &[u8]) -> Error {
+        let name = sql_name(data_type);
+        let how = if inferred { ", which samples of the files suggested" } else { "" };
+        Error::data(format!("a value does not fit the type of its column: {name}{how}"))
+            .with_location(self.location(Some(column), raw))
+            .with_hint(format!(
+                "read the column as text by types={{'{}': 'VARCHAR'}}, or use on_error='null' or on_error='reject'",
+                column.replace('\'', "''")
+            ))
+    }
+
+    /// Text that is not UTF-8.
+    pub fn bad_text(&self, column: &str, raw: &[u8]) -> Error {
+        Error::data("a text is not valid UTF-8").with_location(self.location(Some(column), raw)).with_hint(
+            "convert the file first, for instance by iconv -f LATIN1 -t UTF-8, or use on_error='null' or \
+             on_error='reject'",
+        )
+    }
+
+    /// A row with too few or too many fields.
+    pub fn ragged(&self, fields: usize, expected: usize, record: &[u8]) -> Error {
+        let location = self.location(None, record);
+        let line = location.line.map_or_else(|| "a row".into(), |line| format!("line {line}"));
+        let plural = if fields == 1 { "" } else { "s" };
+        let hint = if fields < expected {
+            "use null_padding=true to read what is missing as null, or on_error='reject' to leave such rows out"
+        } else {
+            "put quotes around fields that hold the delimiter, or use on_error='reject' to leave such rows out"
+        };
+        Error::data(format!("{line} has {fields} field{plural}, {expected} expected"))
+            .with_location(location)
+            .with_hint(hint)
+    }
+
+    /// A quote that the file never closes.
+    pub fn unterminated(&self, record: &[u8]) -> Error {
+        Error::data("a quote is never closed, up to the end of the file")
+            .with_location(self.location(None, record))
+            .with_hint("close it, double quotes inside of quoted text, or read without quotes by quote=''")
+    }
+
+    /// A record that is longer than allowed.
+    pub fn too_long(&self, limit: usize, record: &[u8]) -> Error {
+        Error::data(format!("a record is longer than {}", format_bytes(limit as u64)))
+            .with_location(self.location(None, record))
+            .with_hint("is there a quote that is never closed? If not, set max_line_size")
+    }
+}
+
+/// The line that a position is in, from 1; `None` where the file cannot be read any more.
+fn line_of(input: &InputFile, offset: u64) -> Option<u64> {
+    let file = input.open().ok()?;
+    let (mut line, mut at, mut buffer) = (1, 0, Vec::new());
+    while at < offset {
+        let amount = usize::try_from(offset - at).unwrap_or(READ).min(READ);
+        buffer.clear();
+        input.read(&file, at, amount, &mut buffer).ok()?;
+        line += memchr_iter(b'\n', &buffer).count() as u64;
+        at += amount as u64;
+    }
+    Some(line)
+}
+
+fn shortened(raw: &[u8]) -> String {
+    // A character has at most four bytes.
+    let text = String::from_utf8_lossy(&raw[..raw.len().min(4 * SHOWN + 4)]);
+    let mut shown: String = text.chars().take(SHOWN).collect();
+    if shown.len() < raw.len() && text.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
+}

@@ -1,0 +1,37 @@
+//! Reading CSV: many files as one table, in partitions that are byte ranges.
+//!
+//! 1. [`CsvOptions`] says what the user knows about the files.
+//! 2. `detect` finds the rest in the first file with content: delimiter, header. `sample` looks at the head, middle and
+//!    end of every file; `infer` makes one schema of what it saw.
+//! 3. [`CsvTable`] is the result. A scan cuts every file into chunks of `partition_bytes`; a record belongs to the
+//!    chunk where it starts. `machine` and `chunks` find out exactly in which state of quoting a chunk starts.
+//! 4. A task reads its chunk in blocks (`blocks`), cuts them into records and fields (`tokenizer`), and appends the
+//!    fields of each wanted column to a typed builder (`columns`, with the parsers of `values`) until a batch is full.
+//! 5. What does not fit is an error with its place (`locate`), a null, or a rejected row, as the user chose.
+//!
+//! Grammar: records end with `\n` or `\r\n`; a `\r` elsewhere is data. A field that starts with a quote runs to the
+//! closing quote, in which a doubled quote (or one behind the escape character) means a quote; text between the closing
+//! quote and the next delimiter is appended as it is. A quote inside an unquoted field is data. Empty lines are skipped,
+//! also in files of one column. This is how the `csv` crate reads, which the tests compare with.
+
+mod blocks;
+mod chunks;
+mod columns;
+mod detect;
+mod dialect;
+mod file;
+mod infer;
+mod locate;
+mod machine;
+mod nulls;
+mod options;
+mod sample;
+mod scan;
+mod table;
+#[cfg(test)]
+mod tests;
+mod tokenizer;
+mod values;
+
+pub use options::{CsvOptions, Header, OnError, SampleSize};
+pub use table::CsvTable;

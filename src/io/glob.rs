@@ -1,0 +1,303 @@
+//! Which files a user means: a file, a folder or a glob, expanded in a stable order.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use ::glob::{MatchOptions, glob_with};
+
+use crate::config::suggest;
+use crate::error::{Error, Result};
+
+/// Names that a hint lists at most.
+const LISTED: usize = 5;
+/// Patterns that braces may expand to at most.
+const MAX_ALTERNATIVES: usize = 10_000;
+
+/// The files that `patterns` mean, each once: patterns in their order, the files of one pattern sorted by path.
+///
+/// A pattern is the path of a file, of a folder, or a glob with `*`, `?`, `[..]`, `**` and `{a,b}`. What exists under
+/// its literal name is taken literally. A folder means all files below it whose name ends in one of `endings` (such as
+/// `.csv`, in any case; none given: all files), except hidden ones and names that start with `_`, which other tools
+/// use for their own notes. A folder that a glob matches is expanded in the same way.
+///
+/// # Errors
+/// A data error, which names the pattern and what is there instead, where a pattern means no file at all.
+pub fn expand(patterns: &[String], endings: &[&str]) -> Result<Vec<PathBuf>> {
+    if patterns.is_empty() {
+        return Err(Error::usage("no input file is given"));
+    }
+    let mut seen = HashSet::new();
+    let mut files = Vec::new();
+    for pattern in patterns {
+        let mut found = expand_one(pattern, endings)?;
+        found.sort();
+        files.extend(found.into_iter().filter(|path| seen.insert(path.clone())));
+    }
+    Ok(files)
+}
+
+fn expand_one(pattern: &str, endings: &[&str]) -> Result<Vec<PathBuf>> {
+    let path = Path::new(pattern);
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => return files_in_folder(path, endings),
+        Ok(_) => return Ok(vec![path.to_path_buf()]),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            return Err(Error::io("read", path, &error));
+        }
+        Err(_) => {}
+    }
+    if !pattern.contains(['*', '?', '[', '{']) {
+        return Err(missing(path));
+    }
+    let mut files = Vec::new();
+    let mut folders = Vec::new();
+    for alternative in braces(pattern)? {
+        matches(&alternative, &mut files, &mut folders)?;
+    }
+    // `**` matches folders and the files in them alike: folders count only where the pattern means nothing else.
+    if files.is_empty() {
+        for folder in &folders {
+            collect(folder, endings, &mut files, &mut HashSet::new())?;
+        }
+    }
+    if files.is_empty() { Err(no_match(pattern)) } else { Ok(files) }
+}
+
+/// What one glob without braces matches.
+fn matches(pattern: &str, files: &mut Vec<PathBuf>, folders: &mut Vec<PathBuf>) -> Result<()> {
+    // A leading dot must be written out. The crate's own option for that cannot read names that are no UTF-8.
+    let options =
+        MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
+    let literal = literal_prefix(pattern);
+    let asks_for_hidden = Path::new(pattern).iter().skip(literal).any(is_hidden);
+    let paths = glob_with(pattern, options)
+        .map_err(|error| Error::usage(format!("the glob '{pattern}' is not well formed: {}", error.msg)))?;
+    for path in paths {
+        let path = path.map_err(|error| Error::io("read", error.path(), error.error()))?;
+        if !asks_for_hidden && path.iter().skip(literal).any(is_hidden) {
+            continue;
+        }
+        if path.is_dir() { folders.push(path) } else { files.push(path) }
+    }
+    Ok(())
+}
+
+fn files_in_folder(folder: &Path, endings: &[&str]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    collect(folder, endings, &mut files, &mut HashSet::new())?;
+    if !files.is_empty() {
+        return Ok(files);
+    }
+    let what = if endings.is_empty() { "no files".into() } else { format!("no file ending in {}", endings.join(", ")) };
+    Err(with_content(Error::data(format!("the folder '{}' has {what}", folder.display())), folder))
+}
+
+/// Adds the files below `folder`; `visited` guards against links that lead back up.
+fn collect(folder: &Path, endings: &[&str], files: &mut Vec<PathBuf>, visited: &mut HashSet<PathBuf>) -> Result<()> {
+    let failed = |error: std::io::Error| Error::io("read the folder", folder, &error);
+    if !visited.insert(folder.canonicalize().map_err(failed)?) {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        if is_hidden(&name) || name.as_encoded_bytes().starts_with(b"_") {
+            continue;
+        }
+        let path = folder.join(&name);
+        if path.is_dir() {
+            collect(&path, endings, files, visited)?;
+        } else if endings.is_empty() || endings.iter().any(|ending| ends_with(&name, ending)) {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".") && name != "." && name != ".."
+}
+
+fn ends_with(name: &OsStr, ending: &str) -> bool {
+    let (name, ending) = (name.as_encoded_bytes(), ending.as_bytes());
+    name.len() > ending.len() && name[name.len() - ending.len()..].eq_ignore_ascii_case(ending)
+}
+
+/// How many components of a pattern, from its start, are plain names.
+fn literal_prefix(pattern: &str) -> usize {
+    Path::new(pattern).iter().take_while(|part| !part.to_string_lossy().contains(['*', '?', '['])).count()
+}
+
+/// The patterns without braces that a pattern with `{a,b}` stands for; braces may be nested. A brace that is not
+/// closed stands for itself.
+fn braces(pattern: &str) -> Result<Vec<String>> {
+    let mut done = Vec::new();
+    let mut open = vec![pattern.to_string()];
+    while let Some(text) = open.pop() {
+        if open.len() + done.len() > MAX_ALTERNATIVES {
+            return Err(Error::usage(format!("the braces of '{pattern}' mean more than {MAX_ALTERNATIVES} patterns")));
+        }
+        match alternatives(&text) {
+            None => done.push(text),
+            Some((head, items, tail)) => {
+                open.extend(items.iter().rev().map(|item| format!("{head}{item}{tail}")));
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// Text before the first pair of braces, the items in it, and the text behind.
+fn alternatives(text: &str) -> Option<(&str, Vec<&str>, &str)> {
+    let start = text.find('{')?;
+    let (mut depth, mut item, mut items) = (0, start + 1, Vec::new());
+    for (at, character) in text.char_indices().skip_while(|(at, _)| *at < start) {
+        match character {
+            '{' => depth += 1,
+            ',' if depth == 1 => {
+                items.push(&text[item..at]);
+                item = at + 1;
+            }
+            '}' if depth == 1 => {
+                items.push(&text[item..at]);
+                return Some((&text[..start], items, &text[at + 1..]));
+            }
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The error for a literal path with nothing there.
+fn missing(path: &Path) -> Error {
+    let error = Error::data(format!("there is no file '{}'", path.display())).with_file(path);
+    let folder = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        return error.with_hint(format!("there is no folder '{}' either", folder.display()));
+    }
+    let names = content(folder);
+    let wanted = path.file_name().unwrap_or_default().to_string_lossy();
+    match suggest(&wanted, names.iter().map(String::as_str)) {
+        Some(near) => error.with_hint(format!("did you mean '{}'?", path.with_file_name(near).display())),
+        None => with_content(error, folder),
+    }
+}
+
+/// The error for a glob that matches nothing.
+fn no_match(pattern: &str) -> Error {
+    let error = Error::data(format!("no file matches '{pattern}'"));
+    let is_meta = |part: &Component<'_>| part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{']);
+    let literal: PathBuf = Path::new(pattern).components().take_while(|part| !is_meta(part)).collect();
+    let folder = if literal == Path::new("") { Path::new(".") } else { &literal };
+    if folder.is_dir() {
+        with_content(error, folder)
+    } else {
+        error.with_hint(format!("there is no folder '{}'", folder.display()))
+    }
+}
+
+/// Adds what is in the folder as a hint.
+fn with_content(error: Error, folder: &Path) -> Error {
+    let names = content(folder);
+    let shown = names.iter().take(LISTED).map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+    let hint = match names.len() {
+        0 => format!("the folder '{}' is empty", folder.display()),
+        count if count <= LISTED => format!("in '{}' there is {shown}", folder.display()),
+        count => format!("in '{}' there is {shown} and {} more", folder.display(), count - LISTED),
+    };
+    error.with_hint(hint)
+}
+
+/// Names in a folder, sorted, without hidden ones.
+fn content(folder: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.ok())
+        .map(|entry| entry.file_name())
+        .filter(|name| !is_hidden(name))
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(names: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for name in names {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "x\n").unwrap();
+        }
+        folder
+    }
+
+    fn found(folder: &tempfile::TempDir, patterns: &[&str]) -> Vec<String> {
+        let patterns: Vec<String> = patterns.iter().map(|p| format!("{}/{p}", folder.path().display())).collect();
+        let files = expand(&patterns, &[".csv"]).unwrap();
+        files.iter().map(|path| path.strip_prefix(folder.path()).unwrap().display().to_string()).collect()
+    }
+
+    const TREE: &[&str] =
+        &["b.csv", "a.CSV", "a.txt", "_notes.csv", ".hidden.csv", "x/d.csv", "x/.git/e.csv", "2013-01.csv"];
+
+    #[test]
+    fn a_folder_means_its_files_in_order_without_hidden_ones() {
+        assert_eq!(found(&folder(TREE), &[""]), ["2013-01.csv", "a.CSV", "b.csv", "x/d.csv"]);
+    }
+
+    #[test]
+    fn globs_match_as_in_a_shell() {
+        let tree = folder(TREE);
+        assert_eq!(found(&tree, &["*.csv"]), ["2013-01.csv", "_notes.csv", "b.csv"]);
+        assert_eq!(found(&tree, &["?.csv", "*/d.csv"]), ["b.csv", "x/d.csv"]);
+        assert_eq!(found(&tree, &["**/*.csv"]), ["2013-01.csv", "_notes.csv", "b.csv", "x/d.csv"]);
+        assert_eq!(found(&tree, &["{x/d,b,nothing}.{csv,tsv}"]), ["b.csv", "x/d.csv"]);
+        assert_eq!(found(&tree, &["[ab].{CSV,txt}"]), ["a.CSV", "a.txt"]);
+        assert_eq!(found(&tree, &[".hid*"]), [".hidden.csv"]);
+        assert_eq!(found(&tree, &["x*"]), ["x/d.csv"]);
+    }
+
+    #[test]
+    fn a_file_named_twice_is_read_once_and_patterns_keep_their_order() {
+        assert_eq!(found(&folder(TREE), &["x", "b.csv", "*.csv"]), ["x/d.csv", "b.csv", "2013-01.csv", "_notes.csv"]);
+    }
+
+    #[test]
+    fn a_name_with_glob_characters_that_exists_is_taken_literally() {
+        assert_eq!(found(&folder(&["a[1].csv", "a1.csv"]), &["a[1].csv"]), ["a[1].csv"]);
+    }
+
+    #[test]
+    fn what_matches_nothing_is_named_with_what_is_there() {
+        let tree = folder(TREE);
+        let fails = |pattern: &str| {
+            let pattern = format!("{}/{pattern}", tree.path().display());
+            expand(std::slice::from_ref(&pattern), &[".parquet"]).unwrap_err().to_string()
+        };
+        assert!(fails("bb.csv").contains("did you mean"), "{}", fails("bb.csv"));
+        assert!(fails("*.parquet").contains("'2013-01.csv'"), "{}", fails("*.parquet"));
+        assert!(fails("").contains("no file ending in .parquet"), "{}", fails(""));
+        assert!(fails("nowhere/*.csv").contains("there is no folder"), "{}", fails("nowhere/*.csv"));
+        assert!(fails("[").contains("no") || fails("[").contains("well formed"), "{}", fails("["));
+        assert!(expand(&[], &[]).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_leads_back_up_is_followed_once() {
+        let tree = folder(&["x/a.csv"]);
+        std::os::unix::fs::symlink(tree.path(), tree.path().join("x/up")).unwrap();
+        assert_eq!(found(&tree, &[""]), ["x/a.csv"]);
+    }
+}

@@ -1,0 +1,333 @@
+//! One Parquet file: its footer, its columns as the engine sees them, and the bounds of its row groups.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::basic::{ColumnOrder, Type as PhysicalType};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::schema::types::{SchemaDescriptor, Type};
+
+use super::ReadOptions;
+use super::convert::{INTERVAL_BYTES, convert, engine_type};
+use super::prune::Bounds;
+use crate::error::{Error, Result};
+use crate::types::{Scalar, TEXT, is_float};
+
+/// Bytes at each end of a Parquet file.
+const MAGIC: &[u8; 4] = b"PAR1";
+const MAGIC_ENCRYPTED: &[u8; 4] = b"PARE";
+
+/// A column of a file that the engine can read.
+#[derive(Debug)]
+pub(super) struct FileColumn {
+    pub name: String,
+    /// Its place among the file's columns.
+    pub root: usize,
+    /// Its place among the leaves of the file's schema.
+    leaf: usize,
+    /// The type of the arrays that the Parquet reader gives.
+    read_type: DataType,
+    /// The engine's type.
+    pub data_type: DataType,
+}
+
+/// A file whose footer was read.
+#[derive(Debug)]
+pub(super) struct ParquetFile {
+    pub path: PathBuf,
+    length: u64,
+    pub metadata: ArrowReaderMetadata,
+    pub columns: Vec<FileColumn>,
+}
+
+impl ParquetFile {
+    /// Reads the footer.
+    pub fn open(path: &Path, options: &ReadOptions, zone: &str) -> Result<Self> {
+        let mut file = File::open(path).map_err(|error| Error::io("open", path, &error))?;
+        let length = file.metadata().map_err(|error| Error::io("read", path, &error))?.len();
+        check_ends(&mut file, path, length)?;
+        let damaged = |error| damaged(path, &error);
+        let mut found = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(damaged)?;
+        if let Some(changed) = intervals_as_bytes(&found).map_err(damaged)? {
+            let options = ArrowReaderOptions::new().with_parquet_schema(Arc::new(changed));
+            found = ArrowReaderMetadata::load(&file, options).map_err(damaged)?;
+        }
+        let leaves = leaves_of_roots(found.parquet_schema(), found.schema().fields().len());
+        let fields = found.schema().fields().iter().zip(&leaves).map(|(field, leaf)| {
+            let physical = leaf.map(|leaf| found.parquet_schema().column(leaf).physical_type());
+            let data_type = read_type(field.data_type(), physical, options.binary_as_string);
+            field.as_ref().clone().with_data_type(data_type)
+        });
+        let wanted = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let hinted = ArrowReaderOptions::new().with_schema(wanted);
+        let metadata = ArrowReaderMetadata::try_new(found.metadata().clone(), hinted).map_err(damaged)?;
+        let columns = columns(path, &metadata, &leaves, options, zone)?;
+        Ok(Self { path: path.to_path_buf(), length, metadata, columns })
+    }
+
+    /// The index of a column by name.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
+    pub fn rows(&self) -> u64 {
+        (0..self.row_groups()).map(|row_group| self.row_group_rows(row_group)).sum()
+    }
+
+    pub fn row_groups(&self) -> usize {
+        self.metadata.metadata().num_row_groups()
+    }
+
+    pub fn row_group_rows(&self, row_group: usize) -> u64 {
+        u64::try_from(self.row_group(row_group).num_rows()).unwrap_or(0)
+    }
+
+    fn row_group(&self, row_group: usize) -> &RowGroupMetaData {
+        self.metadata.metadata().row_group(row_group)
+    }
+
+    /// Bytes of a column in a row group, as they lie in the file.
+    pub fn column_bytes(&self, row_group: usize, column: usize) -> u64 {
+        u64::try_from(self.row_group(row_group).column(self.columns[column].leaf).compressed_size()).unwrap_or(0)
+    }
+
+    /// Opens the file again, for a reader of its own.
+    pub fn reopen(&self) -> Result<File> {
+        let path = &self.path;
+        let changed = "it was there when the query began: do not change files while they are read";
+        let failed = |error: std::io::Error| Error::io("open", path, &error).with_hint(changed);
+        let file = File::open(path).map_err(failed)?;
+        let length = file.metadata().map_err(failed)?.len();
+        if length != self.length {
+            return Err(Error::data(format!(
+                "'{}' changed while it was read: it had {} bytes and has {length}",
+                path.display(),
+                self.length
+            ))
+            .with_file(path)
+            .with_hint(changed));
+        }
+        Ok(file)
+    }
+
+    /// The error of what the Parquet reader found wrong.
+    pub fn damaged(&self, error: &dyn std::fmt::Display) -> Error {
+        Error::data(format!("cannot read '{}': {error}", self.path.display()))
+            .with_file(&self.path)
+            .with_hint("the file may be damaged or truncated: write it again")
+    }
+
+    /// What the footer knows about the values of a column in a row group, as values of the type `to`; `None` where that is
+    /// nothing to rely on.
+    pub fn bounds(&self, column: usize, row_group: usize, to: &DataType) -> Option<Bounds> {
+        let column = self.columns.get(column)?;
+        let group = self.row_group(row_group);
+        let statistics = group.column(column.leaf).statistics()?;
+        let rows = u64::try_from(group.num_rows()).ok()?;
+        let nulls = statistics.null_count_opt();
+        let mut bounds = Bounds {
+            min: None,
+            max: None,
+            may_be_null: nulls != Some(0),
+            may_have_value: nulls.is_none_or(|nulls| nulls < rows),
+        };
+        if !self.bounds_are_ordered(column) || statistics.is_min_max_deprecated() {
+            return Some(bounds);
+        }
+        if matches!(column.read_type, DataType::Decimal128(_, _))
+            && [statistics.min_bytes_opt(), statistics.max_bytes_opt()]
+                .into_iter()
+                .any(|bytes| bytes.is_none_or(|bytes| !(1..=16).contains(&bytes.len())))
+        {
+            return Some(bounds);
+        }
+        let field = Field::new(&column.name, column.read_type.clone(), true);
+        let converter =
+            StatisticsConverter::from_column_index(column.leaf, &field, self.metadata.parquet_schema()).ok()?;
+        let value = |array: parquet::errors::Result<arrow::array::ArrayRef>| {
+            let array = convert(&array.ok()?, &column.data_type, to).ok()?;
+            let scalar = Scalar::from_array(&array, 0);
+            let nan = is_float(scalar.data_type()) && scalar.as_f64().is_some_and(f64::is_nan);
+            (!scalar.is_null() && !nan).then_some(scalar)
+        };
+        bounds.min = value(converter.row_group_mins([group]));
+        bounds.max = value(converter.row_group_maxes([group]));
+        // NaN, the greatest value here, is not among the bounds that Parquet keeps.
+        let is_float = is_float(&column.read_type) || column.read_type == DataType::Float16;
+        if is_float && statistics.nan_count_opt() != Some(0) {
+            bounds.max = None;
+        }
+        Some(bounds)
+    }
+
+    /// Whether bounds in the footer are in the order in which the engine compares.
+    fn bounds_are_ordered(&self, column: &FileColumn) -> bool {
+        let metadata = self.metadata.metadata().file_metadata();
+        let physical = metadata.schema_descr().column(column.leaf).physical_type();
+        match metadata.column_order(column.leaf) {
+            ColumnOrder::TYPE_DEFINED_ORDER(_) | ColumnOrder::IEEE_754_TOTAL_ORDER => {
+                physical != PhysicalType::INT96 && column.read_type != DataType::FixedSizeBinary(INTERVAL_BYTES)
+            }
+            // Files that do not say how they compare: there is only one way for signed numbers.
+            ColumnOrder::UNDEFINED => {
+                matches!(physical, PhysicalType::INT32 | PhysicalType::INT64)
+                    && !matches!(
+                        column.read_type,
+                        DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64
+                    )
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Says what is wrong with a file that is none of ours, in words better than the reader's.
+fn check_ends(file: &mut File, path: &Path, length: u64) -> Result<()> {
+    let failed = |error: std::io::Error| Error::io("read", path, &error);
+    let shown = path.display();
+    let mut head = [0; 4];
+    let mut tail = [0; 4];
+    if length >= 4 {
+        file.read_exact(&mut head).map_err(failed)?;
+    }
+    if &head == MAGIC_ENCRYPTED {
+        return Err(Error::data(format!("'{shown}' is encrypted")).with_file(path).with_hint("decrypt it first"));
+    }
+    if &head != MAGIC {
+        return Err(Error::data(format!("'{shown}' is not a Parquet file"))
+            .with_file(path)
+            .with_hint("read CSV files by read_csv('…')"));
+    }
+    if length >= 12 {
+        file.seek(SeekFrom::End(-4)).and_then(|_| file.read_exact(&mut tail)).map_err(failed)?;
+    }
+    if &tail != MAGIC && &tail != MAGIC_ENCRYPTED {
+        return Err(Error::data(format!("'{shown}' is truncated: it does not end as Parquet files do"))
+            .with_file(path)
+            .with_hint("its writer may not have finished: write or copy the file again"));
+    }
+    Ok(())
+}
+
+fn damaged(path: &Path, error: &ParquetError) -> Error {
+    Error::data(format!("cannot read the footer of '{}': {error}", path.display()))
+        .with_file(path)
+        .with_hint("the file may be damaged or truncated: write or copy it again")
+}
+
+/// For each column of the file the one leaf that it is; `None` for nested columns.
+fn leaves_of_roots(schema: &SchemaDescriptor, roots: usize) -> Vec<Option<usize>> {
+    let mut leaves = vec![None; roots];
+    for leaf in 0..schema.num_columns() {
+        let root = schema.get_column_root_idx(leaf);
+        if schema.get_column_root(leaf).is_primitive()
+            && let Some(slot) = leaves.get_mut(root)
+        {
+            *slot = Some(leaf);
+        }
+    }
+    leaves
+}
+
+/// The type to ask of the Parquet reader: text as string views, everything else as it lies there.
+fn read_type(found: &DataType, physical: Option<PhysicalType>, binary_as_string: bool) -> DataType {
+    match found {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => TEXT,
+        DataType::Dictionary(_, values) => read_type(values, physical, binary_as_string),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView if binary_as_string => TEXT,
+        // The legacy timestamps of 96 bits reach far beyond what 64 bits of nanoseconds hold.
+        DataType::Timestamp(_, zone) if physical == Some(PhysicalType::INT96) => {
+            DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
+        }
+        other => other.clone(),
+    }
+}
+
+/// The file's schema with its INTERVAL columns as plain bytes, since the Parquet reader can give months or days and
+/// milliseconds of them, but not all three. `None` where there are none.
+fn intervals_as_bytes(found: &ArrowReaderMetadata) -> Result<Option<SchemaDescriptor>, ParquetError> {
+    let is_interval = |field: &Arc<Field>| matches!(field.data_type(), DataType::Interval(_));
+    if !found.schema().fields().iter().any(is_interval) {
+        return Ok(None);
+    }
+    let root = found.parquet_schema().root_schema();
+    let fields = root.get_fields().iter().zip(found.schema().fields()).map(|(column, field)| {
+        if !is_interval(field) {
+            return Ok(column.clone());
+        }
+        let info = column.get_basic_info();
+        let builder = Type::primitive_type_builder(info.name(), PhysicalType::FIXED_LEN_BYTE_ARRAY)
+            .with_length(INTERVAL_BYTES)
+            .with_repetition(info.repetition())
+            .with_id(info.has_id().then(|| info.id()));
+        Ok(Arc::new(builder.build()?))
+    });
+    let fields = fields.collect::<Result<Vec<_>, ParquetError>>()?;
+    let changed = Type::group_type_builder(root.name()).with_fields(fields).build()?;
+    Ok(Some(SchemaDescriptor::new(Arc::new(changed))))
+}
+
+/// The columns that the engine can read.
+fn columns(
+    path: &Path,
+    metadata: &ArrowReaderMetadata,
+    leaves: &[Option<usize>],
+    options: &ReadOptions,
+    zone: &str,
+) -> Result<Vec<FileColumn>> {
+    let mut columns: Vec<FileColumn> = Vec::new();
+    let mut unsupported = Vec::new();
+    let mut has_binary = false;
+    for (root, (field, leaf)) in metadata.schema().fields().iter().zip(leaves).enumerate() {
+        let name = field.name();
+        if columns.iter().any(|column| column.name == *name) {
+            return Err(Error::data(format!("'{}' has two columns \"{name}\"", path.display()))
+                .with_file(path)
+                .with_column(name));
+        }
+        let read_type = field.data_type().clone();
+        match (engine_type(&read_type, zone), *leaf) {
+            (Some(data_type), Some(leaf)) => {
+                columns.push(FileColumn { name: name.clone(), root, leaf, read_type, data_type });
+            }
+            _ => {
+                has_binary |= matches!(read_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView);
+                unsupported.push(format!("\"{name}\" ({})", type_name(&read_type)));
+            }
+        }
+    }
+    if unsupported.is_empty() || options.skip_unsupported {
+        return Ok(columns);
+    }
+    let hint = if has_binary {
+        "read_parquet('…', binary_as_string = true) reads binary as text; skip_unsupported = true leaves such columns out"
+    } else {
+        "read_parquet('…', skip_unsupported = true) leaves such columns out"
+    };
+    Err(Error::data(format!(
+        "'{}' has columns of types that cannot be read: {}",
+        path.display(),
+        unsupported.join(", ")
+    ))
+    .with_file(path)
+    .with_hint(hint))
+}
+
+/// Types that have no name in SQL here, as people call them.
+fn type_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(_, _) => "list".into(),
+        DataType::Struct(_) => "struct".into(),
+        DataType::Map(_, _) => "map".into(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            "binary".into()
+        }
+        other => other.to_string(),
+    }
+}

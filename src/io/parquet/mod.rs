@@ -1,0 +1,272 @@
+//! Reading Parquet: many files as one table, a partition per row group, row groups skipped where their statistics
+//! rule out every row.
+//!
+//! [`ParquetTable::open`] reads all footers, maps what it finds to the engine's types and brings the files to one schema by
+//! column names. `scan` lists the row groups to read; each is read by whoever takes its partition, with a file handle of its own.
+//!
+//! What the engine has no type for (lists, structs, maps, binary, decimals of more than 38 digits) is an error that names the
+//! columns, unless `skip_unsupported = true` leaves them out: a column never vanishes unasked. The same holds for values: a
+//! time finer than a microsecond is an error. The one exception is the legacy timestamp of 96 bits, which the Parquet reader
+//! cuts to microseconds by itself; Spark, which still writes it, has no finer ones.
+
+mod convert;
+mod file;
+mod prune;
+mod source;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use self::file::ParquetFile;
+use self::source::{OutputColumn, ParquetSource, Partition};
+use super::option_values::{boolean, unknown};
+use super::options::{OptionValue, Options};
+use super::source::{ScanRequest, Source, Table};
+use crate::config::Config;
+use crate::context::QueryContext;
+use crate::error::{Error, Result};
+use crate::types::coercion::common_type;
+use crate::types::{Scalar, TEXT, sql_name};
+
+/// The options' names, aliases left out.
+const KNOWN: [&str; 4] = ["filename", "union_by_name", "binary_as_string", "skip_unsupported"];
+
+/// How files are read.
+#[derive(Clone, Debug, Default)]
+struct ReadOptions {
+    /// The name of a column that tells each row's file.
+    filename: Option<String>,
+    /// Binary columns are text; without it, only those that the file calls text are.
+    binary_as_string: bool,
+    /// Columns of types that the engine does not have are left out.
+    skip_unsupported: bool,
+}
+
+impl ReadOptions {
+    fn parse(options: &Options) -> Result<Self> {
+        let mut parsed = Self::default();
+        for (name, value) in options {
+            match name.as_str() {
+                "filename" | "include_path_column" => {
+                    parsed.filename = match value {
+                        OptionValue::Text(column) if boolean(name, value).is_err() => Some(column.clone()),
+                        _ => boolean(name, value)?.then(|| "filename".to_string()),
+                    };
+                }
+                "union_by_name" => {
+                    if !boolean(name, value)? {
+                        return Err(Error::usage("columns of several files are always matched by name")
+                            .with_hint("leave union_by_name out"));
+                    }
+                }
+                "binary_as_string" => parsed.binary_as_string = boolean(name, value)?,
+                "skip_unsupported" => parsed.skip_unsupported = boolean(name, value)?,
+                _ => return Err(unknown("reading Parquet", name, &KNOWN)),
+            }
+        }
+        Ok(parsed)
+    }
+}
+
+/// Parquet files as one table. Columns are matched by name; a column that a file lacks is null in its rows.
+#[derive(Debug)]
+pub struct ParquetTable {
+    paths: Vec<PathBuf>,
+    files: Vec<Arc<ParquetFile>>,
+    schema: SchemaRef,
+    /// The index of the column that tells the file.
+    filename: Option<usize>,
+}
+
+impl ParquetTable {
+    /// Reads the footers of all files and brings them to one schema. The options are DuckDB's `filename`,
+    /// `union_by_name` and `binary_as_string`, and `skip_unsupported`.
+    ///
+    /// # Errors
+    /// A usage error for options that do not fit; a data error for a file that cannot be read or is no Parquet file,
+    /// for columns of types that the engine does not have, and for columns whose types in two files have none in common.
+    pub fn open(files: Vec<PathBuf>, options: &Options, config: &Config) -> Result<Arc<Self>> {
+        let options = ReadOptions::parse(options)?;
+        if files.is_empty() {
+            return Err(Error::usage("there are no files to read"));
+        }
+        let opened = files
+            .iter()
+            .map(|path| Ok(Arc::new(ParquetFile::open(path, &options, &config.time_zone)?)))
+            .collect::<Result<Vec<_>>>()?;
+        let mut fields = reconcile(&opened)?;
+        let mut filename = None;
+        if let Some(name) = options.filename {
+            if fields.iter().any(|field| *field.name() == name) {
+                return Err(Error::usage(format!("the files have a column \"{name}\" already"))
+                    .with_hint("give the column of file names another one: filename = 'source'"));
+            }
+            filename = Some(fields.len());
+            fields.push(Field::new(name, TEXT, true));
+        }
+        Ok(Arc::new(Self { paths: files, files: opened, schema: Arc::new(Schema::new(fields)), filename }))
+    }
+
+    /// The files, in the order of the rows.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.paths
+    }
+
+    /// One of the files as a table of its own, with the schema of all; `None` where there is no such file.
+    pub fn for_file(&self, index: usize) -> Option<Arc<Self>> {
+        Some(Arc::new(Self {
+            paths: vec![self.paths.get(index)?.clone()],
+            files: vec![self.files.get(index)?.clone()],
+            schema: self.schema.clone(),
+            filename: self.filename,
+        }))
+    }
+
+    /// Where the columns of a scan come from, in one file.
+    fn output_columns(&self, file: &ParquetFile, projection: &[usize]) -> Result<Vec<OutputColumn>> {
+        let fields = self.schema.fields();
+        projection
+            .iter()
+            .map(|&column| {
+                let field =
+                    fields.get(column).ok_or_else(|| Error::internal(format!("there is no column {column}")))?;
+                if self.filename == Some(column) {
+                    return Ok(OutputColumn::Constant(Scalar::text(&file.path.to_string_lossy())));
+                }
+                Ok(match file.column(field.name()) {
+                    Some(found) => OutputColumn::Read { column: found, to: field.data_type().clone() },
+                    None => OutputColumn::Constant(Scalar::null(field.data_type())),
+                })
+            })
+            .collect()
+    }
+
+    /// The rows of one row group that any filter could keep: all or none.
+    fn may_match(&self, file: &ParquetFile, row_group: usize, request: &ScanRequest) -> bool {
+        request.filters.iter().all(|filter| {
+            prune::may_match(filter, &|column| {
+                let field = self.schema.fields().get(column)?;
+                if self.filename == Some(column) {
+                    return Some(prune::Bounds::constant(&Scalar::text(&file.path.to_string_lossy())));
+                }
+                match file.column(field.name()) {
+                    Some(found) => file.bounds(found, row_group, field.data_type()),
+                    None => Some(prune::Bounds::constant(&Scalar::null(field.data_type()))),
+                }
+            })
+        })
+    }
+}
+
+/// One schema for all files: columns in the order in which they are first met, types merged.
+fn reconcile(files: &[Arc<ParquetFile>]) -> Result<Vec<Field>> {
+    // Each column's name and type, and the file that the type came from.
+    let mut merged: Vec<(String, DataType, &Path)> = Vec::new();
+    let mut positions: HashMap<String, usize> = HashMap::new();
+    for file in files {
+        for column in &file.columns {
+            let Some(&position) = positions.get(&column.name) else {
+                positions.insert(column.name.clone(), merged.len());
+                merged.push((column.name.clone(), column.data_type.clone(), &file.path));
+                continue;
+            };
+            let Some((_, data_type, origin)) = merged.get_mut(position) else { continue };
+            let Some(common) = common_type(data_type, &column.data_type) else {
+                return Err(Error::data(format!(
+                    "the column \"{}\" is {} in '{}' and {} in '{}'",
+                    column.name,
+                    sql_name(data_type),
+                    origin.display(),
+                    sql_name(&column.data_type),
+                    file.path.display()
+                ))
+                .with_column(&column.name)
+                .with_file(&file.path)
+                .with_hint("read the files apart, cast the column, and join them by UNION ALL"));
+            };
+            if common != *data_type {
+                *data_type = common;
+                *origin = &file.path;
+            }
+        }
+    }
+    Ok(merged.into_iter().map(|(name, data_type, _)| Field::new(name, data_type, true)).collect())
+}
+
+impl Table for ParquetTable {
+    fn describe(&self) -> String {
+        match self.paths.as_slice() {
+            [path] => format!("parquet '{}'", path.display()),
+            paths => format!("parquet '{}' ({} files)", pattern(paths), paths.len()),
+        }
+    }
+
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn row_count(&self) -> Option<u64> {
+        Some(self.files.iter().map(|file| file.rows()).sum())
+    }
+
+    fn scan(&self, request: &ScanRequest, _: &QueryContext) -> Result<Arc<dyn Source>> {
+        let all: Vec<usize>;
+        let projection = match &request.projection {
+            Some(projection) => projection,
+            None => {
+                all = (0..self.schema.fields().len()).collect();
+                &all
+            }
+        };
+        let mut columns = Vec::with_capacity(self.files.len());
+        let mut partitions = Vec::new();
+        let mut pruned = 0;
+        // With conditions left to check, nobody knows how many rows are needed.
+        let mut wanted = if request.filters.is_empty() { request.limit.map(|limit| limit as u64) } else { None };
+        for (index, file) in self.files.iter().enumerate() {
+            let output = self.output_columns(file, projection)?;
+            for row_group in 0..file.row_groups() {
+                let rows = file.row_group_rows(row_group);
+                if rows == 0 || wanted == Some(0) {
+                    continue;
+                }
+                if !self.may_match(file, row_group, request) {
+                    pruned += 1;
+                    continue;
+                }
+                let rows = wanted.map_or(rows, |wanted| wanted.min(rows));
+                wanted = wanted.map(|wanted| wanted - rows);
+                let bytes = source::bytes_read(file, row_group, &output);
+                partitions.push(Partition { file: index, row_group, rows, bytes });
+            }
+            columns.push(output);
+        }
+        let schema = match &request.projection {
+            Some(projection) => Arc::new(self.schema.project(projection)?),
+            None => self.schema.clone(),
+        };
+        Ok(Arc::new(ParquetSource::new(schema, self.files.clone(), columns, partitions, pruned)))
+    }
+}
+
+/// What several files have in common, as a glob: their folder and ending.
+fn pattern(paths: &[PathBuf]) -> String {
+    let Some(first) = paths.first() else { return String::new() };
+    let same = |part: fn(&Path) -> Option<&std::ffi::OsStr>| paths.iter().all(|path| part(path) == part(first));
+    let folder = first.parent().unwrap_or(Path::new(""));
+    if !same(|path| path.parent().map(Path::as_os_str)) {
+        return format!("{}, …", first.display());
+    }
+    match first.extension() {
+        Some(ending) if same(Path::extension) => folder.join(format!("*.{}", ending.to_string_lossy())),
+        _ => folder.join("*"),
+    }
+    .display()
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests;

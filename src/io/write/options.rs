@@ -1,0 +1,305 @@
+//! Options of COPY and of every other writer, under DuckDB's names.
+
+use std::path::Path;
+
+use super::{Existing, OutputFormat};
+use crate::error::{Error, Result};
+use crate::io::option_values::{boolean, count, text, unknown};
+use crate::io::options::Options;
+use ::parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
+
+/// All names, aliases left out.
+const KNOWN: [&str; 12] = [
+    "format",
+    "existing",
+    "overwrite",
+    "header",
+    "delimiter",
+    "quote",
+    "nullstr",
+    "array",
+    "compression",
+    "compression_level",
+    "row_group_size",
+    "row_group_size_bytes",
+];
+
+/// How text with delimiters is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CsvOptions {
+    /// Between fields; by default a comma, in TSV a tab.
+    pub delimiter: Option<u8>,
+    /// Around fields that need it, doubled inside of them.
+    pub quote: u8,
+    /// Whether the first line holds the columns' names.
+    pub header: bool,
+    /// What stands for null, never quoted; texts that are the same are.
+    pub null: String,
+}
+
+impl Default for CsvOptions {
+    fn default() -> Self {
+        Self { delimiter: None, quote: b'"', header: true, null: String::new() }
+    }
+}
+
+/// How Parquet is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParquetOptions {
+    /// Of pages; by default ZSTD at level 3, since files are written once and read often. DuckDB's default is Snappy.
+    pub compression: Compression,
+    /// Rows in a row group at most.
+    pub row_group_rows: usize,
+    /// Bytes of memory that the row group under construction may take, about; so a wide table does not need more
+    /// memory than a narrow one.
+    pub row_group_bytes: usize,
+}
+
+impl Default for ParquetOptions {
+    fn default() -> Self {
+        Self { compression: Compression::ZSTD(default_zstd()), row_group_rows: 1 << 20, row_group_bytes: 64 << 20 }
+    }
+}
+
+/// Options of all writers; those of formats that are not written have no effect.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// The format; without it the target's ending decides.
+    pub format: Option<OutputFormat>,
+    /// What to do about a target that exists.
+    pub existing: Existing,
+    /// For CSV and TSV.
+    pub csv: CsvOptions,
+    /// For Parquet.
+    pub parquet: ParquetOptions,
+    /// Options that only CSV, JSON or Parquet have, as they were written.
+    only: Vec<(Family, String)>,
+    /// `array` of JSON: one array, or an object a line.
+    json_array: Option<bool>,
+}
+
+/// Formats that share options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    Csv,
+    Json,
+    Parquet,
+}
+
+impl WriteOptions {
+    /// Options by default, but for the format and what to do about a target that exists.
+    pub fn new(format: OutputFormat, existing: Existing) -> Self {
+        Self { format: Some(format), existing, ..Self::default() }
+    }
+
+    /// Reads options under DuckDB's names: `format`, `header`, `delimiter` (`delim`, `sep`), `quote`, `nullstr` (`null`),
+    /// `array`, `compression`, `compression_level`, `row_group_size`, `row_group_size_bytes`, and
+    /// `existing` (`error` or `overwrite`; `overwrite true` is the same).
+    ///
+    /// # Errors
+    /// A usage error for an unknown name, with a suggestion, and for values that do not fit.
+    pub fn parse(options: &Options) -> Result<Self> {
+        let mut parsed = Self::default();
+        let mut codec = None;
+        let mut level = None;
+        for (name, value) in options {
+            match name.as_str() {
+                "format" => parsed.format = Some(OutputFormat::from_name(text(name, value)?)?),
+                "existing" => parsed.existing = Existing::from_name(text(name, value)?)?,
+                "overwrite" | "overwrite_or_ignore" => {
+                    parsed.existing = if boolean(name, value)? { Existing::Overwrite } else { Existing::Error };
+                }
+                "header" => {
+                    parsed.csv.header = boolean(name, value)?;
+                    parsed.only.push((Family::Csv, name.clone()));
+                }
+                "delimiter" | "delim" | "sep" => {
+                    parsed.csv.delimiter = Some(one_byte(name, text(name, value)?)?);
+                    parsed.only.push((Family::Csv, name.clone()));
+                }
+                "quote" => {
+                    parsed.csv.quote = one_byte(name, text(name, value)?)?;
+                    parsed.only.push((Family::Csv, name.clone()));
+                }
+                "nullstr" | "null" => {
+                    parsed.csv.null = null_text(text(name, value)?)?;
+                    parsed.only.push((Family::Csv, name.clone()));
+                }
+                "array" => {
+                    parsed.json_array = Some(boolean(name, value)?);
+                    parsed.only.push((Family::Json, name.clone()));
+                }
+                "compression" | "codec" => {
+                    codec = Some(text(name, value)?.to_ascii_lowercase());
+                    parsed.only.push((Family::Parquet, name.clone()));
+                }
+                "compression_level" => {
+                    level = Some(count(name, value)?);
+                    parsed.only.push((Family::Parquet, name.clone()));
+                }
+                "row_group_size" => {
+                    parsed.parquet.row_group_rows = clamp(count(name, value)?);
+                    parsed.only.push((Family::Parquet, name.clone()));
+                }
+                "row_group_size_bytes" => {
+                    parsed.parquet.row_group_bytes = match value {
+                        crate::io::options::OptionValue::Text(text) => clamp(crate::types::parse_bytes(text)?),
+                        _ => clamp(count(name, value)?),
+                    };
+                    parsed.only.push((Family::Parquet, name.clone()));
+                }
+                "partition_by" => {
+                    return Err(Error::usage("the option 'partition_by' is not there yet")
+                        .with_hint("write one file per value with a WHERE clause each"));
+                }
+                _ => return Err(unknown("writing", name, &KNOWN)),
+            }
+        }
+        if codec.is_some() || level.is_some() {
+            parsed.parquet.compression = compression(codec.as_deref().unwrap_or("zstd"), level)?;
+        }
+        if parsed.csv.delimiter == Some(parsed.csv.quote) {
+            return Err(Error::usage("the delimiter and the quote are the same"));
+        }
+        Ok(parsed)
+    }
+
+    /// The format that a target is written in.
+    ///
+    /// # Errors
+    /// A usage error where neither option nor ending tells it, or an option belongs to another format.
+    pub fn format_of(&self, target: &Path) -> Result<OutputFormat> {
+        let format = match self.format.or_else(|| OutputFormat::from_path(target)) {
+            Some(format) => format,
+            None => {
+                return Err(Error::usage(format!("'{}' does not tell in which format to write", target.display()))
+                    .with_hint(format!("name the format, one of {}", OutputFormat::NAMES.join(", "))));
+            }
+        };
+        self.check(format)?;
+        Ok(match (format, self.json_array) {
+            (OutputFormat::Json, Some(false)) => OutputFormat::JsonLines,
+            (OutputFormat::JsonLines, Some(true)) => OutputFormat::Json,
+            _ => format,
+        })
+    }
+
+    /// An option that has no effect on what is written is a mistake.
+    fn check(&self, format: OutputFormat) -> Result<()> {
+        let family = match format {
+            OutputFormat::Csv | OutputFormat::Tsv => Some(Family::Csv),
+            OutputFormat::Json | OutputFormat::JsonLines => Some(Family::Json),
+            OutputFormat::Parquet => Some(Family::Parquet),
+            OutputFormat::Arrow => None,
+        };
+        match self.only.iter().find(|(other, _)| Some(*other) != family) {
+            Some((_, name)) => {
+                Err(Error::usage(format!("the option '{name}' has no meaning for {}", format.extension())))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn clamp(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+/// A delimiter or quote: one ASCII character that does not end lines.
+fn one_byte(name: &str, text: &str) -> Result<u8> {
+    match text {
+        "\\t" => Ok(b'\t'),
+        _ => match text.as_bytes() {
+            [byte] if byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | 0) => Ok(*byte),
+            _ => Err(Error::usage(format!("the option '{name}' is one ASCII character"))),
+        },
+    }
+}
+
+fn null_text(text: &str) -> Result<String> {
+    if text.contains(['\n', '\r']) {
+        return Err(Error::usage("the option 'nullstr' must not end a line"));
+    }
+    Ok(text.to_string())
+}
+
+fn default_zstd() -> ZstdLevel {
+    ZstdLevel::try_new(3).unwrap_or_default()
+}
+
+fn compression(codec: &str, level: Option<u64>) -> Result<Compression> {
+    let number = |level: u64| u32::try_from(level).unwrap_or(u32::MAX);
+    let wrong = |_| Error::usage(format!("{codec} has no compression level {}", level.unwrap_or_default()));
+    Ok(match (codec, level) {
+        ("zstd", None) => Compression::ZSTD(default_zstd()),
+        ("zstd", Some(level)) => {
+            Compression::ZSTD(ZstdLevel::try_new(i32::try_from(level).unwrap_or(i32::MAX)).map_err(wrong)?)
+        }
+        ("gzip", None) => Compression::GZIP(GzipLevel::default()),
+        ("gzip", Some(level)) => Compression::GZIP(GzipLevel::try_new(number(level)).map_err(wrong)?),
+        ("brotli", None) => Compression::BROTLI(BrotliLevel::default()),
+        ("brotli", Some(level)) => Compression::BROTLI(BrotliLevel::try_new(number(level)).map_err(wrong)?),
+        ("snappy", None) => Compression::SNAPPY,
+        ("lz4" | "lz4_raw", None) => Compression::LZ4_RAW,
+        ("none" | "uncompressed", None) => Compression::UNCOMPRESSED,
+        ("snappy" | "lz4" | "lz4_raw" | "none" | "uncompressed", Some(_)) => {
+            return Err(Error::usage(format!("{codec} has no compression levels")));
+        }
+        _ => {
+            return Err(Error::usage(format!("there is no compression '{codec}'"))
+                .with_hint("compressions are zstd, snappy, gzip, lz4, brotli, none"));
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::options::OptionValue;
+
+    fn options(pairs: &[(&str, &str)]) -> Options {
+        pairs.iter().map(|(name, value)| (name.to_string(), OptionValue::Text(value.to_string()))).collect()
+    }
+
+    #[test]
+    fn duckdb_names_are_read() {
+        let parsed = WriteOptions::parse(&options(&[
+            ("format", "CSV"),
+            ("header", "false"),
+            ("sep", ";"),
+            ("null", "NA"),
+            ("existing", "overwrite"),
+        ]))
+        .unwrap();
+        assert_eq!(parsed.format, Some(OutputFormat::Csv));
+        assert_eq!(parsed.csv, CsvOptions { delimiter: Some(b';'), quote: b'"', header: false, null: "NA".into() });
+        assert_eq!(parsed.existing, Existing::Overwrite);
+        let parsed = WriteOptions::parse(&options(&[("compression", "gzip"), ("row_group_size", "1000")])).unwrap();
+        assert_eq!(parsed.parquet.row_group_rows, 1000);
+        assert_eq!(parsed.format_of(Path::new("a/b.parquet")).unwrap(), OutputFormat::Parquet);
+        let lines = WriteOptions::parse(&options(&[("array", "false")])).unwrap();
+        assert_eq!(lines.format_of(Path::new("b.json")).unwrap(), OutputFormat::JsonLines);
+    }
+
+    #[test]
+    fn wrong_options_are_usage_errors_that_help() {
+        for (pairs, part) in [
+            (&[("delimter", ";")][..], "did you mean 'delimiter'"),
+            (&[("format", "parkuet")], "did you mean 'parquet'"),
+            (&[("delimiter", "ab")], "one ASCII character"),
+            (&[("compression", "zip")], "zstd, snappy"),
+            (&[("compression", "snappy"), ("compression_level", "3")], "no compression levels"),
+            (&[("compression_level", "99")], "no compression level 99"),
+            (&[("partition_by", "a")], "not there yet"),
+            (&[("delimiter", "\"")], "are the same"),
+            (&[("row_group_size", "0")], "positive whole number"),
+        ] {
+            let error = WriteOptions::parse(&options(pairs)).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        let error = WriteOptions::parse(&options(&[("delim", ";")])).unwrap().format_of(Path::new("a.parquet"));
+        assert!(error.unwrap_err().to_string().contains("no meaning for parquet"));
+        assert!(WriteOptions::default().format_of(Path::new("a.txt")).is_err());
+    }
+}

@@ -1,0 +1,165 @@
+//! What all tables of one aggregation have in common: its keys, its aggregates, and the columns of spilled states.
+
+use std::fmt;
+use std::hash::BuildHasher;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow_row::{RowConverter, SortField};
+use foldhash::quality::FixedState;
+
+use crate::error::{Error, Result};
+use crate::expr::{AggregateExpr, BoundExpr};
+use crate::functions::aggregate::{Accumulator, AggregateFunction, AggregateSignature, create_distinct, lookup};
+use crate::types::Scalar;
+
+/// Columns of a batch of states before those of the aggregates: the hash and the encoded key.
+pub(super) const HASH_COLUMN: usize = 0;
+pub(super) const KEY_COLUMN: usize = 1;
+const STATE_COLUMNS: usize = 2;
+
+/// One aggregate, ready to make accumulators.
+struct Aggregate {
+    function: &'static AggregateFunction,
+    signature: AggregateSignature,
+    constants: Vec<Scalar>,
+    distinct: bool,
+    /// Its columns in a batch of states.
+    columns: Range<usize>,
+}
+
+impl Aggregate {
+    fn new(expr: &AggregateExpr) -> Result<Self> {
+        let wrong = |what: &str| Error::internal(format!("aggregate {expr}: {what}"));
+        let function = lookup(expr.function).ok_or_else(|| wrong("there is no such function"))?;
+        let types: Vec<DataType> = expr.args.iter().map(BoundExpr::data_type).collect();
+        let signature = (function.resolve)(&types)?;
+        let columns = types.len().saturating_sub(function.constants);
+        if signature.arguments.get(..columns) != types.get(..columns) || signature.result != expr.data_type {
+            return Err(wrong("the types are not those of the function"));
+        }
+        let constants = expr.args.iter().skip(columns).map(|expr| constant(expr, function));
+        let constants = constants.collect::<Result<Vec<_>>>()?;
+        Ok(Self { function, signature, constants, distinct: expr.distinct, columns: 0..0 })
+    }
+
+    fn create(&self) -> Result<Box<dyn Accumulator>> {
+        if self.distinct {
+            create_distinct(self.function, &self.signature, &self.constants)
+        } else {
+            (self.function.create)(&self.signature, &self.constants)
+        }
+    }
+}
+
+/// The value of a constant argument. A conversion around it does not change the number that functions read of it.
+fn constant(expr: &BoundExpr, function: &AggregateFunction) -> Result<Scalar> {
+    match expr {
+        BoundExpr::Literal(value) => Ok(value.clone()),
+        BoundExpr::Cast { expr, .. } => constant(expr, function),
+        other => Err(Error::sql(format!("{} takes a constant here, not {other}", function.name))
+            .with_hint(format!("it is called as {}", function.usage))),
+    }
+}
+
+/// The keys, aggregates and schemas of one aggregation. Shared by workers and results.
+pub(super) struct Layout {
+    /// Encodes keys so that equal keys have equal bytes, and back.
+    pub(super) converter: RowConverter,
+    /// Whether there are no keys, and so exactly one group.
+    pub(super) global: bool,
+    /// Hash, key, states.
+    pub(super) state_schema: SchemaRef,
+    /// Keys, then aggregates.
+    pub(super) schema: SchemaRef,
+    /// How many of the columns of `schema` are keys.
+    pub(super) key_count: usize,
+    aggregates: Vec<Aggregate>,
+    hasher: FixedState,
+}
+
+impl Layout {
+    pub(super) fn new(keys: &[BoundExpr], aggregates: &[AggregateExpr], schema: SchemaRef) -> Result<Self> {
+        let mut aggregates = aggregates.iter().map(Aggregate::new).collect::<Result<Vec<_>>>()?;
+        if schema.fields().len() != keys.len() + aggregates.len() {
+            return Err(Error::internal("the schema of an aggregation has its keys and its aggregates"));
+        }
+        let mut fields =
+            vec![Field::new("hash", DataType::UInt64, false), Field::new("key", DataType::LargeBinary, false)];
+        for aggregate in &mut aggregates {
+            let start = fields.len();
+            fields.extend(aggregate.create()?.state_types().into_iter().map(|state| Field::new("state", state, true)));
+            aggregate.columns = start..fields.len();
+        }
+        debug_assert!(aggregates.first().is_none_or(|first| first.columns.start == STATE_COLUMNS));
+        Ok(Self {
+            converter: RowConverter::new(keys.iter().map(|key| SortField::new(key.data_type())).collect())?,
+            global: keys.is_empty(),
+            state_schema: Arc::new(Schema::new(fields)),
+            schema,
+            key_count: keys.len(),
+            aggregates,
+            // Fixed, so that every worker puts a key into the same partition.
+            hasher: FixedState::with_seed(0x6867_6877),
+        })
+    }
+
+    /// The hash of an encoded key.
+    pub(super) fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    /// Accumulators without groups.
+    pub(super) fn accumulators(&self) -> Result<Vec<Box<dyn Accumulator>>> {
+        self.aggregates.iter().map(Aggregate::create).collect()
+    }
+
+    /// The columns of each aggregate in a batch of states.
+    pub(super) fn state_columns(&self) -> impl Iterator<Item = Range<usize>> {
+        self.aggregates.iter().map(|aggregate| aggregate.columns.clone())
+    }
+
+    /// The types of those arguments of each aggregate that are columns.
+    pub(super) fn column_arguments(&self) -> impl Iterator<Item = &[DataType]> {
+        self.aggregates.iter().map(|aggregate| {
+            let arguments = &aggregate.signature.arguments;
+            &arguments[..arguments.len().saturating_sub(aggregate.constants.len())]
+        })
+    }
+
+    /// The name of an aggregate's column in the result.
+    pub(super) fn aggregate_name(&self, index: usize) -> &str {
+        self.schema.field(self.key_count + index).name()
+    }
+}
+
+impl fmt::Debug for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layout").field("schema", &self.schema).field("state_schema", &self.state_schema).finish()
+    }
+}
+
+/// Bytes of texts, binaries and lists that a column shows; none for types of a fixed width outside of lists.
+pub(super) fn variable_bytes(array: &ArrayRef) -> usize {
+    match array.data_type() {
+        DataType::Utf8View => array.as_string_view().lengths().map(|length| length as usize).sum(),
+        DataType::LargeBinary => {
+            let offsets = array.as_binary::<i64>().value_offsets();
+            let shown = offsets.last().copied().unwrap_or(0) - offsets.first().copied().unwrap_or(0);
+            shown as usize + array.len() * size_of::<i64>()
+        }
+        DataType::LargeList(_) => {
+            let list = array.as_list::<i64>();
+            let first = list.value_offsets().first().copied().unwrap_or(0) as usize;
+            let last = list.value_offsets().last().copied().unwrap_or(0) as usize;
+            let shown = list.values().slice(first, last - first);
+            match shown.data_type().primitive_width() {
+                Some(width) => width * shown.len(),
+                None => variable_bytes(&shown),
+            }
+        }
+        _ => 0,
+    }
+}

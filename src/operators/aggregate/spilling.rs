@@ -1,0 +1,141 @@
+//! A table inside of the memory budget: it reserves before it grows, and goes to disk where it may not.
+//!
+//! ```text
+//! rows or states ─► may the table grow by what they need at most? ─yes─► take them, reserve what is held in truth
+//!                        │ no
+//!                        ├─► fewer rows at once        (down to 1024)
+//!                        ├─► spill the whole table     (where it has more than one group)
+//!                        ├─► still fewer rows at once  (down to 64)
+//!                        └─► take what cannot be done without, up to `terminate`: else the error of the budget
+//! ```
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+
+use super::layout::Layout;
+use super::partition::{DrainedGroups, PartitionFiles};
+use super::table::{FinishedGroups, GroupTable, InputRows};
+use crate::context::QueryContext;
+use crate::error::Result;
+use crate::memory::{MemoryReservation, Pressure};
+use crate::metrics::OperatorMetrics;
+
+/// Fewer rows at once do not pay before the table was spilled.
+const FEW_ROWS: usize = 1024;
+/// Fewer rows at once do not pay at all.
+const LEAST_ROWS: usize = 64;
+
+/// A table, its memory, and where it spills to.
+pub(super) struct SpillingTable {
+    table: GroupTable,
+    reservation: MemoryReservation,
+    /// `None` where partitions cannot be cut further.
+    files: Option<Arc<PartitionFiles>>,
+    context: QueryContext,
+    metrics: Arc<OperatorMetrics>,
+}
+
+impl SpillingTable {
+    pub(super) fn new(
+        layout: &Arc<Layout>,
+        files: Option<Arc<PartitionFiles>>,
+        context: &QueryContext,
+        metrics: &Arc<OperatorMetrics>,
+    ) -> Result<Self> {
+        let mut reservation = context.memory.reservation("aggregate", metrics);
+        let table = GroupTable::new(layout)?;
+        reservation.resize(table.memory() as u64)?;
+        Ok(Self { table, reservation, files, context: context.clone(), metrics: metrics.clone() })
+    }
+
+    /// Takes rows.
+    pub(super) fn update(&mut self, input: &InputRows) -> Result<()> {
+        let (mut start, end) = (0, input.hashes.len());
+        while start < end {
+            let count = self.admit(end - start, |table, count| table.update_growth(input, &(start..start + count)))?;
+            self.table.update(input, start..start + count)?;
+            self.settle()?;
+            start += count;
+        }
+        Ok(())
+    }
+
+    /// Takes states.
+    pub(super) fn merge(&mut self, states: &RecordBatch) -> Result<()> {
+        let (mut start, end) = (0, states.num_rows());
+        while start < end {
+            let count = self.admit(end - start, |table, count| table.merge_growth(&states.slice(start, count)))?;
+            self.table.merge(&states.slice(start, count))?;
+            self.settle()?;
+            start += count;
+        }
+        Ok(())
+    }
+
+    /// How many of the next rows there is memory for, after spilling if need be; it is reserved.
+    fn admit(&mut self, rows: usize, growth: impl Fn(&GroupTable, usize) -> usize) -> Result<usize> {
+        let mut count = rows;
+        loop {
+            let needed = (self.table.memory() + growth(&self.table, count)) as u64;
+            if self.reservation.try_resize(needed) {
+                return Ok(count);
+            }
+            if count > FEW_ROWS {
+                count = count.div_ceil(2);
+            } else if self.can_spill() {
+                self.spill()?;
+            } else if count > LEAST_ROWS {
+                count = count.div_ceil(2);
+            } else {
+                self.reservation.resize(needed)?;
+                return Ok(count);
+            }
+        }
+    }
+
+    /// Reserves what is held in truth. That is at most what was admitted, but for sums of floats of very different
+    /// size, which need more than is foreseen for all.
+    fn settle(&mut self) -> Result<()> {
+        self.reservation.resize(self.table.memory() as u64)
+    }
+
+    /// A single group would come back as it went.
+    fn can_spill(&self) -> bool {
+        self.files.is_some() && self.table.group_count() > 1
+    }
+
+    /// Spills where memory is short and the table holds more than a fair share of it.
+    pub(super) fn relieve(&mut self, sharers: usize) -> Result<()> {
+        let pool = self.reservation.pool();
+        let large = self.reservation.bytes() > pool.fair_share(sharers);
+        if large && self.can_spill() && pool.pressure() >= Pressure::Target { self.spill() } else { Ok(()) }
+    }
+
+    /// Writes all groups to the files of their partitions.
+    pub(super) fn spill(&mut self) -> Result<()> {
+        if let Some(files) = self.files.clone() {
+            let groups = self.drain(files.level())?;
+            files.write(&groups, &self.context)?;
+        }
+        Ok(())
+    }
+
+    /// Takes all groups out of the table, with the memory they are in.
+    pub(super) fn drain(&mut self, level: u32) -> Result<DrainedGroups> {
+        let mut fresh = self.context.memory.reservation("aggregate", &self.metrics);
+        std::mem::swap(&mut fresh, &mut self.reservation);
+        let states = self.table.drain()?;
+        let groups = DrainedGroups::new(states, level, self.context.config.batch_size, fresh)?;
+        self.settle()?;
+        Ok(groups)
+    }
+
+    /// The results, with the memory they are in.
+    pub(super) fn finish(self) -> Result<(FinishedGroups, MemoryReservation)> {
+        let Self { table, mut reservation, .. } = self;
+        let groups = table.finish()?;
+        reservation.resize(groups.memory() as u64)?;
+        Ok((groups, reservation))
+    }
+}

@@ -1,0 +1,112 @@
+//! Which columns an expression may name, and finding one by its name.
+
+use crate::config::suggest;
+use crate::error::{Error, Result};
+use crate::expr::BoundExpr;
+use crate::types::{DataType, SchemaRef};
+
+/// A column that expressions may name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScopeColumn {
+    /// The alias of the table that it comes from.
+    pub table: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub data_type: DataType,
+}
+
+/// The columns that expressions may name, in the order of the input.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scope {
+    /// By index.
+    pub columns: Vec<ScopeColumn>,
+}
+
+impl Scope {
+    /// The columns of a schema, all from the table of that alias.
+    pub fn new(schema: &SchemaRef, table: Option<&str>) -> Self {
+        let column = |field: &std::sync::Arc<arrow::datatypes::Field>| ScopeColumn {
+            table: table.map(String::from),
+            name: field.name().clone(),
+            data_type: field.data_type().clone(),
+        };
+        Self { columns: schema.fields().iter().map(column).collect() }
+    }
+
+    /// The column of that name, with or without its table. The exact spelling wins over one that differs in case.
+    ///
+    /// # Errors
+    /// An SQL error where there is none (with a suggestion), or more than one.
+    pub fn column(&self, table: Option<&str>, name: &str) -> Result<BoundExpr> {
+        match self.find(table, name)? {
+            Some(index) => {
+                let column = &self.columns[index];
+                Ok(BoundExpr::column(index, &column.name, &column.data_type))
+            }
+            None => Err(self.unknown(table, name)),
+        }
+    }
+
+    /// The index of the column of that name; `None` where there is none.
+    ///
+    /// # Errors
+    /// An SQL error where there are several.
+    pub fn find(&self, table: Option<&str>, name: &str) -> Result<Option<usize>> {
+        let of_table = |column: &ScopeColumn| match (table, &column.table) {
+            (None, _) => true,
+            (Some(wanted), Some(table)) => table.eq_ignore_ascii_case(wanted),
+            (Some(_), None) => false,
+        };
+        let indices = |same: &dyn Fn(&str) -> bool| -> Vec<usize> {
+            let columns = self.columns.iter().enumerate();
+            columns.filter(|(_, column)| of_table(column) && same(&column.name)).map(|(index, _)| index).collect()
+        };
+        let mut found = indices(&|other| other == name);
+        if found.is_empty() {
+            found = indices(&|other| other.eq_ignore_ascii_case(name));
+        }
+        match (found.as_slice(), name.split_once('.')) {
+            ([only], _) => Ok(Some(*only)),
+            ([], Some((table_part, column))) if table.is_none() => self.find(Some(table_part), column),
+            ([], _) => Ok(None),
+            (several, _) => {
+                let names: Vec<String> = several.iter().map(|&index| self.qualified(index)).collect();
+                Err(Error::sql(format!("the name '{name}' is ambiguous: {}", names.join(", ")))
+                    .with_hint("write the table's alias before it, or rename the columns by AS"))
+            }
+        }
+    }
+
+    fn qualified(&self, index: usize) -> String {
+        let column = &self.columns[index];
+        match &column.table {
+            Some(table) => format!("{table}.{}", column.name),
+            None => format!("{} (column {})", column.name, index + 1),
+        }
+    }
+
+    fn unknown(&self, table: Option<&str>, name: &str) -> Error {
+        if let Some(table) = table
+            && !self.columns.iter().any(|column| column.table.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(table)))
+        {
+            let tables = self.columns.iter().filter_map(|column| column.table.as_deref());
+            let error = Error::sql(format!("there is no table '{table}' here"));
+            return match suggest(table, tables) {
+                Some(near) => error.with_hint(format!("did you mean '{near}'?")),
+                None => error,
+            };
+        }
+        let error = Error::sql(format!("there is no column '{name}'"));
+        let names = || self.columns.iter().map(|column| column.name.as_str());
+        match suggest(name, names()) {
+            Some(near) => error.with_hint(format!("did you mean '{near}'?")),
+            None if self.columns.is_empty() => error.with_hint("there are no columns here: is FROM missing?"),
+            None => {
+                let shown: Vec<&str> = names().take(20).collect();
+                let more = if self.columns.len() > shown.len() { ", …" } else { "" };
+                error.with_hint(format!("the columns are {}{more}", shown.join(", ")))
+            }
+        }
+    }
+}

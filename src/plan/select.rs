@@ -1,0 +1,342 @@
+//! SELECT: projection, grouping, HAVING, DISTINCT and ORDER BY over one input, for SQL and the API alike.
+
+use super::builder::{ordinal, sort_expr};
+use super::resolve::{Aggregates, contains_aggregate, resolve, resolve_condition, resolve_with_aggregates};
+use super::{Aggregate, Filter, LogicalPlan, NamedExpr, PlanBuilder, Project, Scope, Sort};
+use crate::config::suggest;
+use crate::error::{Error, Result};
+use crate::expr::{BoundExpr, Expr, SortExpr, SortKey};
+
+/// What a SELECT asks for over its FROM and WHERE.
+#[derive(Clone, Debug, Default)]
+pub struct Select {
+    /// The columns of the result; wildcards are expanded.
+    pub projection: Vec<Expr>,
+    /// SELECT DISTINCT.
+    pub distinct: bool,
+    /// The keys of GROUP BY: expressions, names of input columns or of aliases in the projection, or ordinals
+    /// (integer literals, from 1).
+    pub group_by: Vec<Expr>,
+    /// GROUP BY ALL: every item of the projection that has no aggregate in it.
+    pub group_by_all: bool,
+    /// HAVING.
+    pub having: Option<Expr>,
+    /// ORDER BY: names or ordinals of result columns, or expressions over the input.
+    pub order_by: Vec<SortKey>,
+    /// ORDER BY ALL: every column of the result, left to right; with the direction and place of nulls that was given.
+    pub order_by_all: Option<(bool, Option<bool>)>,
+}
+
+impl PlanBuilder {
+    /// SELECT … GROUP BY … HAVING … ORDER BY, without LIMIT.
+    ///
+    /// # Errors
+    /// SQL errors with their places.
+    pub fn select(self, select: &Select) -> Result<Self> {
+        let items = expand_wildcards(&select.projection, &self.scope)?;
+        let grouped = !select.group_by.is_empty()
+            || select.group_by_all
+            || select.having.is_some()
+            || items.iter().any(|item| contains_aggregate(&item.expr))
+            || select.order_by.iter().any(|key| contains_aggregate(&key.expr));
+        let mut over = if grouped { Over::groups(self, select, &items)? } else { Over::rows(self) };
+
+        let mut columns = Vec::with_capacity(items.len());
+        for item in &items {
+            columns.push(NamedExpr { expr: over.bind(&item.expr)?, name: item.name.clone() });
+        }
+        let having = select.having.as_ref().map(|having| over.condition(having)).transpose()?;
+        let visible = columns.len();
+        let keys = order_keys(select, &mut over, &mut columns)?;
+
+        let mut plan = over.plan();
+        if let Some(having) = having {
+            plan = Filter::plan(plan, having);
+        }
+        plan = Project::plan(plan, columns);
+        if select.distinct {
+            if plan.schema().fields().len() > visible {
+                return Err(Error::sql("with SELECT DISTINCT, ORDER BY can name only columns of the result")
+                    .with_hint("add the expression to SELECT"));
+            }
+            plan = Aggregate::distinct(plan);
+        }
+        if !keys.is_empty() {
+            let keys = keys
+                .into_iter()
+                .map(|(column, descending, nulls_first)| sort_expr(plan.column(column), descending, nulls_first))
+                .collect::<Vec<SortExpr>>();
+            plan = Sort::plan(plan, keys);
+        }
+        if plan.schema().fields().len() > visible {
+            let columns = (0..visible)
+                .map(|index| NamedExpr { expr: plan.column(index), name: plan.schema().field(index).name().clone() })
+                .collect();
+            plan = Project::plan(plan, columns);
+        }
+        Ok(Self::from_plan(plan))
+    }
+}
+
+/// A key of ORDER BY as the index of a projected column, with its direction and place of nulls.
+type OrderKey = (usize, bool, Option<bool>);
+
+/// Binds ORDER BY. What is no column of the result is appended to `columns`, to be dropped after sorting.
+fn order_keys(select: &Select, over: &mut Over, columns: &mut Vec<NamedExpr>) -> Result<Vec<OrderKey>> {
+    let visible = columns.len();
+    if let Some((descending, nulls_first)) = select.order_by_all {
+        return Ok((0..visible).map(|index| (index, descending, nulls_first)).collect());
+    }
+    let mut keys = Vec::with_capacity(select.order_by.len());
+    for key in &select.order_by {
+        let index = match ordinal(&key.expr, visible, "ORDER BY")? {
+            Some(index) => Some(index),
+            None => result_column(&key.expr, &columns[..visible])?,
+        };
+        let index = match index {
+            Some(index) => index,
+            None => {
+                let bound = bind_order_key(&key.expr, over, &columns[..visible])?;
+                columns.iter().position(|column| column.expr == bound).unwrap_or_else(|| {
+                    columns.push(NamedExpr { name: bound.to_string(), expr: bound });
+                    columns.len() - 1
+                })
+            }
+        };
+        keys.push((index, key.descending, key.nulls_first));
+    }
+    Ok(keys)
+}
+
+/// The result column that a plain name means: names of the result go before those of the input.
+fn result_column(expr: &Expr, columns: &[NamedExpr]) -> Result<Option<usize>> {
+    let Expr::Column { table: None, name } = expr.unspanned() else {
+        return Ok(None);
+    };
+    let mut found = columns.iter().enumerate().filter(|(_, column)| column.name.eq_ignore_ascii_case(name));
+    match (found.next(), found.next()) {
+        (Some((first, column)), Some((_, second))) if column.expr != second.expr => {
+            let error =
+                Error::sql(format!("ORDER BY {name} is ambiguous: column {} and another are called so", first + 1));
+            Err(error.with_hint("order by the column's number"))
+        }
+        (found, _) => Ok(found.map(|(index, _)| index)),
+    }
+}
+
+/// An ORDER BY expression reads the input's columns, and aliases of the result where the input has no such name.
+fn bind_order_key(expr: &Expr, over: &mut Over, columns: &[NamedExpr]) -> Result<BoundExpr> {
+    let first_error = match over.bind(expr) {
+        Ok(bound) => return Ok(bound),
+        Err(error) => error,
+    };
+    let aliases = Scope {
+        columns: columns
+            .iter()
+            .map(|column| super::ScopeColumn {
+                table: None,
+                name: column.name.clone(),
+                data_type: column.expr.data_type(),
+            })
+            .collect(),
+    };
+    let Ok(bound) = resolve(expr, &aliases) else {
+        return Err(first_error);
+    };
+    Ok(bound.transform(&mut |expr| match expr {
+        BoundExpr::Column { index, .. } => columns[index].expr.clone(),
+        other => other,
+    }))
+}
+
+/// What the projection is bound over: plain rows, or groups.
+struct Over {
+    input: PlanBuilder,
+    groups: Option<Groups>,
+}
+
+struct Groups {
+    keys: Vec<NamedExpr>,
+    aggregates: Aggregates,
+}
+
+impl Over {
+    fn rows(input: PlanBuilder) -> Self {
+        Self { input, groups: None }
+    }
+
+    fn groups(input: PlanBuilder, select: &Select, items: &[Item]) -> Result<Self> {
+        let mut keys: Vec<NamedExpr> = Vec::new();
+        let mut add = |expr: BoundExpr, name: String| {
+            if !keys.iter().any(|key| key.expr == expr) {
+                keys.push(NamedExpr { expr, name });
+            }
+        };
+        let scope = &input.scope;
+        for key in &select.group_by {
+            let item = match ordinal(key, items.len(), "GROUP BY")? {
+                Some(index) => Some(&items[index]),
+                None => aliased_item(key, items, scope)?,
+            };
+            match item {
+                Some(item) if contains_aggregate(&item.expr) => {
+                    return Err(Error::sql(format!("{} has an aggregate in it and cannot be grouped by", item.name)));
+                }
+                Some(item) => add(resolve(&item.expr, scope)?, item.name.clone()),
+                None => add(resolve(key, scope)?, key.output_name()),
+            }
+        }
+        if select.group_by_all {
+            for item in items.iter().filter(|item| !contains_aggregate(&item.expr)) {
+                let bound = resolve(&item.expr, scope)?;
+                if !bound.columns().is_empty() {
+                    add(bound, item.name.clone());
+                }
+            }
+        }
+        let first_column = input.plan.schema().fields().len();
+        let aggregates = Aggregates { first_column, ..Aggregates::default() };
+        Ok(Self { input, groups: Some(Groups { keys, aggregates }) })
+    }
+
+    fn bind(&mut self, expr: &Expr) -> Result<BoundExpr> {
+        match &mut self.groups {
+            None => resolve(expr, &self.input.scope),
+            Some(groups) => {
+                let bound = resolve_with_aggregates(expr, &self.input.scope, &mut groups.aggregates)?;
+                groups.over_groups(bound).map_err(|error| spanned(error, expr))
+            }
+        }
+    }
+
+    fn condition(&mut self, having: &Expr) -> Result<BoundExpr> {
+        let Some(groups) = &mut self.groups else {
+            return resolve_condition(having, &self.input.scope, None, "HAVING");
+        };
+        let bound = resolve_condition(having, &self.input.scope, Some(&mut groups.aggregates), "HAVING")?;
+        groups.over_groups(bound).map_err(|error| spanned(error, having))
+    }
+
+    fn plan(self) -> LogicalPlan {
+        let Some(Groups { keys, aggregates }) = self.groups else {
+            return self.input.plan;
+        };
+        let calls = aggregates.calls.into_iter().map(|call| {
+            let name = call.to_string();
+            (call, name)
+        });
+        Aggregate::plan(self.input.plan, keys, calls.collect())
+    }
+}
+
+impl Groups {
+    /// An expression over the input and the aggregates as one over the aggregation's result: keys, then aggregates.
+    fn over_groups(&self, expr: BoundExpr) -> Result<BoundExpr> {
+        if let Some(index) = self.keys.iter().position(|key| key.expr == expr) {
+            let key = &self.keys[index];
+            return Ok(BoundExpr::column(index, &key.name, &key.expr.data_type()));
+        }
+        if let BoundExpr::Column { index, name, data_type } = &expr {
+            return match index.checked_sub(self.aggregates.first_column) {
+                Some(call) => Ok(BoundExpr::column(self.keys.len() + call, name, data_type)),
+                None => Err(Error::sql(format!("the column '{name}' must be in GROUP BY or inside of an aggregate"))
+                    .with_hint(format!("add it to GROUP BY, or write first({name})"))),
+            };
+        }
+        let mut failed = None;
+        let mapped = expr.map_children(|child| {
+            let fallback = child.clone();
+            self.over_groups(child).unwrap_or_else(|error| {
+                failed.get_or_insert(error);
+                fallback
+            })
+        });
+        failed.map_or(Ok(mapped), Err)
+    }
+}
+
+fn spanned(error: Error, expr: &Expr) -> Error {
+    match expr {
+        Expr::Spanned(inner, span) => spanned(error, inner).with_span(*span),
+        Expr::Alias(inner, _) => spanned(error, inner),
+        _ => error,
+    }
+}
+
+/// An item of the projection after wildcards were expanded.
+struct Item {
+    expr: Expr,
+    name: String,
+}
+
+/// The item whose alias a GROUP BY key names; columns of the input go first, as in PostgreSQL.
+fn aliased_item<'a>(key: &Expr, items: &'a [Item], scope: &Scope) -> Result<Option<&'a Item>> {
+    let Expr::Column { table: None, name } = key.unspanned() else {
+        return Ok(None);
+    };
+    if scope.find(None, name)?.is_some() {
+        return Ok(None);
+    }
+    Ok(items.iter().find(|item| item.name.eq_ignore_ascii_case(name)))
+}
+
+fn expand_wildcards(projection: &[Expr], scope: &Scope) -> Result<Vec<Item>> {
+    let mut items = Vec::with_capacity(projection.len());
+    for expr in projection {
+        match expr.unspanned() {
+            Expr::Wildcard { table, exclude, replace } => {
+                expand(table.as_deref(), exclude, replace, scope, &mut items).map_err(|error| spanned(error, expr))?;
+            }
+            _ => items.push(Item { name: expr.output_name(), expr: expr.clone() }),
+        }
+    }
+    if items.is_empty() {
+        return Err(Error::sql("SELECT has no columns"));
+    }
+    Ok(items)
+}
+
+fn expand(
+    table: Option<&str>,
+    exclude: &[String],
+    replace: &[(Expr, String)],
+    scope: &Scope,
+    items: &mut Vec<Item>,
+) -> Result<()> {
+    let columns: Vec<_> = scope
+        .columns
+        .iter()
+        .filter(|column| match (table, &column.table) {
+            (None, _) => true,
+            (Some(wanted), Some(table)) => table.eq_ignore_ascii_case(wanted),
+            (Some(_), None) => false,
+        })
+        .collect();
+    if columns.is_empty() {
+        return Err(match table {
+            Some(table) => Error::sql(format!("there is no table '{table}' here")),
+            None => Error::sql("SELECT * without FROM"),
+        });
+    }
+    for name in exclude.iter().chain(replace.iter().map(|(_, name)| name)) {
+        if !columns.iter().any(|column| column.name.eq_ignore_ascii_case(name)) {
+            let error = Error::sql(format!("there is no column '{name}' to leave out or replace"));
+            return Err(match suggest(name, columns.iter().map(|column| column.name.as_str())) {
+                Some(near) => error.with_hint(format!("did you mean '{near}'?")),
+                None => error,
+            });
+        }
+    }
+    for column in columns {
+        if exclude.iter().any(|name| name.eq_ignore_ascii_case(&column.name)) {
+            continue;
+        }
+        let replaced = replace.iter().find(|(_, name)| name.eq_ignore_ascii_case(&column.name));
+        let expr = match replaced {
+            Some((expr, _)) => expr.clone(),
+            None => Expr::Column { table: column.table.clone(), name: column.name.clone() },
+        };
+        items.push(Item { expr, name: column.name.clone() });
+    }
+    Ok(())
+}

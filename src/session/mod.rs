@@ -1,0 +1,307 @@
+//! The session: configuration, memory pool, thread pool, catalog. The only place that wires the phases.
+
+mod catalog;
+mod convert;
+mod show;
+mod statement;
+
+use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+pub use convert::{ConvertOptions, ConvertSummary, Layout};
+pub use crate::physical::Described;
+pub use statement::{Outcome, Receiver};
+
+use crate::config::Config;
+use crate::context::{CancelToken, QueryContext};
+use crate::dataframe::DataFrame;
+use crate::error::{Error, Result};
+use crate::exec::{StageSink, run, run_into};
+use crate::io::csv::CsvOptions;
+use crate::io::options::Options;
+use crate::io::source::Source;
+use crate::memory::{MemoryPool, MemoryReservation};
+use crate::metrics::{OperatorMetrics, Progress};
+use crate::operators::buffer::Materialize;
+use crate::optimizer::optimize;
+use crate::physical::{PhysicalPlan, lower};
+use crate::plan::{LogicalPlan, PlanBuilder};
+use crate::spill::SpillManager;
+use crate::sql::{self, Catalog, FileFormat, Parsed, Statement};
+use catalog::Entries;
+
+/// Stack of a worker: expressions are trees, and some are deep.
+const WORKER_STACK_BYTES: usize = 16 << 20;
+
+/// A session: settings, a memory budget, worker threads, and a catalog of tables and views.
+///
+/// A clone is another handle to the same session.
+///
+/// ```
+/// use highwater::prelude::*;
+/// let session = Session::new(Config::default())?;
+/// let result = session.sql("SELECT 1 + 1 AS two")?.compute()?;
+/// assert_eq!(result.num_rows(), 1);
+/// # Ok::<(), highwater::error::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Session {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    runtime: RwLock<Runtime>,
+    entries: RwLock<Entries>,
+}
+
+/// What settings decide.
+#[derive(Clone)]
+struct Runtime {
+    config: Arc<Config>,
+    memory: Arc<MemoryPool>,
+    spill: Arc<SpillManager>,
+    threads: Arc<rayon::ThreadPool>,
+}
+
+/// How a statement runs: who may interrupt it, and where its progress shows.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Set to interrupt.
+    pub cancel: CancelToken,
+    /// Counters that a progress bar reads while the statement runs.
+    pub progress: Arc<Progress>,
+}
+
+impl Session {
+    /// A session as a library uses it: only what it reserves itself counts against the budget.
+    ///
+    /// # Errors
+    /// Where threads cannot be started.
+    pub fn new(config: Config) -> Result<Self> {
+        Self::build(config, None)
+    }
+
+    /// A session of a process that is all ours: its whole anonymous memory counts, and `purge` makes the allocator
+    /// give back what is free.
+    ///
+    /// # Errors
+    /// Where threads cannot be started.
+    pub fn with_purge(config: Config, purge: fn()) -> Result<Self> {
+        Self::build(config, Some(purge))
+    }
+
+    fn build(config: Config, purge: Option<fn()>) -> Result<Self> {
+        let runtime = Runtime {
+            memory: MemoryPool::new(config.memory_limit, config.thresholds, purge),
+            spill: SpillManager::new(&config.temp_dir, config.max_spill),
+            threads: thread_pool(config.threads)?,
+            config: Arc::new(config),
+        };
+        Ok(Self { shared: Arc::new(Shared { runtime: RwLock::new(runtime), entries: RwLock::default() }) })
+    }
+
+    /// The settings now.
+    pub fn config(&self) -> Arc<Config> {
+        self.runtime().config
+    }
+
+    /// Changes a setting by its name, for the statements that follow.
+    ///
+    /// # Errors
+    /// A usage error for an unknown name or a wrong value.
+    pub fn set(&self, name: &str, value: &str) -> Result<()> {
+        let mut config = (*self.config()).clone();
+        config.set(name, value)?;
+        let old = self.runtime();
+        let threads = if config.threads == old.config.threads { old.threads } else { thread_pool(config.threads)? };
+        let same_disk = config.temp_dir == old.config.temp_dir && config.max_spill == old.config.max_spill;
+        let spill = if same_disk { old.spill } else { SpillManager::new(&config.temp_dir, config.max_spill) };
+        old.memory.set_limits(config.memory_limit, config.thresholds);
+        let runtime = Runtime { config: Arc::new(config), memory: old.memory, spill, threads };
+        *self.shared.runtime.write().unwrap_or_else(PoisonError::into_inner) = runtime;
+        Ok(())
+    }
+
+    /// Cuts a text into statements.
+    ///
+    /// # Errors
+    /// An SQL error with its place where one does not parse.
+    pub fn parse(&self, text: &str) -> Result<Vec<Parsed>> {
+        sql::parse(text)
+    }
+
+    /// Binds and runs a statement.
+    ///
+    /// # Errors
+    /// All that can go wrong with a query.
+    pub fn run(&self, statement: &Parsed, options: &RunOptions, receiver: &mut dyn Receiver) -> Result<Outcome> {
+        let bound = self.bind(statement)?;
+        self.run_bound(bound, options, receiver)
+    }
+
+    /// A query as a lazy frame.
+    ///
+    /// # Errors
+    /// An SQL error where the text is no single query.
+    pub fn sql(&self, text: &str) -> Result<DataFrame> {
+        let statements = self.parse(text)?;
+        let [statement] = statements.as_slice() else {
+            return Err(Error::sql(format!("sql() takes one query, but there are {} statements", statements.len()))
+                .with_hint("run several statements by execute()"));
+        };
+        match self.bind(statement)? {
+            Statement::Query(plan) => Ok(DataFrame::new(self.clone(), PlanBuilder::from_plan(plan))),
+            _ => Err(Error::sql("sql() takes a query").with_hint("run other statements by execute()")),
+        }
+    }
+
+    /// Runs statements one after another, for what they do; results of queries are dropped.
+    ///
+    /// # Errors
+    /// The first error; what was done before it stays.
+    pub fn execute(&self, text: &str) -> Result<()> {
+        struct Nobody;
+        impl Receiver for Nobody {
+            fn schema(&mut self, _: &SchemaRef) -> Result<()> {
+                Ok(())
+            }
+            fn batch(&mut self, _: RecordBatch) -> Result<()> {
+                Ok(())
+            }
+        }
+        for statement in self.parse(text)? {
+            self.run(&statement, &RunOptions::default(), &mut Nobody)?;
+        }
+        Ok(())
+    }
+
+    /// CSV files as one lazy frame: paths, globs and folders. Reads samples only.
+    ///
+    /// # Errors
+    /// Where no file matches, or one is no CSV.
+    pub fn read_csv(&self, pattern: &str, options: CsvOptions) -> Result<DataFrame> {
+        let table = catalog::open_csv(&[pattern.to_string()], options, &self.config())?;
+        Ok(DataFrame::new(self.clone(), PlanBuilder::scan(table)))
+    }
+
+    /// [`read_csv`](Self::read_csv) by its name in Polars.
+    ///
+    /// # Errors
+    /// As [`read_csv`](Self::read_csv).
+    pub fn scan_csv(&self, pattern: &str, options: CsvOptions) -> Result<DataFrame> {
+        self.read_csv(pattern, options)
+    }
+
+    /// Parquet files as one lazy frame: paths, globs and folders. Reads metadata only.
+    ///
+    /// # Errors
+    /// Where no file matches, or one is no Parquet file.
+    pub fn read_parquet(&self, pattern: &str) -> Result<DataFrame> {
+        let table = self.open_files(FileFormat::Parquet, &[pattern.to_string()], &Options::new())?;
+        Ok(DataFrame::new(self.clone(), PlanBuilder::scan(table)))
+    }
+
+    /// [`read_parquet`](Self::read_parquet) by its name in Polars.
+    ///
+    /// # Errors
+    /// As [`read_parquet`](Self::read_parquet).
+    pub fn scan_parquet(&self, pattern: &str) -> Result<DataFrame> {
+        self.read_parquet(pattern)
+    }
+
+    /// A table or view of the session as a lazy frame.
+    ///
+    /// # Errors
+    /// Where there is none of that name.
+    pub fn table(&self, name: &str) -> Result<DataFrame> {
+        self.sql(&format!("SELECT * FROM \"{}\"", name.replace('"', "\"\"")))
+    }
+
+    /// The tables and views with their columns, by name: for completion and SHOW TABLES.
+    pub fn tables(&self) -> Vec<(String, SchemaRef)> {
+        self.entries().tables()
+    }
+
+    /// The optimized plan.
+    pub(crate) fn optimized(&self, plan: &LogicalPlan) -> Result<LogicalPlan> {
+        optimize(plan.clone(), &self.config())
+    }
+
+    /// Optimizes and lowers a plan.
+    pub(crate) fn lower(&self, plan: &LogicalPlan, options: &RunOptions) -> Result<(PhysicalPlan, QueryContext)> {
+        let runtime = self.runtime();
+        let context = QueryContext {
+            config: runtime.config.clone(),
+            memory: runtime.memory.clone(),
+            spill: runtime.spill.clone(),
+            cancel: options.cancel.clone(),
+            progress: options.progress.clone(),
+        };
+        let physical = lower(&optimize(plan.clone(), &runtime.config)?, &context)?;
+        // A statement of many queries, such as a conversion, knows its total itself.
+        let total = &options.progress.bytes_total;
+        let _ = total.compare_exchange(0, physical.graph.input_bytes(), Relaxed, Relaxed);
+        Ok((physical, context))
+    }
+
+    /// Runs a plan and gives its batches to `receive`, in order. What it used is in the answer.
+    pub(crate) fn stream(
+        &self,
+        plan: &LogicalPlan,
+        options: &RunOptions,
+        receive: &mut dyn FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<Described> {
+        let (physical, context) = self.lower(plan, options)?;
+        run(physical.graph, &context, &self.runtime().threads, receive)?;
+        Ok(physical.described)
+    }
+
+    /// Runs a plan and keeps its rows, in memory or spilled, to be read again and again.
+    pub(crate) fn keep(&self, plan: &LogicalPlan, options: &RunOptions) -> Result<Arc<dyn Source>> {
+        let (physical, context) = self.lower(plan, options)?;
+        let metrics = OperatorMetrics::new();
+        let sink = Arc::new(Materialize::new(plan.schema().clone(), "table", metrics.clone()));
+        run_into(physical.graph, StageSink { sink, metrics }, &context, &self.runtime().threads)
+    }
+
+    /// Memory of the session for the caller's own use.
+    pub(crate) fn reservation(&self, name: &str, metrics: &Arc<OperatorMetrics>) -> MemoryReservation {
+        self.runtime().memory.reservation(name, metrics)
+    }
+
+    fn bind(&self, statement: &Parsed) -> Result<Statement> {
+        sql::bind(statement, self, &self.config())
+    }
+
+    fn runtime(&self) -> Runtime {
+        self.shared.runtime.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn entries(&self) -> RwLockReadGuard<'_, Entries> {
+        self.shared.entries.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn entries_mut(&self) -> RwLockWriteGuard<'_, Entries> {
+        self.shared.entries.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("config", &self.config()).finish_non_exhaustive()
+    }
+}
+
+fn thread_pool(threads: usize) -> Result<Arc<rayon::ThreadPool>> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .stack_size(WORKER_STACK_BYTES)
+        .thread_name(|index| format!("highwater-{index}"))
+        .build()
+        .map(Arc::new)
+        .map_err(|error| Error::resource(format!("cannot start {threads} threads: {error}")))
+}

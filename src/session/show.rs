@@ -1,0 +1,70 @@
+//! The small tables of DESCRIBE and SHOW.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
+use arrow::datatypes::{Field, Schema, SchemaRef};
+
+use crate::batch::record_batch;
+use crate::config::{Config, SETTINGS, suggest};
+use crate::error::{Error, Result};
+use crate::functions::{aggregate, scalar};
+use crate::types::{TEXT, sql_name};
+
+/// One column of text.
+pub(super) fn text_rows(name: &str, rows: impl Iterator<Item = String>) -> Result<RecordBatch> {
+    table([name], rows.map(|row| [row]))
+}
+
+/// `column`, `type`.
+pub(super) fn describe(schema: &SchemaRef) -> Result<RecordBatch> {
+    let rows = schema.fields().iter().map(|field| [field.name().clone(), sql_name(field.data_type())]);
+    table(["column", "type"], rows)
+}
+
+/// `name`, `columns`.
+pub(super) fn tables(tables: &[(String, SchemaRef)]) -> Result<RecordBatch> {
+    let columns = |schema: &SchemaRef| {
+        let columns = schema.fields().iter().map(|field| format!("{} {}", field.name(), sql_name(field.data_type())));
+        columns.collect::<Vec<_>>().join(", ")
+    };
+    table(["name", "columns"], tables.iter().map(|(name, schema)| [name.clone(), columns(schema)]))
+}
+
+/// `name`, `usage`, `kind`, `meaning`.
+pub(super) fn functions() -> Result<RecordBatch> {
+    let scalars = scalar::all().map(|f| [f.name, f.usage, f.category, f.meaning]);
+    let aggregates = aggregate::all().iter().map(|f| [f.name, f.usage, "aggregate", f.meaning]);
+    let mut rows: Vec<_> = scalars.chain(aggregates).map(|row| row.map(String::from)).collect();
+    rows.sort();
+    table(["name", "usage", "kind", "meaning"], rows.into_iter())
+}
+
+/// `name`, `value`, `meaning` of one setting or all.
+pub(super) fn settings(config: &Config, name: Option<&str>) -> Result<RecordBatch> {
+    let wanted = name.map(|name| name.to_ascii_lowercase().replace('-', "_"));
+    let rows: Vec<_> = SETTINGS
+        .iter()
+        .filter(|setting| wanted.as_deref().is_none_or(|wanted| wanted == setting.name))
+        .map(|setting| [setting.name.to_string(), (setting.show)(config), setting.meaning.to_string()])
+        .collect();
+    match (&wanted, rows.is_empty()) {
+        (Some(wanted), true) => {
+            let error = Error::sql(format!("there is no setting '{wanted}'"));
+            Err(match suggest(wanted, SETTINGS.iter().map(|setting| setting.name)) {
+                Some(near) => error.with_hint(format!("did you mean '{near}'?")),
+                None => error.with_hint("SHOW ALL lists them"),
+            })
+        }
+        _ => table(["name", "value", "meaning"], rows.into_iter()),
+    }
+}
+
+fn table<const N: usize>(names: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Result<RecordBatch> {
+    let rows: Vec<[String; N]> = rows.collect();
+    let columns = (0..N)
+        .map(|column| Arc::new(StringViewArray::from_iter_values(rows.iter().map(|row| &row[column]))) as ArrayRef)
+        .collect();
+    let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, TEXT, true)).collect();
+    record_batch(&Arc::new(Schema::new(fields)), columns, rows.len())
+}

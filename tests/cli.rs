@@ -1,0 +1,258 @@
+//! The command line as a user has it: output, errors, exit codes, files left behind.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command as Process, Stdio};
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::contains;
+
+fn highwater() -> Command {
+    let mut command = Command::cargo_bin("highwater").expect("the binary is built");
+    // The user's own configuration must not change what is tested.
+    command.env("XDG_CONFIG_HOME", "/nonexistent").env_remove("HIGHWATER_THREADS").arg("--threads").arg("2");
+    command
+}
+
+fn query(sql: &str) -> assert_cmd::assert::Assert {
+    highwater().args(["-c", sql]).assert()
+}
+
+/// Names of what is in a folder, hidden files too.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("a readable folder");
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.expect("a readable folder").file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_question_over_the_data_is_answered_as_csv_when_piped() {
+    query("SELECT origin, count(*) AS flights FROM 'data/flights/*.csv' GROUP BY origin ORDER BY origin")
+        .success()
+        .stdout("origin,flights\nEWR,120835\nJFK,111279\nLGA,104662\n")
+        .stderr("");
+}
+
+#[test]
+fn every_format_has_the_value() {
+    for format in ["table", "csv", "tsv", "json", "jsonl", "markdown", "line", "box"] {
+        highwater()
+            .args(["--format", format, "-c", "SELECT 42 AS answer, 'text' AS word"])
+            .assert()
+            .success()
+            .stdout(contains("42").and(contains("text")).and(contains("answer")));
+    }
+}
+
+#[test]
+fn statements_come_from_arguments_files_and_standard_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("q.sql");
+    fs::write(&file, "CREATE TABLE t AS SELECT 1 AS a;\nSELECT a + 1 AS b FROM t;\n").unwrap();
+    highwater().arg("-f").arg(&file).assert().success().stdout(contains("b\n2\n"));
+    highwater().write_stdin("SELECT 3 AS c;").assert().success().stdout("c\n3\n");
+    highwater().args(["-c", "SELECT 1 AS a", "-c", "SELECT 2 AS b"]).assert().success().stdout(contains("a\n1\n").and(contains("b\n2\n")));
+}
+
+#[test]
+fn errors_have_their_exit_codes() {
+    query("SELECT 1 FROM 'nothing/*.csv'").code(1).stderr(contains("nothing/*.csv"));
+    query("SELEC 1").code(1).stderr(contains("error"));
+    query("SELECT nosuch(1)").code(1).stderr(contains("nosuch"));
+    highwater().arg("--nonsense").assert().code(2);
+    highwater().args(["--memory-limit", "many", "-c", "SELECT 1"]).assert().code(2).stderr(contains("many"));
+    highwater()
+        .args(["--max-spill", "10KB", "--memory-limit", "8MB", "-c", "SELECT * FROM 'data/flights/*.csv' ORDER BY tailnum"])
+        .assert()
+        .code(3)
+        .stderr(contains("spill"));
+}
+
+#[test]
+fn an_unknown_column_has_a_suggestion_and_its_place() {
+    query("SELECT origin,\n       carier FROM 'data/flights/2013-01.csv'")
+        .code(1)
+        .stderr(contains("carier").and(contains("carrier")).and(contains("2")));
+}
+
+#[test]
+fn an_unknown_function_has_a_suggestion() {
+    query("SELECT coun(*) FROM 'data/airlines.csv'").code(1).stderr(contains("count"));
+}
+
+#[test]
+fn types_are_checked_before_anything_is_read() {
+    query("SELECT dep_time + carrier FROM 'data/flights/2013-01.csv'").code(1).stderr(contains("VARCHAR"));
+    query("SELECT * FROM 'data/flights/2013-01.csv' WHERE time_hour > 'yesterday'").code(1).stderr(contains("yesterday"));
+}
+
+#[test]
+fn bad_input_says_where() {
+    let cases = [
+        ("SELECT sum(amount) FROM 'tests/data/bad_value.csv'", vec!["bad_value.csv", "2002", "amount", "abc"]),
+        ("SELECT * FROM 'tests/data/ragged.csv'", vec!["ragged.csv", "line 4"]),
+        ("SELECT * FROM 'tests/data/unterminated.csv'", vec!["unterminated.csv", "line 3"]),
+        ("SELECT * FROM 'tests/data/binary.csv'", vec!["binary.csv"]),
+        ("SELECT * FROM 'tests/data/latin1.csv'", vec!["latin1.csv", "UTF-8"]),
+        ("SELECT * FROM 'tests/data/empty.csv'", vec!["empty.csv"]),
+        ("SELECT * FROM 'tests/slt'", vec!["tests/slt"]),
+        ("SELECT * FROM read_csv('data/airlines.csv', delm = ';')", vec!["delm", "delim"]),
+        ("SELECT * FROM read_csv('data/airlines.csv', types = {'carier': 'VARCHAR'})", vec!["carier", "carrier"]),
+        ("SELECT x FROM (SELECT 1 AS x, 2 AS x)", vec!["ambiguous"]),
+    ];
+    for (sql, words) in cases {
+        let assert = query(sql).code(1).stdout("");
+        let error = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        for word in words {
+            assert!(error.contains(word), "{sql}: no {word:?} in\n{error}");
+        }
+    }
+}
+
+#[test]
+fn rejected_rows_are_counted_and_told_by_the_exit_code() {
+    query("SELECT sum(amount) AS s FROM read_csv('tests/data/bad_value.csv', on_error = 'reject')")
+        .code(4)
+        .stdout("s\n3299063\n")
+        .stderr(contains("1").and(contains("reject")));
+}
+
+#[test]
+fn a_reader_that_leaves_early_ends_it_quietly() {
+    let mut child = Process::new(assert_cmd::cargo::cargo_bin("highwater"))
+        .args(["-c", "SELECT * FROM 'data/flights/*.csv'"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn output_files_are_whole_or_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("out.csv");
+    let sql = "SELECT carrier, name FROM 'data/airlines.csv' ORDER BY carrier LIMIT 1";
+    highwater().args(["-c", sql, "-o"]).arg(&target).assert().success().stdout("");
+    assert_eq!(fs::read_to_string(&target).unwrap(), "carrier,name\n9E,Endeavor Air Inc.\n");
+    highwater().args(["-c", sql, "-o"]).arg(&target).assert().code(2).stderr(contains("overwrite"));
+    highwater().args(["--existing", "overwrite", "-c", sql, "-o"]).arg(&target).assert().success();
+
+    let failing = format!("COPY (SELECT amount FROM 'tests/data/bad_value.csv') TO '{}/bad.parquet'", folder.path().display());
+    query(&failing).code(1);
+    assert_eq!(names(folder.path()), ["out.csv"], "nothing partial is left");
+}
+
+#[test]
+fn copy_writes_what_reads_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = format!("COPY (SELECT * FROM 'data/weather/*.csv') TO '{}/w.parquet'", folder.path().display());
+    query(&copy).success();
+    let sum = |from: &str| {
+        let sql = format!("SELECT count(*) AS n, sum(temp) AS t, min(time_hour) AS a, count(wind_gust) AS g FROM '{from}'");
+        query(&sql).success().get_output().stdout.clone()
+    };
+    assert_eq!(sum(&format!("{}/w.parquet", folder.path().display())), sum("data/weather/*.csv"));
+    query(&copy).code(2).stderr(contains("overwrite"));
+}
+
+#[test]
+fn convert_makes_a_parquet_file_of_each_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    highwater()
+        .args(["convert", "data/flights", "-o"])
+        .arg(&out)
+        .assert()
+        .success()
+        .stdout(contains("336,776 rows read").and(contains("336,776 written")).and(contains("0 rejected")));
+    assert_eq!(names(&out).len(), 12);
+    assert_eq!(names(&out)[0], "2013-01.parquet");
+    let sql = format!("SELECT count(*) AS n, sum(distance) AS d FROM '{}'", out.display());
+    let ours = query(&sql).success().get_output().stdout.clone();
+    let theirs = query("SELECT count(*) AS n, sum(distance) AS d FROM 'data/flights'").success().get_output().stdout.clone();
+    assert_eq!(ours, theirs);
+
+    highwater().args(["convert", "data/flights", "-o"]).arg(&out).assert().code(2).stderr(contains("overwrite"));
+    highwater().args(["convert", "data/flights", "--existing", "overwrite", "-o"]).arg(&out).assert().success();
+    assert_eq!(names(&out).len(), 12);
+}
+
+#[test]
+fn convert_merges_on_request_and_leaves_nothing_after_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let merged = folder.path().join("weather.parquet");
+    highwater().args(["convert", "data/weather/*.csv", "--layout", "merge", "-o"]).arg(&merged).assert().success();
+    query(&format!("SELECT count(*) AS n FROM '{}'", merged.display())).success().stdout("n\n26115\n");
+
+    let out = folder.path().join("bad");
+    highwater().args(["convert", "tests/data/bad_value.csv", "-o"]).arg(&out).assert().code(1).stderr(contains("2002"));
+    assert!(names(&out).is_empty(), "{:?}", names(&out));
+    highwater()
+        .args(["convert", "tests/data/bad_value.csv", "--on-error", "reject", "-o"])
+        .arg(&out)
+        .assert()
+        .code(4)
+        .stdout(contains("6,600 rows read").and(contains("6,599 written")).and(contains("1 rejected")));
+}
+
+#[test]
+fn generated_data_is_the_same_for_the_same_seed() {
+    let folder = tempfile::tempdir().unwrap();
+    let make = |name: &str, threads: &str| {
+        let out = folder.path().join(name);
+        let mut command = Command::cargo_bin("highwater").unwrap();
+        command
+            .args(["--threads", threads, "generate", "timeseries", "--start", "2000-01-01", "--end", "2000-03-01"])
+            .args(["--freq", "10min", "--partition-freq", "1M", "--seed", "7", "-o"])
+            .arg(&out)
+            .assert()
+            .success();
+        names(&out).iter().map(|name| fs::read(out.join(name)).unwrap()).collect::<Vec<_>>()
+    };
+    let first = make("a", "1");
+    assert_eq!(first.len(), 2);
+    assert_eq!(first, make("b", "2"));
+    let sql = format!("SELECT count(*) AS n, count(DISTINCT name) AS names FROM '{}/a'", folder.path().display());
+    query(&sql).success().stdout("n,names\n8640,26\n");
+}
+
+#[test]
+fn explain_says_before_and_after_the_run_what_operators_do() {
+    query("EXPLAIN SELECT tailnum, count(*) FROM 'data/flights/*.csv' GROUP BY tailnum ORDER BY 2 DESC")
+        .success()
+        .stdout(contains("may spill").and(contains("streams")).and(contains("Scan")));
+    query("EXPLAIN ANALYZE SELECT tailnum, count(*) FROM 'data/flights/*.csv' GROUP BY tailnum")
+        .success()
+        .stdout(contains("rows 336,776").and(contains("peak memory")).and(contains("spilled")));
+}
+
+#[test]
+fn settings_come_from_flags_environment_and_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    fs::write(&file, "batch_size = 1000\n[memory]\ntarget = 0.4\n").unwrap();
+    highwater()
+        .env("HIGHWATER_MEMORY__SPILL", "0.65")
+        .arg("--config")
+        .arg(&file)
+        .args(["-c", "SHOW ALL"])
+        .assert()
+        .success()
+        .stdout(contains("batch_size,1000").and(contains("memory.target,0.4")).and(contains("memory.spill,0.65")).and(contains("threads,2")));
+    fs::write(&file, "batch_sise = 1000\n").unwrap();
+    highwater().arg("--config").arg(&file).args(["-c", "SELECT 1"]).assert().code(2).stderr(contains("batch_sise").and(contains("batch_size")));
+}
+
+#[test]
+fn files_are_described() {
+    highwater().args(["schema", "data/weather"]).assert().success().stdout(contains("time_hour").and(contains("TIMESTAMP WITH TIME ZONE")));
+    highwater().args(["head", "data/airlines.csv", "-n", "2"]).assert().success().stdout(predicate::str::is_match("^carrier,name\n.*\n.*\n$").unwrap());
+    highwater().args(["describe", "data/airports.csv"]).assert().success().stdout(contains("lat"));
+}

@@ -1,0 +1,186 @@
+//! What does not fit into the budget goes to disk, and the answer is the same. From the counters, not from hope.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use highwater::config::Scheduler;
+use highwater::context::CancelToken;
+use highwater::error::ErrorClass;
+use highwater::metrics::OperatorMetrics;
+use highwater::prelude::*;
+use highwater::session::{Outcome, Receiver, RunOptions};
+use highwater::types::SchemaRef;
+
+const TINY: u64 = 6 << 20;
+
+fn config(memory_limit: u64, threads: usize) -> Config {
+    Config { memory_limit, threads, partition_bytes: 256 << 10, batch_size: 1024, ..Config::default() }
+}
+
+/// `rows` rows of a key, a text and a number, in no order.
+fn write_input(folder: &std::path::Path, rows: u64) {
+    let mut text = String::from("key,text,value\n");
+    for row in 0..rows {
+        let key = row.wrapping_mul(0x9e37_79b9_7f4a_7c15) % (rows * 3 / 4);
+        text.push_str(&format!("{key},a text of some length {key},{}.25\n", row % 1000));
+    }
+    std::fs::write(folder.join("input.csv"), text).expect("a writable folder");
+}
+
+/// The batches of a query, the bytes it spilled, and the most that any operator reserved.
+fn run(config: Config, sql: &str) -> Result<(Vec<RecordBatch>, u64, u64)> {
+    let session = Session::new(config)?;
+    let mut batches = Vec::new();
+    let used = session.sql(sql)?.for_each_batch(|batch| {
+        batches.push(batch);
+        Ok(())
+    })?;
+    let sum = |counter: fn(&OperatorMetrics) -> &std::sync::atomic::AtomicU64| {
+        used.metrics().iter().map(|(_, metrics)| OperatorMetrics::get(counter(metrics))).collect::<Vec<_>>()
+    };
+    let spilled = sum(|metrics| &metrics.spilled_bytes).into_iter().sum();
+    let peak = sum(|metrics| &metrics.peak_reserved).into_iter().max().unwrap_or(0);
+    Ok((batches, spilled, peak))
+}
+
+/// All rows as one batch.
+fn together(batches: &[RecordBatch]) -> RecordBatch {
+    arrow::compute::concat_batches(&batches[0].schema(), batches).expect("batches of one schema")
+}
+
+fn check_spills(query: &str) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_input(folder.path(), 120_000);
+    let sql = query.replace("INPUT", &format!("'{}/input.csv'", folder.path().display()));
+    let (expected, none, _) = run(config(1 << 30, 2), &sql).expect("the query runs in memory");
+    assert_eq!(none, 0, "with a large budget nothing is spilled");
+    for threads in [1, 2, 3] {
+        let spill_folder = tempfile::tempdir().expect("a temporary folder");
+        let tiny = Config { temp_dir: spill_folder.path().to_path_buf(), ..config(TINY, threads) };
+        let (ours, spilled, peak) = run(tiny, &sql).expect("the query runs on disk");
+        assert!(spilled > 0, "{threads} threads: nothing was spilled");
+        assert!(peak <= TINY, "{threads} threads: {peak} bytes were reserved");
+        assert_eq!(together(&ours), together(&expected), "{threads} threads");
+        assert_eq!(std::fs::read_dir(spill_folder.path()).expect("a folder").count(), 0, "files were left");
+    }
+}
+
+#[test]
+fn group_by_spills() {
+    check_spills(
+        "SELECT * FROM (SELECT key, text, sum(value) s, count(*) n, median(value) m, min(text) t, stddev(value) d
+                        FROM INPUT GROUP BY key, text) ORDER BY key",
+    );
+}
+
+#[test]
+fn distinct_spills() {
+    check_spills("SELECT count(*), min(text), max(key) FROM (SELECT DISTINCT key, text FROM INPUT)");
+}
+
+#[test]
+fn count_distinct_spills() {
+    check_spills("SELECT count(DISTINCT text), count(*) FROM INPUT");
+}
+
+#[test]
+fn sort_spills() {
+    check_spills("SELECT text, value, key FROM INPUT ORDER BY value DESC, text");
+}
+
+#[test]
+fn tables_of_the_session_spill() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_input(folder.path(), 120_000);
+    let session = Session::new(config(TINY, 2)).expect("a session");
+    session
+        .execute(&format!("CREATE TABLE t AS SELECT * FROM '{}/input.csv'", folder.path().display()))
+        .expect("it fits on disk");
+    let sum = |from: &str| {
+        session.sql(&format!("SELECT sum(value), count(*), min(text) FROM {from}")).unwrap().compute().unwrap()
+    };
+    assert_eq!(sum("t"), sum(&format!("'{}/input.csv'", folder.path().display())));
+    session.execute("INSERT INTO t SELECT * FROM t").expect("a table can grow from itself");
+    assert_eq!(session.table("t").unwrap().count_rows().unwrap(), 240_000);
+}
+
+#[test]
+fn a_full_quota_is_an_error_and_the_session_goes_on() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_input(folder.path(), 120_000);
+    let session = Session::new(Config { max_spill: Some(1 << 20), ..config(TINY, 2) }).expect("a session");
+    let sql = format!("SELECT * FROM '{}/input.csv' ORDER BY text", folder.path().display());
+    let error = session.sql(&sql).unwrap().for_each_batch(|_| Ok(())).expect_err("1 MiB of disk is not enough");
+    assert_eq!(error.class(), ErrorClass::Resource, "{error}");
+    assert!(error.to_string().contains("spill"), "{error}");
+    let count = format!("SELECT count(*) FROM '{}/input.csv'", folder.path().display());
+    assert_eq!(session.sql(&count).unwrap().compute().unwrap().num_rows(), 1);
+}
+
+#[test]
+fn a_budget_too_small_says_who_needs_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_input(folder.path(), 50_000);
+    let session = Session::new(config(1 << 20, 2)).expect("a session");
+    let frame = session.sql(&format!("SELECT * FROM '{}/input.csv'", folder.path().display())).unwrap();
+    let error = frame.compute().expect_err("the result does not fit");
+    assert_eq!(error.class(), ErrorClass::Resource, "{error}");
+    assert!(error.to_string().contains("result"), "{error}");
+    assert!(error.to_string().contains("memory-limit"), "{error}");
+}
+
+struct Nobody;
+
+impl Receiver for Nobody {
+    fn schema(&mut self, _: &SchemaRef) -> Result<()> {
+        Ok(())
+    }
+
+    fn batch(&mut self, _: RecordBatch) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_interrupt_ends_a_query_within_a_second() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_input(folder.path(), 200_000);
+    for scheduler in [Scheduler::Threads, Scheduler::Synchronous] {
+        let session = Session::new(Config { scheduler, ..config(TINY, 2) }).expect("a session");
+        let statements = session
+            .parse(&format!("SELECT * FROM '{}/input.csv' ORDER BY text, value", folder.path().display()))
+            .expect("it parses");
+        let cancel = CancelToken::default();
+        let options = RunOptions { cancel: cancel.clone(), progress: Arc::default() };
+        let runner = std::thread::spawn(move || {
+            let result = session.run(&statements[0], &options, &mut Nobody);
+            (result, Instant::now())
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        let asked = Instant::now();
+        cancel.cancel();
+        let (result, ended) = runner.join().expect("no panic");
+        match result {
+            Err(error) => assert_eq!(error.class(), ErrorClass::Cancelled, "{error}"),
+            Ok(outcome) => {
+                assert!(matches!(outcome, Outcome::Rows { rows: 200_000 }), "it was faster than the interrupt")
+            }
+        }
+        assert!(ended.saturating_duration_since(asked) < Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn dropping_the_iterator_ends_the_query() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_input(folder.path(), 200_000);
+    let session = Session::new(config(64 << 20, 2)).expect("a session");
+    let frame = session.sql(&format!("SELECT * FROM '{}/input.csv'", folder.path().display())).unwrap();
+    let mut batches = frame.batches();
+    assert!(batches.next().unwrap().unwrap().num_rows() > 0);
+    let since = Instant::now();
+    drop(batches);
+    assert!(since.elapsed() < Duration::from_secs(1));
+    assert_eq!(frame.count_rows().unwrap(), 200_000);
+}
