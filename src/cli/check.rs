@@ -237,8 +237,8 @@ fn check_generate(command: &GenerateCommand) -> Result<GeneratePlan> {
             GeneratePlan::Timeseries(TimeseriesOptions {
                 start: moment("--start", start)?,
                 end: moment("--end", end)?,
-                freq: parse_rule(&pandas_month(freq))?,
-                partition_freq: parse_rule(&pandas_month(partition_freq))?,
+                freq: parse_rule(freq)?,
+                partition_freq: parse_rule(partition_freq)?,
                 seed,
                 output,
                 format: format.into(),
@@ -259,14 +259,6 @@ fn check_generate(command: &GenerateCommand) -> Result<GeneratePlan> {
             })
         }
     })
-}
-
-/// pandas' `1M` is a month, while a small m is a minute.
-fn pandas_month(rule: &str) -> String {
-    match rule.trim().strip_suffix('M').or_else(|| rule.trim().strip_suffix("ME")) {
-        Some(number) => format!("{number}MS"),
-        None => rule.to_string(),
-    }
 }
 
 fn moment(flag: &str, text: &str) -> Result<i64> {

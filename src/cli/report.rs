@@ -8,6 +8,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::terminal::Terminal;
 use crate::error::{Error, ErrorClass, Span};
+use crate::sql::Parsed;
 
 /// The text that an error's span counts from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,12 @@ impl SourceText {
     /// Text that is no part of a file.
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), path: None, first_line: 1 }
+    }
+
+    /// The text of one of the statements that it was cut into.
+    pub fn statement(&self, statement: &Parsed) -> Self {
+        let lines_before = usize::try_from(statement.line).unwrap_or(1).saturating_sub(1);
+        Self { text: statement.text.clone(), path: self.path.clone(), first_line: self.first_line + lines_before }
     }
 }
 

@@ -66,9 +66,8 @@ impl Runner {
     ) -> Result<(), Failure> {
         let statements =
             self.session.parse(&source.text).map_err(|error| Failure::Error(error, Some(source.clone())))?;
-        let mut position = 0;
         for statement in &statements {
-            let place = locate(source, &statement.text, &mut position);
+            let place = source.statement(statement);
             let finished = self.statement(statement).and_then(|finished| done(self, finished));
             finished.map_err(|error| self.failure(error, Some(place)))?;
         }
@@ -155,33 +154,4 @@ fn watch<T>(interrupts: &Interrupts, show: Show, options: &RunOptions, work: imp
     let _interruptible = interrupts.watch(&options.cancel);
     let _display = ProgressDisplay::start(show, Arc::clone(&options.progress));
     work()
-}
-
-/// Where a statement stands in the text that it was cut from.
-fn locate(source: &SourceText, statement: &str, position: &mut usize) -> SourceText {
-    let rest = source.text.get(*position..).unwrap_or("");
-    let offset = rest.find(statement).unwrap_or(0);
-    let before = source.text.get(..*position + offset).unwrap_or("");
-    *position = before.len() + if rest.is_empty() { 0 } else { statement.len() };
-    SourceText {
-        text: statement.to_string(),
-        path: source.path.clone(),
-        first_line: source.first_line + before.matches('\n').count(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn statements_are_found_again_in_their_text() {
-        let source = SourceText { text: "SELECT 1;\n\nSELECT 1;\nSELECT 2".into(), path: None, first_line: 1 };
-        let mut position = 0;
-        let lines: Vec<usize> = ["SELECT 1", "SELECT 1", "SELECT 2", "SELECT 3"]
-            .iter()
-            .map(|statement| locate(&source, statement, &mut position).first_line)
-            .collect();
-        assert_eq!(lines, [1, 3, 4, 4]);
-    }
 }

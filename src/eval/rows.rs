@@ -1,7 +1,8 @@
 //! The rows that a node is evaluated over: a batch, or some rows of it that conditions have left.
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::{filter, take};
+use arrow::datatypes::UInt32Type;
 
 use crate::error::{Error, Result};
 
@@ -38,13 +39,9 @@ impl<'a> Rows<'a> {
     /// Those of these rows where the mask, which has no nulls, is set.
     pub fn select(&self, mask: &BooleanArray) -> Result<Self> {
         let chosen = match &self.chosen {
-            Some(chosen) => filter(chosen, mask)?,
-            None => {
-                let indices = mask.values().set_indices_u32().collect::<Vec<_>>();
-                return Ok(Self { batch: self.batch, chosen: Some(UInt32Array::from(indices)) });
-            }
+            Some(chosen) => filter(chosen, mask)?.as_primitive::<UInt32Type>().clone(),
+            None => UInt32Array::from_iter_values(mask.values().set_indices_u32()),
         };
-        let chosen = arrow::array::AsArray::as_primitive::<arrow::datatypes::UInt32Type>(&chosen).clone();
         Ok(Self { batch: self.batch, chosen: Some(chosen) })
     }
 }

@@ -377,7 +377,7 @@ fn casts_round_trim_and_refuse() {
         ("13:45", &time, &interval, "13:45:00"),
         ("25:45", &interval, &time, "01:45:00"),
         ("-1.50", &decimal, &text, "-1.50"),
-        ("1e20", &double, &text, "1e20"),
+        ("1e20", &double, &text, "1e+20"),
         ("NaN", &double, &text, "NaN"),
         ("2013-01-31 13:45", &zoned, &text, "2013-01-31 13:45:00+00"),
     ] {
@@ -473,6 +473,50 @@ fn a_mask_takes_null_for_false() {
     assert_eq!((mask.null_count(), mask.true_count()), (0, 3));
     let null = Evaluator::new(&lit(Scalar::null(&DataType::Boolean)), &Arc::new(Config::default())).unwrap();
     assert_eq!(null.evaluate_mask(&batch).unwrap().true_count(), 0);
+}
+
+#[test]
+fn no_operator_and_no_cast_panics_at_the_edges_of_its_types() {
+    use BinaryOp::{Add, Divide, Equal, GreaterEqual, Modulo, Multiply, NotDistinctFrom, Subtract};
+    let edges = crate::functions::scalar::tests::edges();
+    let config = Config { time_zone: "America/New_York".into(), ..Config::default() };
+    let evaluate = |expr: &BoundExpr, rows: &RecordBatch| {
+        let value = Evaluator::new(expr, &Arc::new(config.clone())).unwrap().evaluate(rows);
+        if let Ok(value) = value {
+            assert_eq!(*value.data_type(), expr.data_type(), "{expr}");
+            let length = value.into_array(rows.num_rows()).len();
+            assert_eq!(length, rows.num_rows(), "{expr}");
+        }
+    };
+    for left in &edges {
+        for right in &edges {
+            let to = right.data_type();
+            if can_cast(left.data_type(), to) {
+                for try_cast in [true, false] {
+                    let whole = super::cast::cast_array(left, to, try_cast, &config);
+                    assert!(whole.is_ok() || !try_cast);
+                }
+            }
+            for op in [Add, Subtract, Multiply, Divide, Modulo, Equal, GreaterEqual, NotDistinctFrom] {
+                let defined = arithmetic_type(op, left.data_type(), right.data_type()).is_some();
+                if !(defined || (op.is_comparison() && left.data_type() == right.data_type())) {
+                    continue;
+                }
+                for shift in 0..7 {
+                    for row in 0..7 {
+                        let other = (row + shift) % 7;
+                        let rows = batch(vec![left.slice(row, 1), right.slice(other, 1)]);
+                        let constant = |array: &ArrayRef, row| lit(Scalar::from_array(array, row));
+                        evaluate(&binary(column(&rows, 0), op, column(&rows, 1)), &rows);
+                        evaluate(&binary(column(&rows, 0), op, constant(right, other)), &rows);
+                        evaluate(&binary(constant(left, row), op, column(&rows, 1)), &rows);
+                        evaluate(&binary(constant(left, row), op, constant(right, other)), &rows);
+                        evaluate(&binary(constant(left, row), op, column(&rows, 1)), &rows.slice(0, 0));
+                    }
+                }
+            }
+        }
+    }
 }
 
 proptest! {

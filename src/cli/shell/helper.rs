@@ -22,7 +22,9 @@ fn keywords() -> impl Iterator<Item = &'static str> {
 
 /// Functions that are completed; their names come from the registry of functions.
 fn function_names() -> Vec<&'static str> {
-    vec!["avg", "count", "max", "median", "min", "read_csv", "read_parquet", "sum", "time_bucket"]
+    let scalars = scalar::all().map(|function| function.name);
+    let aggregates = aggregate::all().iter().map(|function| function.name);
+    scalars.chain(aggregates).chain(["read_csv", "read_parquet"]).collect()
 }
 
 /// What the line editor asks while a line is typed.

@@ -140,12 +140,10 @@ fn add(left: IntervalMonthDayNano, right: IntervalMonthDayNano) -> Option<Interv
 /// rounded to microseconds, as in PostgreSQL.
 fn scale(interval: IntervalMonthDayNano, f: impl Fn(f64) -> f64) -> Option<IntervalMonthDayNano> {
     let months = f(interval.months.into());
-    // Ten digits of a fraction are kept, so that a third of a month is ten days.
-    let tidy = |x: f64| (x * 1e10).round() / 1e10;
-    let days_of_months = tidy(months.fract() * 30.0);
+    // Six digits of the fraction are kept, so that a third of a month is ten days.
+    let days_of_months = (months.fract() * 30.0 * 1e6).round() / 1e6;
     let days = f(interval.days.into());
-    let day_fraction = tidy(days.fract() + days_of_months.fract());
-    let nanos = f(interval.nanoseconds as f64) + day_fraction * NANOS_PER_DAY;
+    let nanos = f(interval.nanoseconds as f64) + (days.fract() + days_of_months.fract()) * NANOS_PER_DAY;
     let whole = |x: f64, least: f64, most: f64| (x >= least && x <= most).then_some(x.trunc());
     let days = days.trunc() + days_of_months.trunc();
     let micros = whole((nanos / 1000.0).round(), -9.2e15, 9.2e15)?;

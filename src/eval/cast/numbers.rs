@@ -60,7 +60,7 @@ where
 fn to_integer<I: TryFrom<i64>>(value: f64) -> Option<I> {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
     let rounded = value.round_ties_even();
-    if rounded >= -LIMIT && rounded < LIMIT { I::try_from(rounded as i64).ok() } else { None }
+    if (-LIMIT..LIMIT).contains(&rounded) { I::try_from(rounded as i64).ok() } else { None }
 }
 
 fn from_floats<T>(cast: &Cast<'_>, input: &PrimitiveArray<T>) -> Result<ArrayRef>

@@ -88,6 +88,9 @@ pub struct GroupedRows<'a> {
     pub positions: &'a [u64],
 }
 
+/// Makes an accumulator for arguments of the signature's types, and the values of the constant ones.
+pub type CreateAccumulator = fn(&AggregateSignature, &[Scalar]) -> Result<Box<dyn Accumulator>>;
+
 /// An aggregate function.
 pub struct AggregateFunction {
     /// The name, in lower case.
@@ -103,5 +106,5 @@ pub struct AggregateFunction {
     /// Finds the signature for the types of the arguments; an SQL error that says what is accepted, where none fits.
     pub resolve: fn(&[DataType]) -> Result<AggregateSignature>,
     /// An accumulator for arguments of the signature's types; `constants` are the values of the constant ones.
-    pub create: fn(&AggregateSignature, &[Scalar]) -> Result<Box<dyn Accumulator>>,
+    pub create: CreateAccumulator,
 }

@@ -163,7 +163,6 @@ static FUNCTIONS: &[AggregateFunction] = &[
             _ => Err(refused("quantile", types, "quantile takes a number and a constant fraction from 0 to 1")),
         },
         create: |_, constants| Ok(quantile::continuous(fraction("quantile", constants)?)),
-        ..PLAIN
     },
     AggregateFunction {
         name: "quantile_disc",

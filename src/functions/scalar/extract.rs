@@ -36,7 +36,7 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     function!(
         "date_part" | "datepart" | "extract",
         "date_part(part, x)",
-        "A part of a date, time, timestamp or interval, with its fraction: 'year', 'month', 'dow', 'hour', 'epoch', …",
+        "The part 'year', 'month', 'dow', 'hour', 'epoch', … of a date, time, timestamp or interval, with its fraction.",
         |call| call.returns(&[Take::Text, Take::Temporal], &[], DataType::Float64),
         |args, rows, config| {
             let (names, input) = (text(args, 0)?, Source::new(args, 1, config)?);

@@ -44,7 +44,7 @@ mod signature;
 mod text;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// A column, or one value for all rows.
 #[derive(Clone, Debug)]

@@ -165,9 +165,7 @@ pub fn has_header(options: &CsvOptions, first: &[Vec<u8>], later: &[Guesses], nu
     if options.names.is_empty() {
         return true;
     }
-    let says_the_same = first
-        .iter()
-        .zip(&options.names)
-        .all(|(text, name)| trim(text).eq_ignore_ascii_case(name.as_bytes()));
+    let says_the_same =
+        first.iter().zip(&options.names).all(|(text, name)| trim(text).eq_ignore_ascii_case(name.as_bytes()));
     says_the_same || guesses.iter().zip(later).any(|(guess, later)| *guess == Guess::Text && later.has_type())
 }

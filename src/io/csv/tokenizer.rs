@@ -180,7 +180,7 @@ impl Dialect {
             let mut escaped = false;
             let mut behind = at;
             if quoted {
-                match self.closing_quote(block, at + 1, at_end_of_file) {
+                match self.closing_quote(block, at + 1) {
                     Some((position, has_escapes)) => (closing, escaped) = (position, has_escapes),
                     None => return unclosed,
                 }
@@ -210,7 +210,8 @@ impl Dialect {
     }
 
     /// The quote that closes a field whose text starts at `from`, and whether it holds doubled or escaped characters.
-    fn closing_quote(&self, block: &[u8], from: usize, at_end_of_file: bool) -> Option<(usize, bool)> {
+    /// One that the next block might show to be doubled counts: with no delimiter behind it, the record is incomplete.
+    fn closing_quote(&self, block: &[u8], from: usize) -> Option<(usize, bool)> {
         let quote = self.quote?;
         let (mut at, mut escaped) = (from, false);
         loop {
@@ -225,15 +226,11 @@ impl Dialect {
                 at = found + 2;
                 continue;
             }
-            match block.get(found + 1) {
-                Some(byte) if *byte == quote => {
-                    escaped = true;
-                    at = found + 2;
-                }
-                // The next block may show that the quote is doubled.
-                None if !at_end_of_file => return None,
-                _ => return Some((found, escaped)),
+            if block.get(found + 1) != Some(&quote) {
+                return Some((found, escaped));
             }
+            escaped = true;
+            at = found + 2;
         }
     }
 }

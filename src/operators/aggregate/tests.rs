@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringViewArray};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::array::{
+    ArrayRef, Float64Array, Int64Array, IntervalMonthDayNanoArray, NullArray, RecordBatch, StringViewArray,
+};
+use arrow::datatypes::{DataType, Field, IntervalMonthDayNano, Schema, TimeUnit};
 
 use super::table::GroupTable;
 use super::*;
@@ -345,6 +347,58 @@ fn a_filter_applies_to_its_aggregate_alone() {
     let sink = run.sink(Vec::new(), vec![filtered, call("count", vec![], false)]);
     let source = run.feed(&sink, &distinct_numbers(10)).unwrap();
     assert_eq!(run.read(&*source).unwrap(), [[Some("0".to_string()), Some("10".to_string())]]);
+}
+
+#[test]
+fn keys_and_states_of_every_type_come_back_from_disk() {
+    let count = 24_000i64;
+    let number: ArrayRef = Arc::new(Int64Array::from_iter_values(0..count));
+    let micros = TimeUnit::Microsecond;
+    let intervals = (0..count).map(|n| (n % 7 > 0).then(|| IntervalMonthDayNano::new(n as i32 % 5, 1, n)));
+    let small: ArrayRef = Arc::new((0..count).map(|n| (n % 7 > 0).then_some(n % 100)).collect::<Int64Array>());
+    let cast = |to: &DataType| arrow::compute::cast(&small, to).unwrap();
+    let mut columns: Vec<ArrayRef> = vec![
+        cast(&DataType::Boolean),
+        cast(&DataType::Int8),
+        cast(&DataType::Float32),
+        cast(&DataType::Decimal128(10, 2)),
+        cast(&DataType::Time64(micros)),
+        cast(&DataType::Timestamp(micros, None)),
+        cast(&DataType::Timestamp(micros, Some("Europe/Zurich".into()))),
+        cast(&TEXT),
+        arrow::compute::cast(&cast(&DataType::Int32), &DataType::Date32).unwrap(),
+        Arc::new(NullArray::new(number.len())),
+    ];
+    columns.push(Arc::new(intervals.collect::<IntervalMonthDayNanoArray>()));
+    for column in columns {
+        let of = column.data_type().clone();
+        let value = || BoundExpr::column(1, "x", &of);
+        let mut wanted = Vec::new();
+        if of != DataType::Null {
+            wanted = ["min", "last", "any_value"].map(|name| call(name, vec![value()], false)).to_vec();
+        }
+        if matches!(of, DataType::Interval(_) | DataType::Decimal128(_, _)) {
+            wanted.push(call("sum", vec![value()], false));
+            wanted.push(call("sum", vec![value()], true));
+        }
+        if of == DataType::Boolean {
+            wanted.extend(["bool_and", "count_if"].map(|name| call(name, vec![value()], false)));
+        }
+        let whole = RecordBatch::try_from_iter([("n", number.clone()), ("x", column)]).unwrap();
+        let batches: Vec<_> = (0..24).map(|part| whole.slice(part * 1000, 1000)).collect();
+        let results = [64 << 20, 1 << 20].map(|budget| {
+            let run = Run::new(budget, 1, 1000);
+            let keys = vec![BoundExpr::column(0, "n", &DataType::Int64), value()];
+            let sink = run.sink(keys, wanted.clone());
+            // Each row twice.
+            let source = run.feed(&sink, &[batches.clone(), batches.clone()].concat()).unwrap();
+            let shown = run.read(&*source).unwrap();
+            (shown, run.spilled() > 0)
+        });
+        assert!(results[1].1 && !results[0].1, "{of}: a small budget spills, a large one does not");
+        assert_eq!(results[0].0.len(), 24_000);
+        assert_eq!(results[0].0, results[1].0, "{of}");
+    }
 }
 
 #[test]

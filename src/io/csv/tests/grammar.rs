@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::io::csv::Header;
 use crate::io::csv::dialect::Dialect;
+use crate::io::csv::tokenizer::{Stop, Tokenizer, Tokens};
 
 /// A reader of one byte after the other, as the grammar in the module's documentation says. `None` where a quote is
 /// never closed.
@@ -126,6 +127,39 @@ fn agrees(text: &[u8], dialect: &Dialect, partition_bytes: u64, batch_size: usiz
     Ok(())
 }
 
+/// Reads with blocks that end wherever `steps`, over and over, say. `None` where a quote is never closed.
+fn read_in_blocks(text: &[u8], dialect: &Dialect, steps: &[usize], batch: usize) -> Option<Vec<Vec<Vec<u8>>>> {
+    const WIDTH: usize = 100;
+    let fields: Vec<usize> = (0..WIDTH).collect();
+    let mut tokenizer = Tokenizer::new(*dialect, &fields, Some(WIDTH), 1 << 20);
+    let mut counter = Tokenizer::new(*dialect, &[], None, 1 << 20);
+    let (mut records, mut scratch, mut steps) = (Vec::new(), Vec::new(), steps.iter().cycle());
+    let (mut start, mut end) = (0, 0);
+    loop {
+        let block = &text[start..end];
+        let is_last = end == text.len();
+        let (mut tokens, mut counted) = (Tokens::default(), Tokens::default());
+        let (next, stop) = tokenizer.tokenize(block, 0, usize::MAX, is_last, batch, &mut tokens);
+        assert_eq!((next, stop), counter.tokenize(block, 0, usize::MAX, is_last, batch, &mut counted));
+        assert_eq!(tokens.starts, counted.starts);
+        for row in 0..tokens.rows() {
+            let spans = (0..WIDTH).map(|slot| tokens.column(slot).nth(row).unwrap());
+            let present = spans.take_while(|span| !span.is_missing());
+            records.push(present.map(|span| span.text(block, dialect, &mut scratch).to_vec()).collect());
+        }
+        start += next;
+        match stop {
+            Stop::Done if tokens.rows() < batch => return Some(records),
+            Stop::Done => {}
+            Stop::NeedsMore => end = (end + steps.next().unwrap()).min(text.len()),
+            Stop::Unterminated => return None,
+            Stop::TooLong => panic!("no record is too long"),
+        }
+        tokenizer.new_block();
+        counter.new_block();
+    }
+}
+
 fn dialects() -> impl Strategy<Value = Dialect> {
     let quote = prop_oneof![4 => Just(Some(b'"')), 1 => Just(None)];
     let escape = prop_oneof![3 => Just(None), 1 => Just(Some(b'\\'))];
@@ -158,6 +192,16 @@ proptest! {
         if is_text && !refused {
             agrees(text, &dialect, partition_bytes, batch_size)?;
         }
+    }
+
+    #[test]
+    fn every_end_of_a_block_reads_as_the_slow_reader(
+        text in texts(PIECES, 30), dialect in dialects(), steps in prop::collection::vec(1usize..6, 1..8),
+        batch in 1usize..4, cut in 0usize..2
+    ) {
+        let text = &text.as_bytes()[..text.len() - cut];
+        let read = read_in_blocks(text, &dialect, &steps, batch);
+        prop_assert_eq!(read, read_slowly(text, &dialect));
     }
 
     #[test]
