@@ -25,6 +25,7 @@ pub fn bind(parsed: &Parsed, catalog: &dyn Catalog, config: &Config) -> Result<S
     let mut binder = Binder { catalog, config, ctes: Vec::new(), files: &parsed.files };
     match parsed.ast.as_ref() {
         Ast::Sql(statement) => binder.statement(statement, &parsed.text),
+        Ast::CreateTable { create, query } => binder.create_table(create, query.as_deref()),
         Ast::Explain { analyze, query } => {
             Ok(Statement::Explain { analyze: *analyze, plan: binder.query(query)?.build() })
         }
@@ -71,7 +72,6 @@ impl Binder<'_> {
         match statement {
             ast::Statement::Query(query) => Ok(Statement::Query(self.query(query)?.build())),
             ast::Statement::CreateView(create) => self.create_view(create),
-            ast::Statement::CreateTable(create) => self.create_table(create),
             ast::Statement::Insert(insert) => self.insert(insert),
             ast::Statement::Drop {
                 object_type,

@@ -68,7 +68,7 @@ impl Binder<'_> {
         Ok(Statement::CreateView { name: name.value.clone(), or_replace: *or_replace, plan })
     }
 
-    pub(super) fn create_table(&mut self, create: &ast::CreateTable) -> Result<Statement> {
+    pub(super) fn create_table(&mut self, create: &ast::CreateTable, query: Option<&ast::Query>) -> Result<Statement> {
         let place = name_span(&create.name);
         refuse(
             place,
@@ -85,13 +85,13 @@ impl Binder<'_> {
             .temporary(create.temporary)
             .if_not_exists(create.if_not_exists)
             .columns(create.columns.clone())
-            .query(create.query.clone())
-            .hive_formats(create.hive_formats.clone())
+            // The parser sets an empty one.
+            .hive_formats(create.hive_formats.as_ref().map(|_| ast::HiveFormat::default()))
             .build();
         refuse(place, &[(*create != plain, "this form of CREATE TABLE is")])?;
         let name = single(&create.name)?.value.clone();
         let (or_replace, if_not_exists) = (create.or_replace, create.if_not_exists);
-        if let Some(query) = &create.query {
+        if let Some(query) = query {
             refuse(place, &[(!create.columns.is_empty(), "columns with CREATE TABLE … AS are")])?;
             let plan = self.query(query)?.build();
             distinct_names(plan.schema().fields().iter().map(|field| field.name().as_str()), place)?;

@@ -49,13 +49,13 @@ pub(super) fn table_arguments(args: &[FunctionArg]) -> Result<TableArguments> {
     Ok(read)
 }
 
-/// Reads the options of COPY; a name for a value is taken as text (`FORMAT parquet`), no value as true (`HEADER`).
+/// Reads the options of COPY; a name for a value is text in lower case (`FORMAT CSV`), no value as true (`HEADER`).
 pub(super) fn copy_options(options: &[(ast::Ident, Option<ast::Expr>)]) -> Result<Options> {
     let mut read = Options::new();
     for (name, value) in options {
         let value = match value {
             None => OptionValue::Boolean(true),
-            Some(ast::Expr::Identifier(word)) => OptionValue::Text(word.value.clone()),
+            Some(ast::Expr::Identifier(word)) => OptionValue::Text(word.value.to_ascii_lowercase()),
             Some(value) => option_value(value)?,
         };
         push(&mut read, name, value)?;
@@ -104,7 +104,10 @@ pub(super) fn option_value(expr: &ast::Expr) -> Result<OptionValue> {
             });
             Ok(OptionValue::Map(entries.collect::<Result<_>>()?))
         }
-        E::Identifier(word) => Err(wrong(expr).with_hint(format!("a text goes into single quotes: '{}'", word.value))),
+        E::Identifier(word) => {
+            let hint = format!("a text goes into single quotes: '{}'", word.value);
+            Err(at(Error::sql("a name is no value of an option"), span(word.span)).with_hint(hint))
+        }
         _ => Err(wrong(expr)),
     }
 }

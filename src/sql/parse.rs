@@ -33,8 +33,10 @@ pub struct Parsed {
 /// What a statement says.
 #[derive(Debug)]
 pub(super) enum Ast {
-    /// What the SQL parser reads: queries, CREATE, INSERT, DROP, and what is refused.
+    /// What the SQL parser reads: queries, CREATE VIEW, INSERT, DROP, and what is refused.
     Sql(Box<ast::Statement>),
+    /// CREATE TABLE, apart from the query behind AS, since only the rest may be compared and cloned as a whole.
+    CreateTable { create: Box<ast::CreateTable>, query: Option<Box<ast::Query>> },
     /// EXPLAIN.
     Explain { analyze: bool, query: Box<ast::Query> },
     /// DESCRIBE.
@@ -56,6 +58,18 @@ pub(super) enum Ast {
 pub(super) enum Rows {
     Query(Box<ast::Query>),
     Table(Box<ast::TableFactor>),
+}
+
+impl From<ast::Statement> for Ast {
+    fn from(statement: ast::Statement) -> Self {
+        match statement {
+            ast::Statement::CreateTable(mut create) => {
+                let query = create.query.take();
+                Self::CreateTable { create: Box::new(create), query }
+            }
+            other => Self::Sql(Box::new(other)),
+        }
+    }
 }
 
 /// Cuts a text into statements at its semicolons and parses each. Comments and empty statements are left out.
@@ -96,7 +110,7 @@ fn parse_one(text: &str) -> Result<Option<WithFiles>, SyntaxError> {
         Parser::new(&HighwaterDialect).with_recursion_limit(MAX_NESTING).with_tokens_with_locations(tokens.clone());
     let parsed = match utility::parse(&tokens, &mut parser) {
         Ok(Some(ast)) => Ok(ast),
-        Ok(None) => parser.parse_statement().map(|statement| Ast::Sql(Box::new(statement))),
+        Ok(None) => parser.parse_statement().map(Ast::from),
         Err(error) => Err(error),
     };
     let complete = parsed.and_then(|ast| end(&parser).map(|()| ast));

@@ -1,5 +1,5 @@
 //! What is done to the tokens of a statement before the parser sees them: blanks and comments go, `**` becomes `^`,
-//! `FROM t WHERE …` gets its `SELECT *`, and what would nest too deep for the stack is refused.
+//! `FROM t WHERE …` gets its `SELECT *`, `E'…'` is text like any other, and what would nest too deep for the stack is refused.
 
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{self, Token, TokenWithSpan, Word};
@@ -75,6 +75,11 @@ pub(super) fn prepare(tokens: Vec<TokenWithSpan>) -> Result<Prepared, TooDeep> {
         match &token.token {
             Token::LParen | Token::LBracket | Token::LBrace => frames.push(Frame::default()),
             Token::Comma => frame.end_chain(),
+            // The parser takes these for PostgreSQL alone; both are unescaped by now.
+            Token::EscapedStringLiteral(text) | Token::UnicodeStringLiteral(text) => {
+                out.push(TokenWithSpan::new(Token::SingleQuotedString(text.clone()), token.span));
+                continue;
+            }
             Token::SingleQuotedString(text)
                 if matches!(before, Keyword::FROM | Keyword::COPY | Keyword::DESCRIBE | Keyword::DESC) =>
             {
@@ -88,6 +93,10 @@ pub(super) fn prepare(tokens: Vec<TokenWithSpan>) -> Result<Prepared, TooDeep> {
             Token::Word(word) => match word.keyword {
                 Keyword::SELECT => frame.selecting = true,
                 Keyword::WITH => frame.with = true,
+                // `TRIM(LEADING FROM x)` means blanks.
+                Keyword::FROM if matches!(before, Keyword::LEADING | Keyword::TRAILING | Keyword::BOTH) => {
+                    out.push(TokenWithSpan::new(Token::SingleQuotedString(" ".into()), token.span));
+                }
                 Keyword::FROM if frame.selecting => frame.selecting = before == Keyword::DISTINCT,
                 Keyword::FROM => {
                     let begins = match previous.map(|previous| &previous.token) {

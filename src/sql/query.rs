@@ -55,6 +55,7 @@ impl Binder<'_> {
         if let Some(with) = with {
             self.with(with)?;
         }
+        let (skip, take) = limits(limit_clause.as_ref(), fetch.as_ref())?;
         let order = order_by.as_ref().map(|order| self.order(order)).transpose()?;
         let built = match (body.as_ref(), order) {
             (SetExpr::Select(select), order) => self.select(select, order)?,
@@ -70,7 +71,6 @@ impl Binder<'_> {
                 rows.sort(&ordinals.map(key).collect::<Vec<_>>())?
             }
         };
-        let (skip, take) = limits(limit_clause.as_ref(), fetch.as_ref())?;
         Ok(if skip == 0 && take.is_none() { built } else { built.limit(skip, take) })
     }
 
@@ -261,7 +261,7 @@ pub(super) fn refuse(place: Option<Span>, features: &[(bool, &str)]) -> Result<(
     }
 }
 
-fn select_item(converter: &mut Converter, item: &SelectItem) -> Result<Expr> {
+pub(super) fn select_item(converter: &mut Converter, item: &SelectItem) -> Result<Expr> {
     match item {
         SelectItem::UnnamedExpr(expr) => converter.expr(expr),
         SelectItem::ExprWithAlias { expr, alias } => Ok(converter.expr(expr)?.alias(&alias.value)),

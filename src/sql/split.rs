@@ -23,7 +23,7 @@ pub fn is_complete(sql: &str) -> bool {
 pub(super) struct Scanner<'a> {
     bytes: &'a [u8],
     position: usize,
-    /// Whether the statement given last ended with a semicolon.
+    /// Whether each statement given so far ended with a semicolon.
     complete: bool,
 }
 
@@ -142,7 +142,7 @@ impl Iterator for Scanner<'_> {
             self.position = end;
             found = Some(found.map_or(start, |range| range.start)..end);
         }
-        self.complete = found.is_none();
+        self.complete &= found.is_none();
         found
     }
 }

@@ -15,6 +15,10 @@ const STATEMENTS: &[&str] =
 /// Words that a clause may begin with, for "did you mean".
 const CLAUSES: &[&str] = &["FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "UNION"];
 
+/// Words that begin a clause and are no names of columns.
+const CLAUSE_KEYWORDS: &[Keyword] =
+    &[Keyword::FROM, Keyword::WHERE, Keyword::GROUP, Keyword::HAVING, Keyword::ORDER, Keyword::LIMIT, Keyword::UNION];
+
 /// An error in one statement; its span counts from the statement's start.
 #[derive(Debug)]
 pub(super) struct SyntaxError {
@@ -73,6 +77,13 @@ impl SyntaxError {
                 };
             }
         };
+        if let Some(word) = stray_comma(tokens) {
+            return Self {
+                message: format!("expected a column, found {}", word.token),
+                span: span(word.span),
+                hint: Some("there is a comma too many before it".into()),
+            };
+        }
         let (message, location) = split_location(message);
         let index = location.and_then(|start| tokens.iter().position(|token| starts_at(token, start)));
         let span = match (index.and_then(|index| span(tokens.get(index)?.span)), location) {
@@ -89,6 +100,16 @@ impl SyntaxError {
         let hint = hint(expected, index, tokens);
         Self { message: format!("expected {expected}, found {found}"), span, hint }
     }
+}
+
+/// A clause that begins behind a comma. The parser takes its word for a column and stumbles only later.
+fn stray_comma(tokens: &[TokenWithSpan]) -> Option<&TokenWithSpan> {
+    let is_clause = |token: &TokenWithSpan| match &token.token {
+        Token::Word(word) => CLAUSE_KEYWORDS.contains(&word.keyword),
+        _ => false,
+    };
+    let mut pairs = tokens.iter().zip(tokens.iter().skip(1));
+    pairs.find(|(comma, word)| comma.token == Token::Comma && is_clause(word)).map(|(_, word)| word)
 }
 
 /// The parser's `… at Line: 1, Column: 5`.
@@ -129,12 +150,7 @@ fn hint(expected: &str, found: Option<usize>, tokens: &[TokenWithSpan]) -> Optio
         });
     }
     if expected.starts_with("an expression") && word(index).is_some_and(|word| word.keyword != Keyword::NoKeyword) {
-        let comma = before.and_then(|before| tokens.get(before)).is_some_and(|token| token.token == Token::Comma);
-        return Some(if comma {
-            "there is a comma too many before it".into()
-        } else {
-            "a value is missing before it; a name that is also a keyword goes into double quotes".into()
-        });
+        return Some("a value is missing before it; a name that is also a keyword goes into double quotes".into());
     }
     // A misspelt keyword reads as a name, and what follows it does not fit.
     for candidate in before.into_iter().chain([index]) {
@@ -152,7 +168,11 @@ fn hint(expected: &str, found: Option<usize>, tokens: &[TokenWithSpan]) -> Optio
     None
 }
 
+/// The message as ours begin: in lower case, but for words of SQL.
 fn lower_first(message: &str) -> String {
+    if message.chars().nth(1).is_none_or(char::is_uppercase) {
+        return message.to_string();
+    }
     let mut chars = message.chars();
     let first = chars.next().map(|first| first.to_lowercase().to_string()).unwrap_or_default();
     format!("{first}{}", chars.as_str()).trim_end_matches('.').to_string()

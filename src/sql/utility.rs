@@ -1,4 +1,4 @@
-//! The statements around queries, which are parsed here: EXPLAIN, DESCRIBE, SHOW, SET and COPY.
+//! The statements that are parsed here rather than by sqlparser, mostly those around queries: TABLE, EXPLAIN, DESCRIBE, SHOW, SET and COPY.
 
 use sqlparser::ast;
 use sqlparser::keywords::Keyword;
@@ -35,6 +35,7 @@ pub(super) fn parse(tokens: &[TokenWithSpan], parser: &mut Parser) -> Result<Opt
             skip(parser, tokens);
             ast.ok_or_else(|| wrong("SET takes a name and a value, such as SET threads = 4"))?
         }
+        Keyword::TABLE => Ast::Sql(Box::new(ast::Statement::Query(parser.parse_query()?))),
         _ if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("summarize") => {
             return Err(wrong("SUMMARIZE is not there yet"));
         }
