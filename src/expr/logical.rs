@@ -249,6 +249,9 @@ impl fmt::Display for Expr {
             }
             Self::Call { name, args, distinct, filter, order_by } => {
                 write!(f, "{name}({}", if *distinct { "DISTINCT " } else { "" })?;
+                if name == "count" && args.is_empty() {
+                    write!(f, "*")?;
+                }
                 list(f, args)?;
                 for (index, key) in order_by.iter().enumerate() {
                     write!(f, "{}{}", if index == 0 { " ORDER BY " } else { ", " }, key.expr)?;

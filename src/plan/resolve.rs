@@ -247,14 +247,6 @@ impl Resolver<'_> {
                 *side = literal_as(side.clone(), &wanted)?;
             }
         }
-        let null_as = |side: BoundExpr, other: &DataType| match side.data_type() {
-            DataType::Null if temporal(other) && *other != INTERVAL => cast_to(side, &INTERVAL),
-            DataType::Null if *other == DataType::Null => cast_to(side, &DataType::Int64),
-            DataType::Null => cast_to(side, other),
-            _ => side,
-        };
-        let (left_type, right_type) = (bound_left.data_type(), bound_right.data_type());
-        let (bound_left, bound_right) = (null_as(bound_left, &right_type), null_as(bound_right, &left_type));
         let (left_type, right_type) = (bound_left.data_type(), bound_right.data_type());
         let Some((left_cast, right_cast, data_type)) = arithmetic_type(op, &left_type, &right_type) else {
             let error = Error::sql(format!(

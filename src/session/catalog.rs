@@ -86,7 +86,7 @@ impl Catalog for Session {
 }
 
 pub(super) fn open_csv(patterns: &[String], options: CsvOptions, config: &Config) -> Result<Arc<CsvTable>> {
-    CsvTable::open(expand(patterns, CSV_ENDINGS)?, options, config)
+    Ok(CsvTable::open(expand(patterns, CSV_ENDINGS)?, options, config)?.with_label(patterns.join("', '")))
 }
 
 pub(super) fn open_parquet(patterns: &[String], options: &Options, config: &Config) -> Result<Arc<ParquetTable>> {

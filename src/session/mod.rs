@@ -14,6 +14,7 @@ use arrow::datatypes::SchemaRef;
 
 pub use crate::physical::Described;
 pub use convert::{ConvertOptions, ConvertSummary, Layout};
+pub use show::LAID_OUT_KEY;
 pub use statement::{Outcome, Receiver};
 
 use crate::config::Config;

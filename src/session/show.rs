@@ -1,5 +1,6 @@
 //! The small tables of DESCRIBE and SHOW.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
@@ -11,9 +12,16 @@ use crate::error::{Error, Result};
 use crate::functions::{aggregate, scalar};
 use crate::types::{TEXT, sql_name};
 
-/// One column of text.
-pub(super) fn text_rows(name: &str, rows: impl Iterator<Item = String>) -> Result<RecordBatch> {
-    table([name], rows.map(|row| [row]))
+/// Key of a schema's metadata: the only column is text that is laid out already, line by line.
+pub const LAID_OUT_KEY: &str = "highwater.laid_out";
+
+/// A text as one column, a row a line.
+pub(super) fn laid_out(name: &str, text: &str) -> Result<RecordBatch> {
+    let lines: ArrayRef = Arc::new(StringViewArray::from_iter_values(text.lines()));
+    let schema = Schema::new(vec![Field::new(name, TEXT, true)]);
+    let metadata = HashMap::from([(LAID_OUT_KEY.to_string(), String::new())]);
+    let rows = lines.len();
+    record_batch(&Arc::new(schema.with_metadata(metadata)), vec![lines], rows)
 }
 
 /// `column`, `type`.

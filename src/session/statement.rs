@@ -8,7 +8,7 @@ use std::time::Instant;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::show::{self, text_rows};
+use super::show::{self, laid_out};
 use super::{RunOptions, Session};
 use crate::error::{Error, Result};
 use crate::io::options::Options;
@@ -137,7 +137,7 @@ impl Session {
         } else {
             self.lower(plan, options)?.0.described.before_run().render()
         };
-        give(&text_rows("plan", text.lines().map(String::from))?, receiver)
+        give(&laid_out("plan", &text)?, receiver)
     }
 
     fn insert(&self, name: &str, plan: &LogicalPlan, options: &RunOptions) -> Result<Outcome> {

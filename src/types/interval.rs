@@ -87,21 +87,27 @@ pub fn parse_rule(rule: &str) -> Result<IntervalMonthDayNano> {
     Ok(interval)
 }
 
-/// PostgreSQL's output: `1 year 2 mons 3 days 04:05:06.7`.
+/// PostgreSQL's output: `1 year 2 mons 3 days 04:05:06.7`; behind a negative part a positive one has its sign, as in
+/// `-1 days +02:00:00`.
 pub fn format_interval(interval: IntervalMonthDayNano) -> String {
-    let mut parts = Vec::new();
-    let plural = |count: i32, unit: &str| format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
-    if interval.months / 12 != 0 {
-        parts.push(plural(interval.months / 12, "year"));
-    }
-    if interval.months % 12 != 0 {
-        parts.push(plural(interval.months % 12, "mon"));
-    }
-    if interval.days != 0 {
-        parts.push(plural(interval.days, "day"));
-    }
+    let mut parts: Vec<String> = Vec::new();
+    let mut after_negative = false;
+    let mut count = |count: i32, unit: &str| {
+        if count != 0 {
+            let sign = if after_negative && count > 0 { "+" } else { "" };
+            parts.push(format!("{sign}{count} {unit}{}", if count == 1 { "" } else { "s" }));
+            after_negative = count < 0;
+        }
+    };
+    count(interval.months / 12, "year");
+    count(interval.months % 12, "mon");
+    count(interval.days, "day");
     if interval.nanoseconds != 0 || parts.is_empty() {
-        let sign = if interval.nanoseconds < 0 { "-" } else { "" };
+        let sign = match interval.nanoseconds {
+            ..0 => "-",
+            _ if after_negative => "+",
+            _ => "",
+        };
         let nanos = interval.nanoseconds.unsigned_abs();
         let seconds = nanos / NANOS_PER_SECOND.unsigned_abs();
         let mut clock = format!("{sign}{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
@@ -227,9 +233,16 @@ mod tests {
             IntervalMonthDayNano::new(14, -3, 14_706_500_000_000),
             IntervalMonthDayNano::new(0, 0, 0),
             IntervalMonthDayNano::new(-25, 0, -1),
+            IntervalMonthDayNano::new(0, -1, 2 * NANOS_PER_HOUR),
         ] {
             assert_eq!(parse_interval(&format_interval(interval), None).unwrap(), interval);
         }
+    }
+
+    #[test]
+    fn a_positive_part_behind_a_negative_one_has_its_sign() {
+        assert_eq!(format_interval(IntervalMonthDayNano::new(0, -1, 2 * NANOS_PER_HOUR)), "-1 days +02:00:00");
+        assert_eq!(format_interval(IntervalMonthDayNano::new(-13, 1, 0)), "-1 years -1 mons +1 day");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::ResultWriter;
 use super::cells::{ELLIPSIS, NULL, clip, on_one_line, width};
 use super::target::{OutputBytes, write_error};
 use crate::error::Result;
+use crate::session::LAID_OUT_KEY;
 use crate::types::temporal::format_value;
 use crate::types::{format_count, is_numeric, sql_name};
 
@@ -64,10 +65,6 @@ impl Column {
     }
 }
 
-/// A result whose only column is text laid out by the engine (EXPLAIN) says so by this key of its schema's metadata:
-/// its lines are written as they are, without a box.
-pub const PLAIN_KEY: &str = "highwater.plain";
-
 impl TableWriter {
     /// A table with those columns.
     pub fn new(schema: &Schema, style: Style, out: OutputBytes) -> Self {
@@ -79,7 +76,7 @@ impl TableWriter {
             cells: 0,
         };
         let columns = schema.fields().iter().map(|field| column(field.name(), field.data_type())).collect();
-        let plain = schema.fields().len() == 1 && schema.metadata().contains_key(PLAIN_KEY);
+        let plain = schema.fields().len() == 1 && schema.metadata().contains_key(LAID_OUT_KEY);
         Self { columns, rows: Vec::new(), total: 0, style, plain, out }
     }
 

@@ -132,7 +132,7 @@ fn colour_marks_names_types_and_nulls_and_takes_no_room() {
 #[test]
 fn plans_are_printed_as_they_are() {
     let lines = batch(vec![("plan", Arc::new(StringViewArray::from(vec!["Sort\n  Scan", "done"])))]);
-    let metadata = std::collections::HashMap::from([(table::PLAIN_KEY.to_string(), String::new())]);
+    let metadata = std::collections::HashMap::from([(crate::session::LAID_OUT_KEY.to_string(), String::new())]);
     let schema = Arc::new(lines.schema().as_ref().clone().with_metadata(metadata));
     let lines = lines.with_schema(schema).unwrap();
     assert_eq!(table(&lines, Style { width: Some(4), ..STYLE }), "Sort\n  Scan\ndone\n");
