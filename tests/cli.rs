@@ -54,7 +54,11 @@ fn statements_come_from_arguments_files_and_standard_input() {
     fs::write(&file, "CREATE TABLE t AS SELECT 1 AS a;\nSELECT a + 1 AS b FROM t;\n").unwrap();
     highwater().arg("-f").arg(&file).assert().success().stdout(contains("b\n2\n"));
     highwater().write_stdin("SELECT 3 AS c;").assert().success().stdout("c\n3\n");
-    highwater().args(["-c", "SELECT 1 AS a", "-c", "SELECT 2 AS b"]).assert().success().stdout(contains("a\n1\n").and(contains("b\n2\n")));
+    highwater()
+        .args(["-c", "SELECT 1 AS a", "-c", "SELECT 2 AS b"])
+        .assert()
+        .success()
+        .stdout(contains("a\n1\n").and(contains("b\n2\n")));
 }
 
 #[test]
@@ -65,7 +69,14 @@ fn errors_have_their_exit_codes() {
     highwater().arg("--nonsense").assert().code(2);
     highwater().args(["--memory-limit", "many", "-c", "SELECT 1"]).assert().code(2).stderr(contains("many"));
     highwater()
-        .args(["--max-spill", "10KB", "--memory-limit", "8MB", "-c", "SELECT * FROM 'data/flights/*.csv' ORDER BY tailnum"])
+        .args([
+            "--max-spill",
+            "10KB",
+            "--memory-limit",
+            "8MB",
+            "-c",
+            "SELECT * FROM 'data/flights/*.csv' ORDER BY tailnum",
+        ])
         .assert()
         .code(3)
         .stderr(contains("spill"));
@@ -86,7 +97,9 @@ fn an_unknown_function_has_a_suggestion() {
 #[test]
 fn types_are_checked_before_anything_is_read() {
     query("SELECT dep_time + carrier FROM 'data/flights/2013-01.csv'").code(1).stderr(contains("VARCHAR"));
-    query("SELECT * FROM 'data/flights/2013-01.csv' WHERE time_hour > 'yesterday'").code(1).stderr(contains("yesterday"));
+    query("SELECT * FROM 'data/flights/2013-01.csv' WHERE time_hour > 'yesterday'")
+        .code(1)
+        .stderr(contains("yesterday"));
 }
 
 #[test]
@@ -144,7 +157,8 @@ fn output_files_are_whole_or_not_there() {
     highwater().args(["-c", sql, "-o"]).arg(&target).assert().code(2).stderr(contains("overwrite"));
     highwater().args(["--existing", "overwrite", "-c", sql, "-o"]).arg(&target).assert().success();
 
-    let failing = format!("COPY (SELECT amount FROM 'tests/data/bad_value.csv') TO '{}/bad.parquet'", folder.path().display());
+    let failing =
+        format!("COPY (SELECT amount FROM 'tests/data/bad_value.csv') TO '{}/bad.parquet'", folder.path().display());
     query(&failing).code(1);
     assert_eq!(names(folder.path()), ["out.csv"], "nothing partial is left");
 }
@@ -155,7 +169,8 @@ fn copy_writes_what_reads_back() {
     let copy = format!("COPY (SELECT * FROM 'data/weather/*.csv') TO '{}/w.parquet'", folder.path().display());
     query(&copy).success();
     let sum = |from: &str| {
-        let sql = format!("SELECT count(*) AS n, sum(temp) AS t, min(time_hour) AS a, count(wind_gust) AS g FROM '{from}'");
+        let sql =
+            format!("SELECT count(*) AS n, sum(temp) AS t, min(time_hour) AS a, count(wind_gust) AS g FROM '{from}'");
         query(&sql).success().get_output().stdout.clone()
     };
     assert_eq!(sum(&format!("{}/w.parquet", folder.path().display())), sum("data/weather/*.csv"));
@@ -176,7 +191,8 @@ fn convert_makes_a_parquet_file_of_each_input() {
     assert_eq!(names(&out)[0], "2013-01.parquet");
     let sql = format!("SELECT count(*) AS n, sum(distance) AS d FROM '{}'", out.display());
     let ours = query(&sql).success().get_output().stdout.clone();
-    let theirs = query("SELECT count(*) AS n, sum(distance) AS d FROM 'data/flights'").success().get_output().stdout.clone();
+    let theirs =
+        query("SELECT count(*) AS n, sum(distance) AS d FROM 'data/flights'").success().get_output().stdout.clone();
     assert_eq!(ours, theirs);
 
     highwater().args(["convert", "data/flights", "-o"]).arg(&out).assert().code(2).stderr(contains("overwrite"));
@@ -245,14 +261,33 @@ fn settings_come_from_flags_environment_and_files() {
         .args(["-c", "SHOW ALL"])
         .assert()
         .success()
-        .stdout(contains("batch_size,1000").and(contains("memory.target,0.4")).and(contains("memory.spill,0.65")).and(contains("threads,2")));
+        .stdout(
+            contains("batch_size,1000")
+                .and(contains("memory.target,0.4"))
+                .and(contains("memory.spill,0.65"))
+                .and(contains("threads,2")),
+        );
     fs::write(&file, "batch_sise = 1000\n").unwrap();
-    highwater().arg("--config").arg(&file).args(["-c", "SELECT 1"]).assert().code(2).stderr(contains("batch_sise").and(contains("batch_size")));
+    highwater()
+        .arg("--config")
+        .arg(&file)
+        .args(["-c", "SELECT 1"])
+        .assert()
+        .code(2)
+        .stderr(contains("batch_sise").and(contains("batch_size")));
 }
 
 #[test]
 fn files_are_described() {
-    highwater().args(["schema", "data/weather"]).assert().success().stdout(contains("time_hour").and(contains("TIMESTAMP WITH TIME ZONE")));
-    highwater().args(["head", "data/airlines.csv", "-n", "2"]).assert().success().stdout(predicate::str::is_match("^carrier,name\n.*\n.*\n$").unwrap());
+    highwater()
+        .args(["schema", "data/weather"])
+        .assert()
+        .success()
+        .stdout(contains("time_hour").and(contains("TIMESTAMP WITH TIME ZONE")));
+    highwater()
+        .args(["head", "data/airlines.csv", "-n", "2"])
+        .assert()
+        .success()
+        .stdout(predicate::str::is_match("^carrier,name\n.*\n.*\n$").unwrap());
     highwater().args(["describe", "data/airports.csv"]).assert().success().stdout(contains("lat"));
 }

@@ -7,8 +7,8 @@ use clap::builder::PossibleValue;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::output::Format;
-use crate::session::Layout;
 use crate::io::write::{Existing, OutputFormat};
+use crate::session::Layout;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -164,9 +164,8 @@ impl Batches {
         let schema = plan.schema().clone();
         let worker = std::thread::spawn(move || {
             // Sending fails only when the iterator was dropped.
-            let result = session.stream(&plan, &options, &mut |batch| {
-                sender.send(Ok(batch)).map_err(|_| Error::cancelled())
-            });
+            let result =
+                session.stream(&plan, &options, &mut |batch| sender.send(Ok(batch)).map_err(|_| Error::cancelled()));
             if let Err(error) = result {
                 let _ = sender.send(Err(error));
             }

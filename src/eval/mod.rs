@@ -12,19 +12,20 @@ mod in_list;
 pub mod like;
 mod logic;
 mod node;
+mod predicate;
 mod rows;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{ArrayRef, RecordBatch};
 
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::expr::BoundExpr;
 use crate::functions::scalar::Value;
-use crate::functions::scalar::kernel::where_true;
 
 use node::Node;
+pub use predicate::Predicate;
 use rows::Rows;
 
 /// An expression ready to be evaluated over batches of one schema. Shared by threads.
@@ -57,18 +58,6 @@ impl Evaluator {
     /// As [`Evaluator::evaluate`].
     pub fn evaluate_array(&self, batch: &RecordBatch) -> Result<ArrayRef> {
         Ok(self.evaluate(batch)?.into_array(batch.num_rows()))
-    }
-
-    /// The rows where a condition is true: null counts as false, and the result has no nulls.
-    ///
-    /// # Errors
-    /// As [`Evaluator::evaluate`].
-    pub fn evaluate_mask(&self, batch: &RecordBatch) -> Result<BooleanArray> {
-        let array = self.evaluate_array(batch)?;
-        let Some(mask) = array.as_boolean_opt() else {
-            return Err(Error::internal(format!("a condition of type {}", array.data_type())));
-        };
-        Ok(where_true(mask))
     }
 }
 

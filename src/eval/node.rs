@@ -242,7 +242,7 @@ impl Node {
 }
 
 /// Whether evaluating the expression can raise an error, so that rows must be kept from it. A function is taken to.
-fn can_fail(expr: &BoundExpr) -> bool {
+pub(super) fn can_fail(expr: &BoundExpr) -> bool {
     let own = match expr {
         BoundExpr::Binary { op: BinaryOp::Divide | BinaryOp::Modulo, .. } => true,
         BoundExpr::Binary { op, data_type, .. } => op.is_arithmetic() && !is_float(data_type),

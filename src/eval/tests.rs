@@ -468,11 +468,11 @@ fn like_and_concatenation_pass_nulls_on() {
 #[test]
 fn a_mask_takes_null_for_false() {
     let batch = truths();
-    let evaluator = Evaluator::new(&column(&batch, 1), &Arc::new(Config::default())).unwrap();
-    let mask = evaluator.evaluate_mask(&batch).unwrap();
+    let predicate = Predicate::new(&column(&batch, 1), &Arc::new(Config::default())).unwrap();
+    let mask = predicate.mask(&batch).unwrap();
     assert_eq!((mask.null_count(), mask.true_count()), (0, 3));
-    let null = Evaluator::new(&lit(Scalar::null(&DataType::Boolean)), &Arc::new(Config::default())).unwrap();
-    assert_eq!(null.evaluate_mask(&batch).unwrap().true_count(), 0);
+    let null = Predicate::new(&lit(Scalar::null(&DataType::Boolean)), &Arc::new(Config::default())).unwrap();
+    assert_eq!(null.mask(&batch).unwrap().true_count(), 0);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use arrow::compute::{BatchCoalescer, filter_record_batch};
 use crate::batch::{compact, record_batch};
 use crate::context::QueryContext;
 use crate::error::Result;
-use crate::eval::Evaluator;
+use crate::eval::Predicate;
 use crate::expr::BoundExpr;
 use crate::operators::{Operator, OperatorFactory, Output};
 
@@ -26,13 +26,13 @@ impl FilterFactory {
 
 impl OperatorFactory for FilterFactory {
     fn create(&self, context: &QueryContext) -> Result<Box<dyn Operator>> {
-        let predicate = Evaluator::new(&self.predicate, &context.config)?;
+        let predicate = Predicate::new(&self.predicate, &context.config)?;
         Ok(Box::new(Filter { predicate, batch_size: context.config.batch_size, rest: None }))
     }
 }
 
 struct Filter {
-    predicate: Evaluator,
+    predicate: Predicate,
     batch_size: usize,
     /// Fewer than `batch_size` rows that wait for more; made with the first batch, which tells the schema.
     rest: Option<BatchCoalescer>,
@@ -40,7 +40,7 @@ struct Filter {
 
 impl Operator for Filter {
     fn push(&mut self, input: RecordBatch, out: Output<'_>) -> Result<()> {
-        let mask = self.predicate.evaluate_mask(&input)?;
+        let mask = self.predicate.mask(&input)?;
         let kept = mask.true_count();
         if kept == 0 {
             return Ok(());

@@ -71,11 +71,8 @@ impl Lowering<'_> {
     /// A chain that starts at a source.
     fn start(source: Arc<dyn Source>, headline: String, memory: MemoryUse) -> Chain {
         let metrics = OperatorMetrics::new();
-        let pipeline = Pipeline {
-            input: StageInput::Source(source),
-            input_metrics: metrics.clone(),
-            operators: Vec::new(),
-        };
+        let pipeline =
+            Pipeline { input: StageInput::Source(source), input_metrics: metrics.clone(), operators: Vec::new() };
         Chain { pipelines: vec![pipeline], described: Described::new(headline, memory, metrics, Vec::new()) }
     }
 
@@ -102,11 +99,8 @@ impl Lowering<'_> {
         let index = self.stages.len();
         self.stages.push(Stage { pipelines: chain.pipelines, sink: Some(sink) });
         // What the sink gives on is counted as its output, also the time it takes to finish it.
-        let pipeline = Pipeline {
-            input: StageInput::Stage(index),
-            input_metrics: metrics.clone(),
-            operators: Vec::new(),
-        };
+        let pipeline =
+            Pipeline { input: StageInput::Stage(index), input_metrics: metrics.clone(), operators: Vec::new() };
         let described = Described::new(headline, memory, metrics, vec![chain.described]);
         Ok(Chain { pipelines: vec![pipeline], described })
     }

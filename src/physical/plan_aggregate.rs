@@ -10,8 +10,7 @@ use crate::plan::{Aggregate, LogicalPlan};
 impl Lowering<'_> {
     pub(super) fn plan_aggregate(&mut self, node: &Aggregate) -> Result<Chain> {
         let headline = LogicalPlan::Aggregate(node.clone()).headline();
-        let memory =
-            if node.keys.is_empty() { MemoryUse::Bounded("one group".into()) } else { MemoryUse::MaySpill };
+        let memory = if node.keys.is_empty() { MemoryUse::Bounded("one group".into()) } else { MemoryUse::MaySpill };
         let chain = self.lower(&node.input)?;
         let keys = node.keys.iter().map(|key| (key.expr.clone(), key.name.clone())).collect();
         let (aggregates, schema) = (node.aggregates.clone(), node.schema.clone());

@@ -416,7 +416,8 @@ impl Resolver<'_> {
 }
 
 fn unknown_function(name: &str) -> Error {
-    let names = scalar::all().map(|function| function.name).chain(aggregate::all().iter().map(|function| function.name));
+    let names =
+        scalar::all().map(|function| function.name).chain(aggregate::all().iter().map(|function| function.name));
     let error = Error::sql(format!("there is no function {name}()"));
     match suggest(name, names) {
         Some(near) => error.with_hint(format!("did you mean {near}()?")),

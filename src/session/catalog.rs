@@ -102,12 +102,10 @@ pub(super) fn is_parquet(patterns: &[String]) -> Result<bool> {
         return Ok(false);
     };
     match kinds.find(|(_, other)| *other != kind) {
-        Some((other, _)) => Err(Error::data(format!(
-            "'{}' and '{}' are not of one format",
-            first.display(),
-            other.display()
-        ))
-        .with_hint("name the files of one format by a glob such as '*.csv'")),
+        Some((other, _)) => {
+            Err(Error::data(format!("'{}' and '{}' are not of one format", first.display(), other.display()))
+                .with_hint("name the files of one format by a glob such as '*.csv'"))
+        }
         None => Ok(kind),
     }
 }

@@ -166,7 +166,10 @@ fn check_outputs(outputs: &[PathBuf], parts: &[Part], write: &WriteOptions) -> R
     for (index, output) in outputs.iter().enumerate() {
         if let Some(other) = seen.insert(output, index) {
             let name = |index: usize| {
-                parts.get(index).and_then(|part| part.files.first()).map_or(String::new(), |file| file.display().to_string())
+                parts
+                    .get(index)
+                    .and_then(|part| part.files.first())
+                    .map_or(String::new(), |file| file.display().to_string())
             };
             return Err(Error::usage(format!(
                 "'{}' and '{}' would both become '{}'",

@@ -12,8 +12,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-pub use convert::{ConvertOptions, ConvertSummary, Layout};
 pub use crate::physical::Described;
+pub use convert::{ConvertOptions, ConvertSummary, Layout};
 pub use statement::{Outcome, Receiver};
 
 use crate::config::Config;

@@ -146,7 +146,9 @@ impl Session {
         let mut entries = self.entries_mut();
         let table = match entries.get(name) {
             Some(CatalogEntry::Table(table)) => table.clone(),
-            Some(CatalogEntry::View(_)) => return Err(Error::sql(format!("'{name}' is a view: nothing can be inserted"))),
+            Some(CatalogEntry::View(_)) => {
+                return Err(Error::sql(format!("'{name}' is a view: nothing can be inserted")));
+            }
             None => return Err(entries.unknown(name)),
         };
         let any: &dyn Any = &*table;

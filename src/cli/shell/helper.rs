@@ -8,6 +8,7 @@ use rustyline::{Context, Helper, Hinter, Validator};
 
 use super::commands::{NAMES, modes};
 use super::scan::{Inside, inside};
+use crate::functions::{aggregate, scalar};
 use crate::types::SchemaRef;
 
 const KEYWORDS: &str = "\

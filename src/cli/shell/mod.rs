@@ -265,7 +265,6 @@ mod tests {
 
     #[test]
     fn closing_lines_count_rows_and_tell_the_time() {
-        let schema = Arc::new(Schema::empty());
         let elapsed = Duration::from_millis(34);
         let rows = |rows| Finished { outcome: Outcome::Rows { rows }, elapsed };
         assert_eq!(closing_line(&rows(12_345), true), "(12,345 rows, 0.034 s)\n");

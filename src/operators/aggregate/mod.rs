@@ -37,7 +37,7 @@ use super::{Flow, Local, Sink, TaskId};
 use crate::batch::normalize_floats;
 use crate::context::QueryContext;
 use crate::error::{Error, Result};
-use crate::eval::Evaluator;
+use crate::eval::{Evaluator, Predicate};
 use crate::expr::{AggregateExpr, BoundExpr};
 use crate::io::source::Source;
 use crate::metrics::OperatorMetrics;
@@ -140,7 +140,7 @@ impl Sink for HashAggregate {
 /// The evaluators of one aggregate.
 struct AggregateInput {
     arguments: Vec<(Evaluator, DataType)>,
-    filter: Option<Evaluator>,
+    filter: Option<Predicate>,
 }
 
 /// The state of one worker.
@@ -168,7 +168,7 @@ impl Worker {
             let arguments = aggregate.args.iter().zip(columns);
             Ok(AggregateInput {
                 arguments: arguments.map(|(arg, of)| Ok((evaluator(arg)?, of.clone()))).collect::<Result<_>>()?,
-                filter: aggregate.filter.as_ref().map(evaluator).transpose()?,
+                filter: aggregate.filter.as_ref().map(|filter| Predicate::new(filter, &context.config)).transpose()?,
             })
         });
         Ok(Self {
@@ -212,7 +212,7 @@ impl Worker {
                 Err(Error::internal(format!("an aggregate takes {expected}, not {}", column.data_type())))
             };
             input.arguments.push(aggregate.arguments.iter().map(argument).collect::<Result<_>>()?);
-            input.filters.push(aggregate.filter.as_ref().map(|filter| filter.evaluate_mask(batch)).transpose()?);
+            input.filters.push(aggregate.filter.as_ref().map(|filter| filter.mask(batch)).transpose()?);
         }
         let seen = self.rows_of_tasks.entry(task.partition).or_default();
         let first = ((task.partition as u64) << POSITION_BITS) | *seen;
