@@ -173,7 +173,7 @@ impl Converter<'_> {
     ) -> Result<Expr> {
         let name = match called {
             "percentile_cont" => "quantile",
-            "mode" => "mode",
+            "percentile_disc" => "quantile_disc",
             _ => return Err(not_yet(&format!("{called} with WITHIN GROUP is"), place)),
         };
         let [key] = keys else {

@@ -161,7 +161,14 @@ impl<'a> Converter<'a> {
             B::StringConcat => BinaryOp::Concat,
             // `^`, which the parser takes for the exclusive or of other dialects, and `**`.
             B::BitwiseXor | B::PGExp => return self.operator_call("pow", left, right),
-            B::DuckIntegerDivide | B::MyIntegerDivide => return self.operator_call("div", left, right),
+            B::PGRegexMatch => return self.regexp(left, right, None, false),
+            B::PGRegexIMatch => return self.regexp(left, right, Some("i"), false),
+            B::PGRegexNotMatch => return self.regexp(left, right, None, true),
+            B::PGRegexNotIMatch => return self.regexp(left, right, Some("i"), true),
+            B::DuckIntegerDivide | B::MyIntegerDivide => {
+                return Err(not_yet(&format!("the operator {op} is"), anchor(left))
+                    .with_hint("/ between integers truncates already"));
+            }
             other => return Err(not_yet(&format!("the operator {other} is"), anchor(left))),
         };
         self.binary(left, op, right)
@@ -172,6 +179,15 @@ impl<'a> Converter<'a> {
         let args = self.exprs([left, right])?;
         let place = args.iter().fold(None, |place, arg| join(place, span_of(arg)));
         Ok(spanned(Expr::call(name, args), place))
+    }
+
+    /// `~`, `~*`, `!~` and `!~*`.
+    fn regexp(&mut self, left: &ast::Expr, right: &ast::Expr, flags: Option<&str>, negated: bool) -> Result<Expr> {
+        let mut args = self.exprs([left, right])?;
+        let place = args.iter().fold(None, |place, arg| join(place, span_of(arg)));
+        args.extend(flags.map(|flags| Expr::Literal(Scalar::text(flags))));
+        let matches = spanned(Expr::call("regexp_matches", args), place);
+        Ok(if negated { spanned(!matches, place) } else { matches })
     }
 
     /// A chain of AND or of OR as a balanced tree: the parser builds it as deep as it is long, and both are associative.

@@ -112,7 +112,8 @@ fn what_is_not_there_yet_is_refused_by_name() {
         ("SELECT abs(a) -> 'x' FROM flights", "operator ->"),
         ("SELECT a & 1 FROM flights", "operator &"),
         ("SELECT a << 1 FROM flights", "operator <<"),
-        ("SELECT a ~ 'x' FROM flights", "operator ~"),
+        ("SELECT a // 2 FROM flights", "operator //"),
+        ("SELECT a @> 'x' FROM flights", "operator @>"),
         ("SELECT a SIMILAR TO 'x' FROM flights", "SIMILAR TO"),
         ("SELECT a COLLATE nocase FROM flights", "COLLATE"),
         ("SELECT CAST(a AS INTEGER[]) FROM flights", "lists"),
@@ -121,7 +122,7 @@ fn what_is_not_there_yet_is_refused_by_name() {
         ("SELECT X'ff'", "binary"),
         ("SELECT first(a IGNORE NULLS) FROM flights", "IGNORE NULLS"),
         ("SELECT count(DISTINCT *) FROM flights", "count(DISTINCT *)"),
-        ("SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY a) FROM flights", "percentile_disc"),
+        ("SELECT mode() WITHIN GROUP (ORDER BY a) FROM flights", "mode with WITHIN GROUP"),
         ("SELECT EXTRACT(day FROM INTERVAL '1' DAY TO SECOND)", "range of units"),
         ("SELECT INTERVAL '1' DAY TO SECOND", "range of units"),
         ("WITH RECURSIVE t AS (SELECT 1) SELECT * FROM t", "recursive"),
@@ -203,7 +204,7 @@ fn unknown_tables_come_with_a_suggestion() {
     let function = error("SELECT * FROM read_cvs('x')");
     assert_eq!(function.kind().hint.as_deref(), Some("did you mean 'read_csv'?"));
     let cte = error("WITH days AS (SELECT a FROM 'x.csv') SELECT * FROM dayz");
-    assert!(cte.to_string().contains("not built yet") || cte.kind().hint.as_deref() == Some("did you mean 'days'?"));
+    assert_eq!(cte.kind().hint.as_deref(), Some("did you mean 'days'?"));
 }
 
 proptest::proptest! {
