@@ -360,7 +360,12 @@ impl Resolver<'_> {
         let signature = (function.resolve)(&types)
             .map_err(|error| error.with_hint(format!("it is called as {}", function.usage)))?;
         let args = coerce_arguments(bound, &signature.arguments)?;
-        Ok(BoundExpr::Call { name: function.name, args, data_type: signature.result })
+        let scale = rounded_scale(function.name, &args, &signature.result);
+        let call = BoundExpr::Call { name: function.name, args, data_type: signature.result };
+        Ok(match scale {
+            Some(narrowed) => cast_to(call, &narrowed),
+            None => call,
+        })
     }
 
     fn aggregate(&mut self, name: &str, args: &[Expr], distinct: bool, filter: Option<&Expr>) -> Result<BoundExpr> {
@@ -405,6 +410,19 @@ impl Resolver<'_> {
         });
         Ok(BoundExpr::column(aggregates.first_column + index, &call.to_string(), &call.data_type))
     }
+}
+
+/// The type of a decimal rounded to a constant number of digits, which has no more digits than that: 1.26, not 1.260.
+fn rounded_scale(function: &str, args: &[BoundExpr], result: &DataType) -> Option<DataType> {
+    let (DataType::Decimal128(precision, scale), "round" | "trunc") = (result, function) else {
+        return None;
+    };
+    let digits = match args {
+        [_] => 0,
+        [_, digits] => i8::try_from(constant(digits)?.as_i64()?.max(0)).ok()?,
+        _ => return None,
+    };
+    (digits < *scale).then_some(DataType::Decimal128(*precision, digits))
 }
 
 fn unknown_function(name: &str) -> Error {

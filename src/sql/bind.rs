@@ -14,6 +14,8 @@ use crate::config::Config;
 use crate::error::{Error, Result, Span};
 use crate::expr::Expr;
 use crate::plan::{LogicalPlan, PlanBuilder, Select};
+use crate::types::DataType;
+use crate::types::temporal::now_micros;
 
 /// Binds a statement: tables are looked up, files are opened for their columns, nothing is read or computed but
 /// constants.
@@ -22,7 +24,7 @@ use crate::plan::{LogicalPlan, PlanBuilder, Select};
 /// An SQL error with its place for unknown names, types that do not fit and what is not supported; data errors where
 /// files cannot be opened. Spans count from the start of the statement's own text.
 pub fn bind(parsed: &Parsed, catalog: &dyn Catalog, config: &Config) -> Result<Statement> {
-    let mut binder = Binder { catalog, config, ctes: Vec::new(), files: &parsed.files };
+    let mut binder = Binder { catalog, config, now: now_micros(), ctes: Vec::new(), files: &parsed.files };
     match parsed.ast.as_ref() {
         Ast::Sql(statement) => binder.statement(statement, &parsed.text),
         Ast::CreateTable { create, query } => binder.create_table(create, query.as_deref()),
@@ -50,6 +52,8 @@ pub fn bind(parsed: &Parsed, catalog: &dyn Catalog, config: &Config) -> Result<S
 pub(super) struct Binder<'a> {
     pub(super) catalog: &'a dyn Catalog,
     pub(super) config: &'a Config,
+    /// When the statement began, in microseconds since the epoch.
+    pub(super) now: i64,
     /// The queries of WITH that are visible, innermost last.
     pub(super) ctes: Vec<(String, LogicalPlan)>,
     files: &'a [(String, Span)],
@@ -103,9 +107,16 @@ impl Binder<'_> {
         let definition::InsertInto { name, columns, source } = definition::insert_into(insert)?;
         let place = span(name.span);
         let schema = self.insertable(name)?;
-        let plan = self.query(source)?.build();
-        let given = plan.schema().fields().len();
         let targets = definition::insert_targets(&schema, columns, &name.value)?;
+        let plan = match source.body.as_ref() {
+            ast::SetExpr::Values(values) if is_plain(source) => {
+                let types: Vec<DataType> =
+                    targets.iter().map(|&index| schema.field(index).data_type().clone()).collect();
+                self.values(values, Some(&types))?.build()
+            }
+            _ => self.query(source)?.build(),
+        };
+        let given = plan.schema().fields().len();
         if targets.len() != given {
             let message = format!("INSERT names {} columns and gives {given}", targets.len());
             return Err(super::span::at(Error::sql(message), place));
@@ -128,6 +139,12 @@ impl Binder<'_> {
             None => Err(self.unknown(&name.value, span(name.span))),
         }
     }
+}
+
+/// Whether a query is its body alone, without WITH, ORDER BY or LIMIT.
+fn is_plain(query: &ast::Query) -> bool {
+    let ast::Query { with, order_by, limit_clause, fetch, .. } = query;
+    with.is_none() && order_by.is_none() && limit_clause.is_none() && fetch.is_none()
 }
 
 /// The column of that name, for projections that are made here.

@@ -11,6 +11,7 @@ use super::span::{anchor, at, join, name_span, not_yet, query_anchor, span_of, s
 use crate::error::{Error, Result, Span};
 use crate::expr::{Expr, SortKey};
 use crate::types::Scalar;
+use crate::types::temporal::{MICROS_PER_DAY, parse_zone};
 
 /// What stands between the parentheses of a call.
 #[derive(Default)]
@@ -111,6 +112,9 @@ impl Converter<'_> {
             FunctionArguments::List(list) => self.arguments(&called, list, place)?,
         };
         let filter = filter.as_ref().map(|filter| self.boxed(filter)).transpose()?;
+        if let (Some(clock), true) = (self.clock(&called), arguments.args.is_empty() && filter.is_none()) {
+            return Ok(spanned(Expr::Literal(clock).alias(called), place));
+        }
         let call = match within_group.as_slice() {
             [] => Expr::Call {
                 name: called,
@@ -122,6 +126,20 @@ impl Converter<'_> {
             keys => self.within_group(&called, arguments, filter, keys, place)?,
         };
         Ok(spanned(call, place))
+    }
+
+    /// The value of a function that tells when the statement began, in the session's zone.
+    fn clock(&self, called: &str) -> Option<Scalar> {
+        match called {
+            "now" | "current_timestamp" | "transaction_timestamp" | "statement_timestamp" => {
+                Some(Scalar::timestamp(self.now, Some(&self.config.time_zone)))
+            }
+            "current_date" | "today" => {
+                let local = parse_zone(&self.config.time_zone).map_or(self.now, |zone| zone.to_local(self.now));
+                i32::try_from(local.div_euclid(MICROS_PER_DAY)).ok().map(Scalar::date)
+            }
+            _ => None,
+        }
     }
 
     fn arguments(&mut self, called: &str, list: &ast::FunctionArgumentList, place: Option<Span>) -> Result<Arguments> {
@@ -138,6 +156,9 @@ impl Converter<'_> {
                         return Err(not_yet("count(DISTINCT *) is", place)
                             .with_hint("count the rows of a subquery: SELECT count(*) FROM (SELECT DISTINCT …)"));
                     }
+                }
+                FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => {
+                    arguments.args.push(Expr::Wildcard { table: None, exclude: Vec::new(), replace: Vec::new() });
                 }
                 FunctionArg::Unnamed(_) => {
                     return Err(at(Error::sql(format!("the function {called} does not take *")), place));

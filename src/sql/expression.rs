@@ -18,12 +18,14 @@ const MAX_DEPTH: usize = 500;
 #[derive(Debug)]
 pub(super) struct Converter<'a> {
     pub(super) config: &'a Config,
+    /// When the statement began, in microseconds since the epoch: what `now()` gives throughout.
+    pub(super) now: i64,
     depth: usize,
 }
 
 impl<'a> Converter<'a> {
-    pub(super) fn new(config: &'a Config) -> Self {
-        Self { config, depth: 0 }
+    pub(super) fn new(config: &'a Config, now: i64) -> Self {
+        Self { config, now, depth: 0 }
     }
 
     /// The expression; what it was made of carries its place in the text.

@@ -103,7 +103,7 @@ impl Binder<'_> {
                 Ok(Order::All(descending, nulls_first))
             }
             OrderByKind::Expressions(keys) => {
-                let mut converter = Converter::new(self.config);
+                let mut converter = Converter::new(self.config, self.now);
                 Ok(Order::Keys(keys.iter().map(|key| converter.sort_key(key)).collect::<Result<_>>()?))
             }
         }
@@ -114,7 +114,7 @@ impl Binder<'_> {
         match body {
             SetExpr::Select(select) => self.select(select, None),
             SetExpr::Query(query) => self.query(query),
-            SetExpr::Values(values) => self.values(values),
+            SetExpr::Values(values) => self.values(values, None),
             SetExpr::Table(table) => match (&table.schema_name, &table.table_name) {
                 (None, Some(name)) => self.table_by_name(&ast::Ident::new(name)),
                 _ => Err(not_yet("schemas are", None)),
@@ -201,7 +201,7 @@ impl Binder<'_> {
             ],
         )?;
         let mut rows = self.from(from)?;
-        let mut converter = Converter::new(self.config);
+        let mut converter = Converter::new(self.config, self.now);
         let mut items = projection.iter().map(|item| select_item(&mut converter, item)).collect::<Result<Vec<_>>>()?;
         if *flavor == ast::SelectFlavor::FromFirstNoSelect {
             items = vec![Expr::Wildcard { table: None, exclude: Vec::new(), replace: Vec::new() }];

@@ -27,8 +27,9 @@ struct Cell {
 }
 
 impl Binder<'_> {
-    /// The rows of VALUES; the columns are called `column1`, `column2`, … as in PostgreSQL.
-    pub(super) fn values(&self, values: &ast::Values) -> Result<PlanBuilder> {
+    /// The rows of VALUES; the columns are called `column1`, `column2`, … as in PostgreSQL. For INSERT they have the types
+    /// of the table's columns, others the type that their values meet in.
+    pub(super) fn values(&self, values: &ast::Values, wanted: Option<&[DataType]>) -> Result<PlanBuilder> {
         let ast::Values { explicit_row, value_keyword: _, rows } = values;
         let first = rows.first().ok_or_else(|| Error::sql("VALUES has no rows"))?;
         if *explicit_row {
@@ -42,12 +43,17 @@ impl Binder<'_> {
                 let message = format!("the rows of VALUES have {} and {} values", columns.len(), row.content.len());
                 return Err(at(Error::sql(message), place));
             }
-            let mut converter = Converter::new(self.config);
+            let mut converter = Converter::new(self.config, self.now);
             for (column, expr) in columns.iter_mut().zip(&row.content) {
                 column.push(constants.cell(converter.expr(expr)?)?);
             }
         }
-        let arrays = columns.into_iter().map(|cells| constants.column(cells)).collect::<Result<Vec<_>>>()?;
+        let columns = columns.into_iter().enumerate().map(|(index, cells)| {
+            let wanted = wanted.and_then(|wanted| wanted.get(index)).cloned();
+            let to = wanted.map_or_else(|| common(&cells), Ok)?;
+            constants.column(cells, &to)
+        });
+        let arrays = columns.collect::<Result<Vec<_>>>()?;
         let named =
             arrays.iter().zip(1..).map(|(array, n)| Field::new(format!("column{n}"), array.data_type().clone(), true));
         let schema = Arc::new(Schema::new(named.collect::<Vec<_>>()));
@@ -90,30 +96,33 @@ impl Constants {
         }
     }
 
-    /// A column of the type that all its cells meet in.
-    fn column(&self, cells: Vec<Cell>) -> Result<ArrayRef> {
-        let mut common = DataType::Null;
-        for cell in cells.iter().filter(|cell| !cell.is_text_literal) {
-            let own = cell.value.data_type();
-            common = common_type(&common, own).ok_or_else(|| {
-                let message = format!("VALUES has {} and {} in one column", sql_name(&common), sql_name(own));
-                at(Error::sql(message), cell.place)
-            })?;
-        }
-        if common == DataType::Null && cells.iter().any(|cell| cell.is_text_literal) {
-            common = TEXT;
-        }
+    /// A column of the cells, converted to its type.
+    fn column(&self, cells: Vec<Cell>, to: &DataType) -> Result<ArrayRef> {
         let scalars = cells.into_iter().map(|cell| {
-            if *cell.value.data_type() == common {
+            if cell.value.data_type() == to {
                 return Ok(cell.value);
             }
             if cell.value.is_null() {
-                return Ok(Scalar::null(&common));
+                return Ok(Scalar::null(to));
             }
-            self.compute(&spanned(Expr::Literal(cell.value), cell.place).cast(common.clone()))
+            self.compute(&spanned(Expr::Literal(cell.value), cell.place).cast(to.clone()))
         });
         let scalars = scalars.collect::<Result<Vec<_>>>()?;
         let arrays: Vec<&dyn Array> = scalars.iter().map(|scalar| scalar.as_array().as_ref()).collect();
         Ok(arrow::compute::concat(&arrays)?)
     }
+}
+
+/// The type that all cells of a column meet in.
+fn common(cells: &[Cell]) -> Result<DataType> {
+    let mut common = DataType::Null;
+    for cell in cells.iter().filter(|cell| !cell.is_text_literal) {
+        let own = cell.value.data_type();
+        common = common_type(&common, own).ok_or_else(|| {
+            let message = format!("VALUES has {} and {} in one column", sql_name(&common), sql_name(own));
+            at(Error::sql(message), cell.place)
+        })?;
+    }
+    let only_text = common == DataType::Null && cells.iter().any(|cell| cell.is_text_literal);
+    Ok(if only_text { TEXT } else { common })
 }

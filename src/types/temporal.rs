@@ -295,6 +295,11 @@ pub fn micros_from_datetime(moment: NaiveDateTime) -> i64 {
     moment.and_utc().timestamp_micros()
 }
 
+/// The time now, in microseconds since the epoch.
+pub fn now_micros() -> i64 {
+    chrono::Utc::now().timestamp_micros()
+}
+
 /// Microseconds since midnight.
 pub fn micros_from_time(time: NaiveTime) -> i64 {
     i64::from(time.num_seconds_from_midnight()) * MICROS_PER_SECOND + i64::from(time.nanosecond() / 1000)

@@ -93,5 +93,5 @@ fn expr(sql: &str) -> Result<Expr> {
     let ast::SetExpr::Select(select) = query.body.as_ref() else { panic!("{sql} is no SELECT") };
     assert_eq!(select.projection.len(), 1, "{sql}");
     let config = config();
-    super::query::select_item(&mut Converter::new(&config), &select.projection[0])
+    super::query::select_item(&mut Converter::new(&config, 0), &select.projection[0])
 }
