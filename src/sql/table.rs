@@ -104,7 +104,7 @@ impl Binder<'_> {
         match name.0.as_slice() {
             [ObjectNamePart::Identifier(ident)] if ident.quote_style == Some('\'') => {
                 let place = self.file_span(&ident.value);
-                let rows = self.open(FileFormat::Detect, &[ident.value.clone()], &Options::new(), place)?;
+                let rows = self.open(FileFormat::Detect, std::slice::from_ref(&ident.value), &Options::new(), place)?;
                 match file_alias(&ident.value) {
                     Some(alias) => rows.alias(alias, &[]),
                     None => Ok(rows),
