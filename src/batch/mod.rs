@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, MutableArrayData, RecordBatch, RecordBatchOptions, make_array};
-use arrow::datatypes::{DataType, Float32Type, Float64Type, SchemaRef};
+use arrow::datatypes::{
+    DataType, Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, SchemaRef,
+};
 
 use crate::error::Result;
 
-/// Floats so that what SQL calls equal has equal bits: `-0.0` becomes `0.0`, and every NaN the same one. Other types
-/// pass as they are.
-pub fn normalize_floats(array: &ArrayRef) -> ArrayRef {
+/// Values so that what SQL calls equal has equal bits: `-0.0` becomes `0.0`, every NaN the same one, and intervals count
+/// 24 hours as a day and 30 days as a month. Other types pass as they are.
+pub fn normalize_equal(array: &ArrayRef) -> ArrayRef {
     match array.data_type() {
         DataType::Float64 => Arc::new(
             array
@@ -21,7 +23,26 @@ pub fn normalize_floats(array: &ArrayRef) -> ArrayRef {
                 .as_primitive::<Float32Type>()
                 .unary::<_, Float32Type>(|value| if value.is_nan() { f32::NAN } else { value + 0.0 }),
         ),
+        DataType::Interval(IntervalUnit::MonthDayNano) => Arc::new(
+            array.as_primitive::<IntervalMonthDayNanoType>().unary::<_, IntervalMonthDayNanoType>(normalize_interval),
+        ),
         _ => array.clone(),
+    }
+}
+
+fn normalize_interval(interval: IntervalMonthDayNano) -> IntervalMonthDayNano {
+    const NANOS_PER_DAY: i64 = 86_400_000_000_000;
+    let days = i64::from(interval.months) * 30 + i64::from(interval.days) + interval.nanoseconds / NANOS_PER_DAY;
+    let nanos = interval.nanoseconds % NANOS_PER_DAY;
+    // One sign for both, so that there is one way to write each.
+    let (days, nanos) = match (days.signum(), nanos.signum()) {
+        (1, -1) => (days - 1, nanos + NANOS_PER_DAY),
+        (-1, 1) => (days + 1, nanos - NANOS_PER_DAY),
+        _ => (days, nanos),
+    };
+    match (i32::try_from(days / 30), i32::try_from(days % 30)) {
+        (Ok(months), Ok(days)) => IntervalMonthDayNano::new(months, days, nanos),
+        _ => interval,
     }
 }
 

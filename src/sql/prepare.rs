@@ -90,6 +90,16 @@ pub(super) fn prepare(tokens: Vec<TokenWithSpan>) -> Result<Prepared, TooDeep> {
                 out.push(TokenWithSpan::new(Token::Caret, first.union(&token.span)));
                 continue;
             }
+            // PostgreSQL's `x ISNULL`, which the parser would take for an alias.
+            Token::Word(word)
+                if word.quote_style.is_none()
+                    && word.value.eq_ignore_ascii_case("isnull")
+                    && previous.is_some_and(|previous| ends_operand(&previous.token)) =>
+            {
+                out.push(word_token("IS", Keyword::IS, token.span));
+                out.push(word_token("NULL", Keyword::NULL, token.span));
+                continue;
+            }
             Token::Word(word) => match word.keyword {
                 Keyword::SELECT => frame.selecting = true,
                 Keyword::WITH => frame.with = true,
@@ -133,6 +143,15 @@ pub(super) fn prepare(tokens: Vec<TokenWithSpan>) -> Result<Prepared, TooDeep> {
         }
     }
     Ok(Prepared { tokens: out, files })
+}
+
+/// Whether an operand can end with the token.
+fn ends_operand(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => word.keyword == Keyword::NoKeyword,
+        Token::RParen | Token::Number(_, _) | Token::SingleQuotedString(_) => true,
+        _ => false,
+    }
 }
 
 /// The innermost frame. The outermost one is never taken away.

@@ -28,7 +28,7 @@ pub fn parse_zone(name: &str) -> Result<Zone> {
     if let Ok(zone) = Tz::from_str(if name.eq_ignore_ascii_case("utc") { "UTC" } else { name }) {
         return Ok(Zone::Named(zone));
     }
-    parse_offset(name).and_then(|seconds| chrono::FixedOffset::east_opt(seconds)).map(Zone::Fixed).ok_or_else(|| {
+    parse_offset(name).and_then(chrono::FixedOffset::east_opt).map(Zone::Fixed).ok_or_else(|| {
         Error::usage(format!("there is no time zone '{name}'"))
             .with_hint("write an IANA name such as 'Europe/Zurich', or an offset such as '+01:00'")
     })

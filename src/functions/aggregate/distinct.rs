@@ -12,7 +12,7 @@ use hashbrown::HashTable;
 
 use super::rows::{vec_growth, vec_memory};
 use super::{Accumulator, AggregateFunction, AggregateSignature, GroupedRows};
-use crate::batch::normalize_floats;
+use crate::batch::normalize_equal;
 use crate::error::{Error, Result};
 use crate::types::Scalar;
 
@@ -111,7 +111,7 @@ const TEXT_PADDING: usize = 34;
 
 impl Accumulator for Distinct {
     fn update(&mut self, arguments: &[ArrayRef], rows: &GroupedRows<'_>) -> Result<()> {
-        let columns: Vec<ArrayRef> = arguments.iter().map(normalize_floats).collect();
+        let columns: Vec<ArrayRef> = arguments.iter().map(normalize_equal).collect();
         self.group_count = rows.group_count;
         self.encoded.clear();
         self.converter.append(&mut self.encoded, &columns)?;

@@ -9,7 +9,7 @@ use arrow::datatypes::{
 };
 
 use super::Value;
-use crate::batch::normalize_floats;
+use crate::batch::normalize_equal;
 use crate::types::Scalar;
 
 const NANOS_PER_DAY: i128 = 86_400_000_000_000;
@@ -23,7 +23,7 @@ pub fn interval_nanos(interval: IntervalMonthDayNano) -> i128 {
 /// type, the same one for the same type.
 pub fn comparable_array(array: &ArrayRef) -> ArrayRef {
     match array.data_type() {
-        DataType::Float32 | DataType::Float64 => normalize_floats(array),
+        DataType::Float32 | DataType::Float64 => normalize_equal(array),
         DataType::Interval(_) => match array.as_primitive_opt::<IntervalMonthDayNanoType>() {
             Some(intervals) => Arc::new(intervals.unary::<_, Decimal128Type>(interval_nanos)),
             None => array.clone(),

@@ -12,7 +12,7 @@ use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
 
 use super::convert::convert;
-use crate::batch::normalize_floats;
+use crate::batch::normalize_equal;
 use crate::expr::{BinaryOp, BoundExpr, UnaryOp};
 use crate::types::{Scalar, TIMESTAMP, coercion, is_numeric};
 
@@ -187,7 +187,7 @@ fn compare(left: &Scalar, right: &Scalar) -> Option<Ordering> {
     if left.data_type() != right.data_type() || left.is_null() || right.is_null() {
         return None;
     }
-    let (left, right) = (normalize_floats(left.as_array()), normalize_floats(right.as_array()));
+    let (left, right) = (normalize_equal(left.as_array()), normalize_equal(right.as_array()));
     let comparator = make_comparator(&left, &right, SortOptions::default()).ok()?;
     Some(comparator(0, 0))
 }

@@ -34,7 +34,7 @@ use self::result::{AggregateSource, Portion, States};
 use self::spilling::SpillingTable;
 use self::table::InputRows;
 use super::{Flow, Local, Sink, TaskId};
-use crate::batch::normalize_floats;
+use crate::batch::normalize_equal;
 use crate::context::QueryContext;
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Predicate};
@@ -196,7 +196,7 @@ impl Worker {
         if layout.global {
             input.hashes.resize(rows, 0);
         } else {
-            let key = |key: &Evaluator| Ok(normalize_floats(&key.evaluate_array(batch)?));
+            let key = |key: &Evaluator| Ok(normalize_equal(&key.evaluate_array(batch)?));
             let columns = self.keys.iter().map(key).collect::<Result<Vec<ArrayRef>>>()?;
             layout.converter.append(&mut input.keys, &columns)?;
             input.hashes.extend(input.keys.iter().map(|key| layout.hash(key.data())));

@@ -13,7 +13,7 @@ use arrow::datatypes::{
 };
 use arrow_row::{RowConverter, SortField};
 
-use crate::batch::normalize_floats;
+use crate::batch::normalize_equal;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
@@ -87,7 +87,7 @@ fn comparable(column: &ArrayRef) -> ArrayRef {
                 .unary::<_, Decimal128Type>(interval_nanos)
                 .with_data_type(INTERVAL_KEY),
         ),
-        _ => normalize_floats(column),
+        _ => normalize_equal(column),
     }
 }
 
