@@ -272,7 +272,7 @@ fn dates_and_intervals_add_up_as_in_postgresql() {
     let far = typed("2147483647", &DataType::Int64);
     assert_eq!(one(&binary(typed("2013-01-01", &date), Add, far)), "!date out of range");
     let negated = BoundExpr::Unary { op: UnaryOp::Negate, expr: Box::new(typed("1 day -2 hours", &interval)) };
-    assert_eq!(one(&negated), "-1 days 02:00:00");
+    assert_eq!(one(&negated), "-1 days +02:00:00");
 }
 
 #[test]

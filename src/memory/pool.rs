@@ -133,10 +133,15 @@ impl MemoryPool {
                 None => consumers.push(ConsumerUsage { name: name.clone(), bytes: *bytes }),
             }
         }
+        let used = self.used();
+        let unreserved = used.saturating_sub(self.reserved());
+        if unreserved > 0 {
+            consumers.push(ConsumerUsage { name: "the process besides".into(), bytes: unreserved });
+        }
         Error::resource(format!(
             "{operator} needs {} more memory, but {} of the budget of {} are in use",
             format_bytes(wanted),
-            format_bytes(self.used()),
+            format_bytes(used),
             format_bytes(self.budget())
         ))
         .with_consumers(consumers)

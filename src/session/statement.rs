@@ -109,12 +109,19 @@ impl Session {
     }
 
     fn query(&self, plan: &LogicalPlan, options: &RunOptions, receiver: &mut dyn Receiver) -> Result<Outcome> {
-        receiver.schema(plan.schema())?;
+        // The columns are told with the first rows, so that a query that fails before them has put out nothing.
+        let mut told = false;
         let mut rows = 0;
         self.stream(plan, options, &mut |batch| {
+            if !std::mem::replace(&mut told, true) {
+                receiver.schema(plan.schema())?;
+            }
             rows += batch.num_rows() as u64;
             receiver.batch(batch)
         })?;
+        if !told {
+            receiver.schema(plan.schema())?;
+        }
         Ok(Outcome::Rows { rows })
     }
 

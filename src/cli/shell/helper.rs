@@ -153,7 +153,7 @@ mod tests {
     fn names_and_keywords_complete_as_they_were_begun() {
         assert_eq!(complete("SELECT or"), (7, vec!["origin".to_string(), "or".into(), "order".into()]));
         assert_eq!(complete("SELECT 1 FR"), (9, vec!["FROM".to_string()]));
-        assert_eq!(complete("SELECT 1 FROM fl"), (14, vec!["flights".to_string()]));
+        assert_eq!(complete("SELECT 1 FROM fl"), (14, vec!["flights".to_string(), "floor(".into()]));
         assert_eq!(complete("SELECT flights.de"), (15, vec!["dep_delay".to_string()]));
         assert_eq!(complete("SELECT tail"), (7, vec!["\"Tail Number\"".to_string()]));
         assert_eq!(complete("SELECT (med"), (8, vec!["median(".to_string()]));

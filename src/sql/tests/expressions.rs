@@ -142,8 +142,8 @@ fn special_syntaxes_become_calls() {
     shows("TRIM(TRAILING FROM a)", "rtrim(a, ' ')");
     shows("trim(a, 'xy')", "trim(a, 'xy')");
     shows("overlay(a PLACING 'x' FROM 1 FOR 2)", "overlay(a, 'x', 1, 2)");
-    shows("CURRENT_DATE", "current_date()");
-    shows("now()", "now()");
+    shows("CURRENT_DATE", "DATE '1970-01-01' AS current_date");
+    shows("now()", "TIMESTAMPTZ '1970-01-01 00:00:00+00' AS now");
     shows("left(a, 2)", "left(a, 2)");
     shows("replace(a, 'x', 'y')", "replace(a, 'x', 'y')");
     shows("time_bucket(INTERVAL '1 day', time_hour)", "time_bucket(INTERVAL '1 day', time_hour)");
@@ -153,7 +153,7 @@ fn special_syntaxes_become_calls() {
 
 #[test]
 fn aggregates_with_their_clauses() {
-    shows("count(*)", "count()");
+    shows("count(*)", "count(*)");
     shows("COUNT(DISTINCT a)", "count(DISTINCT a)");
     shows("sum(a = 1)", "sum(a = 1)");
     shows("sum(a = 1 AND b = 2)", "sum((a = 1) AND (b = 2))");
