@@ -133,6 +133,7 @@ fn run_stage(
         }
     }
     crew.outcome()?;
+    tracing::debug!(tasks = tasks.len(), "the tasks of a stage are done");
     // Dropping the tasks gives back what earlier stages left for them.
     drop(tasks);
     let since = std::time::Instant::now();

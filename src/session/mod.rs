@@ -242,7 +242,9 @@ impl Session {
             cancel: options.cancel.clone(),
             progress: options.progress.clone(),
         };
-        let physical = lower(&optimize(plan.clone(), &runtime.config)?, &context)?;
+        let optimized = optimize(plan.clone(), &runtime.config)?;
+        tracing::debug!("optimized plan:\n{optimized}");
+        let physical = lower(&optimized, &context)?;
         // A statement of many queries, such as a conversion, knows its total itself.
         let total = &options.progress.bytes_total;
         let _ = total.compare_exchange(0, physical.graph.input_bytes(), Relaxed, Relaxed);

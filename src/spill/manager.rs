@@ -46,6 +46,7 @@ impl SpillManager {
         metrics: &Arc<OperatorMetrics>,
     ) -> Result<SpillWriter> {
         let file = self.open()?;
+        tracing::debug!(operator, folder = %self.dir.display(), "a spill file is made");
         metrics.spill_files.fetch_add(1, Relaxed);
         Ok(SpillWriter::new(self.clone(), file, operator, schema.clone(), metrics.clone()))
     }
