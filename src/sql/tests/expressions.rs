@@ -143,7 +143,7 @@ fn special_syntaxes_become_calls() {
     shows("trim(a, 'xy')", "trim(a, 'xy')");
     shows("overlay(a PLACING 'x' FROM 1 FOR 2)", "overlay(a, 'x', 1, 2)");
     shows("CURRENT_DATE", "DATE '1970-01-01' AS current_date");
-    shows("now()", "TIMESTAMPTZ '1970-01-01 00:00:00+00' AS now");
+    shows("now()", "TIMESTAMPTZ '1970-01-01 01:00:00+01' AS now");
     shows("left(a, 2)", "left(a, 2)");
     shows("replace(a, 'x', 'y')", "replace(a, 'x', 'y')");
     shows("time_bucket(INTERVAL '1 day', time_hour)", "time_bucket(INTERVAL '1 day', time_hour)");
