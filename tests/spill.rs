@@ -184,3 +184,63 @@ fn dropping_the_iterator_ends_the_query() {
     assert!(since.elapsed() < Duration::from_secs(1));
     assert_eq!(frame.count_rows().unwrap(), 200_000);
 }
+
+#[test]
+fn ties_among_groups_are_decided_the_same_way_every_time() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_input(folder.path(), 60_000);
+    let sql = format!(
+        "SELECT key, c FROM (SELECT key, count(*) c FROM '{}/input.csv' GROUP BY key) ORDER BY c LIMIT 20",
+        folder.path().display()
+    );
+    let (expected, _, _) = run(config(1 << 30, 1), &sql).expect("the query runs");
+    for (limit, threads) in [(1 << 30, 2), (1 << 30, 3), (TINY, 1), (TINY, 3)] {
+        for _ in 0..3 {
+            let (ours, _, _) = run(config(limit, threads), &sql).expect("the query runs");
+            assert_eq!(together(&ours), together(&expected), "{threads} threads, {limit} bytes");
+        }
+    }
+}
+
+#[test]
+fn an_error_behind_a_limit_is_not_met_whatever_the_threads() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut text = String::from("n\n");
+    (0..50_000).for_each(|n| text.push_str(&format!("{n}\n")));
+    text.push_str("oops\n");
+    (0..50_000).for_each(|n| text.push_str(&format!("{n}\n")));
+    std::fs::write(folder.path().join("input.csv"), text).expect("a writable folder");
+    let from = format!("read_csv('{}/input.csv', types = {{'n': 'BIGINT'}})", folder.path().display());
+    for threads in [1, 2, 4] {
+        for _ in 0..5 {
+            let small = || Config { partition_bytes: 64 << 10, ..config(1 << 30, threads) };
+            let (rows, _, _) = run(small(), &format!("SELECT n FROM {from} LIMIT 1")).expect("the first row is right");
+            assert_eq!(together(&rows).num_rows(), 1);
+            let error = run(small(), &format!("SELECT max(n) FROM {from}")).expect_err("a value is wrong");
+            assert_eq!(error.kind().location.line, Some(50_002), "{error}");
+        }
+    }
+}
+
+#[test]
+fn queries_run_within_queries() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_input(folder.path(), 50_000);
+    for threads in [1, 2] {
+        let session = Session::new(config(1 << 30, threads)).expect("a session");
+        let frame = session.sql(&format!("SELECT * FROM '{}/input.csv'", folder.path().display())).unwrap();
+        let pairs = frame.batches().zip(frame.batches());
+        let rows: usize = pairs.map(|(a, b)| (a.unwrap().num_rows() + b.unwrap().num_rows()) / 2).sum();
+        assert_eq!(rows, 50_000);
+        let mut seen = 0;
+        frame
+            .for_each_batch(|_| {
+                if seen == 0 {
+                    assert_eq!(frame.count_rows()?, 50_000);
+                }
+                seen += 1;
+                Ok(())
+            })
+            .expect("a query within a query");
+    }
+}

@@ -61,7 +61,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("exec", &["config", "context", "error", "io", "memory", "metrics", "operators"]),
-    ("dataframe", &["batch", "config", "context", "error", "expr", "io", "metrics", "plan", "session", "types"]),
+    (
+        "dataframe",
+        &["batch", "config", "context", "error", "exec", "expr", "io", "memory", "metrics", "plan", "session", "types"],
+    ),
 ];
 
 fn sources() -> Vec<PathBuf> {

@@ -12,9 +12,11 @@ use super::DataFrame;
 use crate::batch::batch_memory;
 use crate::context::CancelToken;
 use crate::error::{Error, Result};
+use crate::exec::WORKER_STACK_BYTES;
 use crate::io::options::{OptionValue, Options};
 use crate::io::stored::StoredTable;
 use crate::io::write::WriteSummary;
+use crate::memory::MemoryReservation;
 use crate::metrics::OperatorMetrics;
 use crate::plan::{LogicalPlan, PlanBuilder};
 use crate::session::{Described, RunOptions, Session};
@@ -30,7 +32,8 @@ impl DataFrame {
     /// # Errors
     /// All that can go wrong with a query; a resource error where the result is larger than the budget.
     pub fn compute(&self) -> Result<RecordBatch> {
-        Ok(concat_batches(self.schema(), &self.collect_batches()?)?)
+        let (batches, _held) = self.collect_batches()?;
+        Ok(concat_batches(self.schema(), &batches)?)
     }
 
     /// [`compute`](Self::compute) by its name in Polars.
@@ -41,7 +44,8 @@ impl DataFrame {
         self.compute()
     }
 
-    fn collect_batches(&self) -> Result<Vec<RecordBatch>> {
+    /// The batches, and the memory they are held in.
+    fn collect_batches(&self) -> Result<(Vec<RecordBatch>, MemoryReservation)> {
         let mut held = self.session.reservation("result", &OperatorMetrics::new());
         let mut batches = Vec::new();
         self.session.stream(self.logical_plan(), &RunOptions::default(), &mut |batch| {
@@ -51,7 +55,7 @@ impl DataFrame {
             batches.push(batch);
             Ok(())
         })?;
-        Ok(batches)
+        Ok((batches, held))
     }
 
     /// The first rows. No more of the input is read than they need.
@@ -156,21 +160,33 @@ pub struct Batches {
     worker: Option<JoinHandle<()>>,
 }
 
+/// What is told where the background thread ended without a word.
+fn lost() -> Error {
+    Error::internal("the query that was iterated over ended unexpectedly")
+        .with_hint("this is a defect: please report it")
+}
+
 impl Batches {
     fn start(session: Session, plan: LogicalPlan) -> Self {
         let (sender, receiver) = bounded(BATCHES_AHEAD);
         let options = RunOptions::default();
         let cancel = options.cancel.clone();
         let schema = plan.schema().clone();
-        let worker = std::thread::spawn(move || {
+        let failed = sender.clone();
+        let run = move || {
             // Sending fails only when the iterator was dropped.
             let result =
                 session.stream(&plan, &options, &mut |batch| sender.send(Ok(batch)).map_err(|_| Error::cancelled()));
             if let Err(error) = result {
                 let _ = sender.send(Err(error));
             }
-        });
-        Self { schema, receiver: Some(receiver), cancel, worker: Some(worker) }
+        };
+        let thread = std::thread::Builder::new().name("highwater-batches".into()).stack_size(WORKER_STACK_BYTES);
+        let worker = thread.spawn(run);
+        if let Err(error) = &worker {
+            let _ = failed.send(Err(Error::resource(format!("cannot start a thread: {error}"))));
+        }
+        Self { schema, receiver: Some(receiver), cancel, worker: worker.ok() }
     }
 
     /// The columns of the batches.
@@ -183,7 +199,11 @@ impl Iterator for Batches {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.receiver.as_ref()?.recv().ok()
+        if let Ok(batch) = self.receiver.as_ref()?.recv() {
+            return Some(batch);
+        }
+        // The other side has gone: at the end of the rows, or by a panic that it could not report.
+        self.worker.take()?.join().err().map(|_| Err(lost()))
     }
 }
 

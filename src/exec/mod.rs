@@ -22,6 +22,9 @@ use crate::operators::{Flow, TaskId};
 use queue::OrderedQueue;
 use task::{Task, run_task};
 
+/// Stack of a worker: expressions are trees, and some are deep.
+pub const WORKER_STACK_BYTES: usize = 16 << 20;
+
 /// How long a worker waits before it looks again whether memory allows another task.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -39,7 +42,7 @@ pub fn run(
     let mut outputs = Vec::with_capacity(graph.stages.len());
     run_stages(&graph.stages, &mut outputs, &inner, context, pool)?;
     let tasks = tasks_of(&graph.last, &mut outputs)?;
-    run_last(tasks, &inner, context, pool, receive)
+    run_last(tasks, &inner, context, receive)
 }
 
 /// Runs all stages, the last of which ends in `sink`.
@@ -132,7 +135,7 @@ fn run_stage(
             });
         }
     }
-    crew.outcome()?;
+    crew.outcome(|id| sink.wants(id))?;
     tracing::debug!(tasks = tasks.len(), "the tasks of a stage are done");
     // Dropping the tasks gives back what earlier stages left for them.
     drop(tasks);
@@ -147,7 +150,6 @@ fn run_last(
     tasks: Vec<Task<'_>>,
     context: &QueryContext,
     outer: &QueryContext,
-    pool: &rayon::ThreadPool,
     receive: &mut dyn FnMut(RecordBatch) -> Result<()>,
 ) -> Result<()> {
     let crew = Crew::new(&tasks, context, outer);
@@ -157,21 +159,25 @@ fn run_last(
         }),
         Scheduler::Threads => {
             let queue = OrderedQueue::new(tasks.len());
-            pool.in_place_scope(|scope| {
-                for _ in 0..crew.workers() {
-                    scope.spawn(|_| {
-                        crew.record(|| {
-                            crew.work(
-                                |_| true,
-                                |task| {
-                                    run_task(task, context, &mut |batch| {
-                                        queue.push(task.id.partition, batch, &context.cancel).map(|()| Flow::Continue)
-                                    })?;
-                                    queue.task_done(task.id.partition);
-                                    Ok(())
-                                },
-                            )
-                        });
+            let work = || {
+                let run = |task: &Task<'_>| {
+                    let result = catch(|| {
+                        run_task(task, context, &mut |batch| {
+                            queue.push(task.id.partition, batch, &context.cancel).map(|()| Flow::Continue)
+                        })
+                    });
+                    queue.task_done(task.id.partition, result.clone());
+                    result
+                };
+                crew.work(|_| true, run)
+            };
+            // Threads of its own, since they wait for the caller, who may run another query on the pool meanwhile.
+            std::thread::scope(|scope| {
+                for index in 0..crew.workers() {
+                    let thread = std::thread::Builder::new().name(format!("highwater-last-{index}"));
+                    let spawned = thread.stack_size(WORKER_STACK_BYTES).spawn_scoped(scope, || crew.record(work));
+                    crew.record(|| {
+                        spawned.map(drop).map_err(|error| Error::resource(format!("cannot start a thread: {error}")))
                     });
                 }
                 crew.record(|| {
@@ -183,7 +189,7 @@ fn run_last(
             });
         }
     }
-    crew.outcome()
+    crew.outcome(|_| true)
 }
 
 /// The workers of one stage: they share the list of tasks and the first error.
@@ -191,14 +197,28 @@ struct Crew<'a> {
     tasks: &'a [Task<'a>],
     next: AtomicUsize,
     running: AtomicUsize,
+    /// The first error that ends the stage at once.
     error: Mutex<Option<Error>>,
+    /// The data error of the first task in order that has one.
+    data_error: Mutex<Option<(TaskId, Error)>>,
+    /// No task from this one on is started any more.
+    failed_from: AtomicUsize,
     context: &'a QueryContext,
     outer: &'a QueryContext,
 }
 
 impl<'a> Crew<'a> {
     fn new(tasks: &'a [Task<'a>], context: &'a QueryContext, outer: &'a QueryContext) -> Self {
-        Self { tasks, next: AtomicUsize::new(0), running: AtomicUsize::new(0), error: Mutex::default(), context, outer }
+        Self {
+            tasks,
+            next: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
+            error: Mutex::default(),
+            data_error: Mutex::default(),
+            failed_from: AtomicUsize::new(usize::MAX),
+            context,
+            outer,
+        }
     }
 
     fn workers(&self) -> usize {
@@ -212,16 +232,20 @@ impl<'a> Crew<'a> {
             let Some(task) = self.claim()? else {
                 return Ok(());
             };
-            let result = if wants(task.id) { run(task).map(|()| true) } else { Ok(false) };
+            let result = if wants(task.id) { catch(|| run(task)).map(|()| true) } else { Ok(false) };
             self.running.fetch_sub(1, Relaxed);
-            if !result? {
-                return Ok(());
+            match result {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                // The tasks before it may bring all that is wanted; those behind it are not needed any more.
+                Err(error) if error.class() == ErrorClass::Data => self.fail_at(task.id, error),
+                Err(error) => return Err(error),
             }
         }
     }
 
     /// The next task. Above the `pause` threshold it is not given out while another runs.
-    fn claim(&self) -> Result<Option<&Task<'a>>> {
+    fn claim(&self) -> Result<Option<&'a Task<'a>>> {
         while self.running.load(Relaxed) > 0
             && self.next.load(Relaxed) < self.tasks.len()
             && self.context.memory.pressure() >= Pressure::Pause
@@ -230,11 +254,21 @@ impl<'a> Crew<'a> {
             std::thread::sleep(PAUSE);
         }
         self.running.fetch_add(1, Relaxed);
-        let task = self.tasks.get(self.next.fetch_add(1, Relaxed));
+        let next = self.next.fetch_add(1, Relaxed);
+        let task = self.tasks.get(next).filter(|_| next < self.failed_from.load(Relaxed));
         if task.is_none() {
             self.running.fetch_sub(1, Relaxed);
         }
         Ok(task)
+    }
+
+    /// Keeps a data error of a task, if none before it has one: which error is told must not depend on who was faster.
+    fn fail_at(&self, id: TaskId, error: Error) {
+        let mut first = self.data_error.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.as_ref().is_none_or(|(known, _)| id < *known) {
+            *first = Some((id, error));
+            self.failed_from.store(id.partition, Relaxed);
+        }
     }
 
     /// Runs a part of the stage, keeps its error, and stops the others after one.
@@ -249,13 +283,17 @@ impl<'a> Crew<'a> {
         }
     }
 
-    fn outcome(&self) -> Result<()> {
+    /// How the stage ended. An error in data that turned out not to be wanted is none.
+    fn outcome(&self, wants: impl Fn(TaskId) -> bool) -> Result<()> {
         if self.outer.cancel.is_cancelled() {
             return Err(Error::cancelled());
         }
-        match self.error.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(error) => Err(error),
-            None => Ok(()),
+        if let Some(error) = self.error.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(error);
+        }
+        match self.data_error.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some((id, error)) if wants(id) => Err(error),
+            _ => Ok(()),
         }
     }
 }

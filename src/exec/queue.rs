@@ -37,7 +37,8 @@ struct State {
 #[derive(Debug, Default)]
 struct Slot {
     batches: VecDeque<RecordBatch>,
-    done: bool,
+    /// How the task ended.
+    done: Option<Result<()>>,
 }
 
 impl State {
@@ -68,9 +69,9 @@ impl OrderedQueue {
         Ok(())
     }
 
-    /// The task has no more batches.
-    pub(super) fn task_done(&self, task: usize) {
-        self.lock().waiting.entry(task).or_default().done = true;
+    /// The task has no more batches; an error is told once all batches before it were taken.
+    pub(super) fn task_done(&self, task: usize, result: Result<()>) {
+        self.lock().waiting.entry(task).or_default().done = Some(result);
         self.changed.notify_all();
     }
 
@@ -88,7 +89,8 @@ impl OrderedQueue {
                     self.changed.notify_all();
                     return Ok(Some(batch));
                 }
-                if slot.done {
+                if let Some(result) = slot.done.take() {
+                    result?;
                     state.waiting.remove(&current);
                     state.current += 1;
                     continue;

@@ -63,11 +63,6 @@ pub trait Source: Send + Sync + Debug {
         0
     }
 
-    /// Whether rows come in a meaningful order (files, sorted results), which LIMIT and FIRST rely on.
-    fn is_ordered(&self) -> bool {
-        true
-    }
-
     /// Starts to read a partition. May be called more than once, also for the same partition.
     fn open(&self, partition: usize, context: &QueryContext, metrics: &Arc<OperatorMetrics>) -> Result<BatchStream>;
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::catalog::{is_parquet, open_csv, open_parquet};
 use super::{RunOptions, Session};
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::io::csv::CsvOptions;
 use crate::io::options::Options;
 use crate::io::source::Table;
-use crate::io::write::{Existing, FileSink, OutputFormat, WriteOptions};
+use crate::io::write::{Existing, OutputFormat, WriteOptions};
 use crate::plan::Scan;
 
 /// How inputs become outputs.
@@ -75,24 +75,31 @@ impl Session {
         write.format = Some(format);
         let outputs = outputs(convert, &parts, format)?;
         check_outputs(&outputs, &parts, &write)?;
-        if convert.layout == Layout::PerFile {
-            fs::create_dir_all(&convert.output).map_err(|error| Error::io("make", &convert.output, &error))?;
-        }
         let sizes = parts.iter().flat_map(|part| &part.files).filter_map(|file| fs::metadata(file).ok());
         let bytes_in = sizes.map(|metadata| metadata.len()).sum::<u64>();
         let mut summary = ConvertSummary { bytes_in, ..ConvertSummary::default() };
         options.progress.bytes_total.store(bytes_in, Relaxed);
+        let counter = |counter: &AtomicU64| counter.load(Relaxed);
+        let (read_before, rejected_before) =
+            (counter(&options.progress.rows_read), counter(&options.progress.rows_rejected));
         for (part, target) in parts.into_iter().zip(&outputs) {
+            let made = match (convert.layout, target.parent()) {
+                (Layout::PerFile, Some(folder)) => make_folders(folder)?,
+                _ => Vec::new(),
+            };
             let plan = Scan::all(part.table);
-            let mut sink = FileSink::new(target, &write, plan.schema())?;
-            self.stream(&plan, options, &mut |batch| sink.write(&batch))?;
-            let written = sink.commit()?;
+            let written = self.write_file(&plan, target, &write, options);
+            if written.is_err() {
+                // Only those that are empty go.
+                made.iter().for_each(|folder| drop(fs::remove_dir(folder)));
+            }
+            let written = written?;
             summary.files += 1;
             summary.rows_written += written.rows;
             summary.bytes_out += written.bytes;
         }
-        summary.rows_rejected = options.progress.rows_rejected.load(Relaxed);
-        summary.rows_read = options.progress.rows_read.load(Relaxed);
+        summary.rows_rejected = counter(&options.progress.rows_rejected) - rejected_before;
+        summary.rows_read = counter(&options.progress.rows_read) - read_before;
         if summary.rows_read != summary.rows_written + summary.rows_rejected {
             return Err(Error::internal(format!(
                 "{} rows were read, but {} were written and {} rejected",
@@ -117,6 +124,14 @@ impl Session {
         let one = |index| table.for_file(index).map(|table| table as Arc<dyn Table>);
         Ok(if merge { vec![Part { table, files }] } else { parts(files, one) })
     }
+}
+
+/// Makes a folder and those above it; the answer is which were not there, innermost first.
+fn make_folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    let missing = folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    let missing: Vec<PathBuf> = missing.map(Path::to_path_buf).collect();
+    fs::create_dir_all(folder).map_err(|error| Error::io("make", folder, &error))?;
+    Ok(missing)
 }
 
 /// The input of one output.

@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::context::{CancelToken, QueryContext};
 use crate::dataframe::DataFrame;
 use crate::error::{Error, Result};
-use crate::exec::{StageSink, run, run_into};
+use crate::exec::{StageSink, WORKER_STACK_BYTES, run, run_into};
 use crate::io::csv::CsvOptions;
 use crate::io::options::Options;
 use crate::io::source::Source;
@@ -34,9 +34,6 @@ use crate::plan::{LogicalPlan, PlanBuilder};
 use crate::spill::SpillManager;
 use crate::sql::{self, Catalog, FileFormat, Parsed, Statement};
 use catalog::Entries;
-
-/// Stack of a worker: expressions are trees, and some are deep.
-const WORKER_STACK_BYTES: usize = 16 << 20;
 
 /// A session: settings, a memory budget, worker threads, and a catalog of tables and views.
 ///

@@ -175,7 +175,17 @@ impl Session {
         write: &Options,
         options: &RunOptions,
     ) -> Result<WriteSummary> {
-        let mut sink = FileSink::new(target, &WriteOptions::parse(write)?, plan.schema())?;
+        self.write_file(plan, target, &WriteOptions::parse(write)?, options)
+    }
+
+    pub(super) fn write_file(
+        &self,
+        plan: &LogicalPlan,
+        target: &Path,
+        write: &WriteOptions,
+        options: &RunOptions,
+    ) -> Result<WriteSummary> {
+        let mut sink = FileSink::new(target, write, plan.schema())?;
         self.stream(plan, options, &mut |batch| sink.write(&batch))?;
         sink.commit()
     }

@@ -31,6 +31,12 @@ fn partition_of(hash: u64, level: u32) -> usize {
     (hash >> (FIRST_SHIFT - RADIX_BITS * level)) as usize % PARTITIONS
 }
 
+/// The hash with the bits that cut partitions in front, those of the first level first: groups in this order are in the
+/// order of their partitions at every level.
+pub(super) fn radix_first(hash: u64) -> u64 {
+    hash.rotate_left(u64::BITS - FIRST_SHIFT - RADIX_BITS)
+}
+
 /// A table's groups as states, and their order by partition. Nothing is copied until a partition is read.
 #[derive(Debug)]
 pub(super) struct DrainedGroups {

@@ -57,10 +57,6 @@ impl Source for AggregateSource {
         self.partitions.len()
     }
 
-    fn is_ordered(&self) -> bool {
-        false
-    }
-
     fn open(&self, partition: usize, context: &QueryContext, _: &Arc<OperatorMetrics>) -> Result<BatchStream> {
         let slot = self.partitions.get(partition);
         let portion = slot.and_then(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner).take());

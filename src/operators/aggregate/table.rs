@@ -12,6 +12,7 @@ use arrow_row::Rows;
 use hashbrown::HashTable;
 
 use super::layout::{HASH_COLUMN, KEY_COLUMN, Layout, variable_bytes};
+use super::partition::radix_first;
 use crate::batch::record_batch;
 use crate::error::{Error, Result};
 use crate::functions::aggregate::{Accumulator, GroupedRows, vec_growth, vec_memory};
@@ -223,15 +224,34 @@ impl GroupTable {
     /// The results of all groups.
     pub(super) fn finish(self) -> Result<FinishedGroups> {
         let Self { layout, index, hashes, key_bytes, key_starts, accumulators, .. } = self;
-        let rows = hashes.len();
-        drop((index, hashes));
+        // The index made place for the order, which is smaller.
+        drop(index);
+        let order = order_of_groups(&hashes, &key_bytes, &key_starts);
+        drop(hashes);
         let mut results = Vec::with_capacity(accumulators.len());
         for (number, mut accumulator) in accumulators.into_iter().enumerate() {
             let result = accumulator.finish();
             results.push(result.map_err(|error| error.with_column(layout.aggregate_name(number)))?);
         }
-        Ok(FinishedGroups { layout, key_bytes, key_starts, results, rows })
+        Ok(FinishedGroups { layout, key_bytes, key_starts, results, order })
     }
+}
+
+/// The order in which groups are given out: by the hash, from the bits that cut partitions on down, then by the key. It
+/// depends neither on who found a group first nor on what was spilled, so that ties among groups are decided the same
+/// way every time.
+fn order_of_groups(hashes: &[u64], key_bytes: &[u8], key_starts: &[i64]) -> Vec<u32> {
+    let key = |group: u32| {
+        let group = group as usize;
+        &key_bytes[key_starts[group] as usize..key_starts[group + 1] as usize]
+    };
+    // Fewer than 2^32 groups.
+    let mut order: Vec<u32> = (0..hashes.len() as u32).collect();
+    order.sort_unstable_by(|&a, &b| {
+        let (hash_a, hash_b) = (radix_first(hashes[a as usize]), radix_first(hashes[b as usize]));
+        hash_a.cmp(&hash_b).then_with(|| key(a).cmp(key(b)))
+    });
+    order
 }
 
 /// Results, whose keys are still encoded.
@@ -240,39 +260,36 @@ pub(super) struct FinishedGroups {
     key_bytes: Vec<u8>,
     key_starts: Vec<i64>,
     results: Vec<ArrayRef>,
-    rows: usize,
+    order: Vec<u32>,
 }
 
 impl FinishedGroups {
     pub(super) fn rows(&self) -> usize {
-        self.rows
+        self.order.len()
     }
 
     pub(super) fn memory(&self) -> usize {
         let results = self.results.iter().map(|result| result.get_array_memory_size()).sum::<usize>();
-        vec_memory(&self.key_bytes) + vec_memory(&self.key_starts) + results
+        vec_memory(&self.key_bytes) + vec_memory(&self.key_starts) + vec_memory(&self.order) + results
     }
 
     /// Some of the rows, in buffers of their own: who keeps them does not keep all groups alive.
     pub(super) fn batch(&self, rows: Range<usize>) -> Result<RecordBatch> {
+        let groups = &self.order[rows];
         let parser = self.layout.converter.parser();
-        let keys = rows
-            .clone()
-            .map(|row| parser.parse(&self.key_bytes[self.key_starts[row] as usize..self.key_starts[row + 1] as usize]));
+        let keys = groups.iter().map(|&group| {
+            let group = group as usize;
+            parser.parse(&self.key_bytes[self.key_starts[group] as usize..self.key_starts[group + 1] as usize])
+        });
         let mut columns = if self.layout.global { Vec::new() } else { self.layout.converter.convert_rows(keys)? };
+        let indices = UInt32Array::from(groups.to_vec());
         for result in &self.results {
-            columns.push(if rows.len() == self.rows { result.clone() } else { copy_rows(result, &rows)? });
+            let chosen = arrow::compute::take(result, &indices, None)?;
+            columns.push(match chosen.data_type() {
+                DataType::Utf8View => Arc::new(chosen.as_string_view().gc()),
+                _ => chosen,
+            });
         }
-        record_batch(&self.layout.schema, columns, rows.len())
+        record_batch(&self.layout.schema, columns, groups.len())
     }
-}
-
-fn copy_rows(array: &ArrayRef, rows: &Range<usize>) -> Result<ArrayRef> {
-    // Fewer than 2^32 groups.
-    let indices = UInt32Array::from_iter_values(rows.start as u32..rows.end as u32);
-    let copy = arrow::compute::take(array, &indices, None)?;
-    Ok(match copy.data_type() {
-        DataType::Utf8View => Arc::new(copy.as_string_view().gc()),
-        _ => copy,
-    })
 }
