@@ -6,6 +6,9 @@ use crate::error::{Error, Result};
 use crate::memory::{Thresholds, default_budget};
 use crate::types::{format_bytes, parse_bytes};
 
+/// Threads that a session may have; more would cost memory and gain nothing.
+const MOST_THREADS: usize = 1024;
+
 /// Who runs the tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheduler {
@@ -132,6 +135,9 @@ pub const SETTINGS: &[Setting] = &[
         show: |config| config.threads.to_string(),
         set: |config, text| {
             config.threads = count(text)?;
+            if config.threads > MOST_THREADS {
+                return Err(Error::usage(format!("{text} threads are more than {MOST_THREADS}")));
+            }
             Ok(())
         },
     },

@@ -179,6 +179,13 @@ impl Error {
         self
     }
 
+    /// Takes the hint away.
+    #[must_use]
+    pub fn without_hint(mut self) -> Self {
+        self.0.hint = None;
+        self
+    }
+
     /// Adds the place in the SQL text; the innermost one, set first, stays.
     #[must_use]
     pub fn with_span(mut self, span: Span) -> Self {

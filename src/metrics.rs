@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What one operator used. Shared by all tasks that run it.
 #[derive(Debug, Default)]
@@ -80,6 +80,10 @@ pub struct Progress {
     pub rows_read: AtomicU64,
     /// Rows rejected while reading.
     pub rows_rejected: AtomicU64,
+    /// Values that did not fit and became null while reading.
+    pub values_nulled: AtomicU64,
+    /// Where one of those rows or values is, and why it did not fit.
+    pub misfit: OnceLock<String>,
     /// Bytes written to spill files.
     pub bytes_spilled: AtomicU64,
 }

@@ -132,7 +132,11 @@ fn rejected_rows_are_counted_and_told_by_the_exit_code() {
     query("SELECT sum(amount) AS s FROM read_csv('tests/data/bad_value.csv', on_error = 'reject')")
         .code(4)
         .stdout("s\n3299063\n")
-        .stderr(contains("1").and(contains("reject")));
+        .stderr(contains("1 row did not fit").and(contains("line 2002")).and(contains("amount")).and(contains("abc")));
+    query("SELECT count(amount) AS n, count(*) AS all FROM read_csv('tests/data/bad_value.csv', on_error = 'null')")
+        .success()
+        .stdout("n,all\n6599,6600\n")
+        .stderr(contains("1 value did not fit").and(contains("line 2002")));
 }
 
 #[test]

@@ -130,8 +130,16 @@ impl Runner {
 
     fn count_rejected(&mut self, options: &RunOptions) {
         let rejected = options.progress.rows_rejected.load(Relaxed);
+        let nulled = options.progress.values_nulled.load(Relaxed);
+        let for_instance =
+            options.progress.misfit.get().map_or_else(String::new, |misfit| format!(", for instance:\n  {misfit}"));
         if rejected > 0 {
-            tell(&format!("warning: {} rows did not fit and were rejected", format_count(rejected)));
+            let rows = if rejected == 1 { "row" } else { "rows" };
+            tell(&format!("warning: {} {rows} did not fit and were rejected{for_instance}", format_count(rejected)));
+        }
+        if nulled > 0 {
+            let values = if nulled == 1 { "value" } else { "values" };
+            tell(&format!("warning: {} {values} did not fit and became null{for_instance}", format_count(nulled)));
         }
         self.rejected += rejected;
     }

@@ -67,6 +67,14 @@ pub trait Source: Send + Sync + Debug {
     fn open(&self, partition: usize, context: &QueryContext, metrics: &Arc<OperatorMetrics>) -> Result<BatchStream>;
 }
 
+/// Values in a batch, at most, of tables with so many columns that `batch_size` rows would be too much memory.
+const MOST_VALUES: usize = 1 << 18;
+
+/// The rows of a batch of so many columns: `batch_size`, or fewer where rows are wide.
+pub fn rows_of_width(batch_size: usize, columns: usize) -> usize {
+    batch_size.min(MOST_VALUES / columns.max(1)).max(1)
+}
+
 /// A source of batches that are in memory: literal rows, small tables. One partition a batch.
 #[derive(Debug)]
 pub struct MemorySource {

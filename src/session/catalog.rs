@@ -49,7 +49,7 @@ impl Entries {
     pub(super) fn tables(&self) -> Vec<(String, SchemaRef)> {
         let schema = |entry: &CatalogEntry| match entry {
             CatalogEntry::Table(table) => table.schema().clone(),
-            CatalogEntry::View(plan) => plan.schema().clone(),
+            CatalogEntry::View(view) => view.schema.clone(),
         };
         self.by_name.values().map(|(name, entry)| (name.clone(), schema(entry))).collect()
     }

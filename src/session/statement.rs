@@ -58,9 +58,9 @@ impl Session {
         match statement {
             Statement::Query(plan) => self.query(&plan, options, receiver),
             Statement::Explain { analyze, plan } => self.explain(analyze, &plan, options, receiver),
-            Statement::CreateView { name, or_replace, plan } => {
+            Statement::CreateView { name, or_replace, view } => {
                 self.check_free(&name, or_replace)?;
-                self.entries_mut().put(&name, CatalogEntry::View(plan));
+                self.entries_mut().put(&name, CatalogEntry::View(view));
                 done(format!("created view {name}"))
             }
             Statement::CreateTable { name, or_replace, if_not_exists, schema } => {

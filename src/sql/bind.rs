@@ -9,7 +9,7 @@ use super::definition;
 use super::option::copy_options;
 use super::parse::{Ast, Parsed, Rows};
 use super::span::{not_yet, span};
-use super::{Catalog, Statement};
+use super::{Catalog, Statement, View};
 use crate::config::Config;
 use crate::error::{Error, Result, Span};
 use crate::expr::Expr;
@@ -24,7 +24,7 @@ use crate::types::temporal::now_micros;
 /// An SQL error with its place for unknown names, types that do not fit and what is not supported; data errors where
 /// files cannot be opened. Spans count from the start of the statement's own text.
 pub fn bind(parsed: &Parsed, catalog: &dyn Catalog, config: &Config) -> Result<Statement> {
-    let mut binder = Binder { catalog, config, now: now_micros(), ctes: Vec::new(), files: &parsed.files };
+    let mut binder = Binder { catalog, config, now: now_micros(), ctes: Vec::new(), views: Vec::new(), parsed };
     match parsed.ast.as_ref() {
         Ast::Sql(statement) => binder.statement(statement, &parsed.text),
         Ast::CreateTable { create, query } => binder.create_table(create, query.as_deref()),
@@ -56,13 +56,16 @@ pub(super) struct Binder<'a> {
     pub(super) now: i64,
     /// The queries of WITH that are visible, innermost last.
     pub(super) ctes: Vec<(String, LogicalPlan)>,
-    files: &'a [(String, Span)],
+    /// The views that are being bound, outermost first: none of them may come again.
+    pub(super) views: Vec<String>,
+    /// The statement, or the definition of the view.
+    pub(super) parsed: &'a Parsed,
 }
 
 impl Binder<'_> {
     /// Where a file is named in the text: the parser keeps no places of texts that stand for tables.
     pub(super) fn file_span(&self, path: &str) -> Option<Span> {
-        self.files.iter().find(|(known, _)| known == path).map(|(_, span)| *span)
+        self.parsed.files.iter().find(|(known, _)| known == path).map(|(_, span)| *span)
     }
 
     fn rows(&mut self, rows: &Rows) -> Result<PlanBuilder> {
@@ -75,7 +78,11 @@ impl Binder<'_> {
     fn statement(&mut self, statement: &ast::Statement, text: &str) -> Result<Statement> {
         match statement {
             ast::Statement::Query(query) => Ok(Statement::Query(self.query(query)?.build())),
-            ast::Statement::CreateView(create) => self.create_view(create),
+            ast::Statement::CreateView(create) => {
+                let (name, or_replace, plan) = self.create_view(create)?;
+                let view = View { definition: self.parsed.clone(), schema: plan.schema().clone() };
+                Ok(Statement::CreateView { name, or_replace, view })
+            }
             ast::Statement::Insert(insert) => self.insert(insert),
             ast::Statement::Drop {
                 object_type,

@@ -8,16 +8,19 @@ use sqlparser::ast::{self, ColumnOption, ObjectName, ObjectNamePart, ObjectType}
 
 use super::bind::{Binder, column};
 use super::literal::data_type;
+use super::parse::Ast;
 use super::query::refuse;
 use super::span::{at, name_span, not_yet, span};
-use super::{CatalogEntry, Statement};
+use super::{CatalogEntry, Statement, View};
 use crate::config::suggest;
 use crate::error::{Error, Result, Span};
 use crate::expr::Expr;
+use crate::plan::LogicalPlan;
 use crate::types::{DataType, Scalar};
 
 impl Binder<'_> {
-    pub(super) fn create_view(&mut self, create: &ast::CreateView) -> Result<Statement> {
+    /// Name, whether to replace, and the rows of a view.
+    pub(super) fn create_view(&mut self, create: &ast::CreateView) -> Result<(String, bool, LogicalPlan)> {
         let ast::CreateView {
             or_alter,
             or_replace,
@@ -53,7 +56,10 @@ impl Binder<'_> {
             ],
         )?;
         let name = single(name)?;
-        let mut built = self.query(query)?;
+        self.views.push(name.value.clone());
+        let built = self.query(query);
+        self.views.pop();
+        let mut built = built?;
         if !columns.is_empty() {
             let names: Vec<String> = columns.iter().map(|column| column.name.value.clone()).collect();
             let given = built.scope().columns.len();
@@ -65,7 +71,35 @@ impl Binder<'_> {
         }
         let plan = built.build();
         distinct_names(plan.schema().fields().iter().map(|field| field.name().as_str()), place)?;
-        Ok(Statement::CreateView { name: name.value.clone(), or_replace: *or_replace, plan })
+        Ok((name.value.clone(), *or_replace, plan))
+    }
+
+    /// The rows of a view as they are now.
+    pub(super) fn view(&self, name: &str, view: &View) -> Result<LogicalPlan> {
+        if self.views.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            return Err(Error::sql(format!("the view '{name}' reads itself")));
+        }
+        let mut binder = Binder {
+            catalog: self.catalog,
+            config: self.config,
+            now: self.now,
+            ctes: Vec::new(),
+            views: self.views.clone(),
+            parsed: &view.definition,
+        };
+        let bound = match view.definition.ast.as_ref() {
+            Ast::Sql(statement) => match statement.as_ref() {
+                ast::Statement::CreateView(create) => binder.create_view(create),
+                _ => Err(Error::internal(format!("the view '{name}' is defined by another statement"))),
+            },
+            _ => Err(Error::internal(format!("the view '{name}' is defined by another statement"))),
+        };
+        // Places in the definition mean nothing in the statement that uses the view.
+        let bound = bound.map_err(|error| {
+            Error::sql(format!("the view '{name}' cannot be read: {}", error.kind().message))
+                .with_hint(error.kind().hint.clone().unwrap_or_else(|| "make it anew by CREATE OR REPLACE VIEW".into()))
+        });
+        bound.map(|(_, _, plan)| plan)
     }
 
     pub(super) fn create_table(&mut self, create: &ast::CreateTable, query: Option<&ast::Query>) -> Result<Statement> {

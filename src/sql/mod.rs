@@ -35,4 +35,4 @@ mod tests;
 pub use bind::bind;
 pub use parse::{Parsed, parse};
 pub use split::is_complete;
-pub use statement::{Catalog, CatalogEntry, FileFormat, Statement};
+pub use statement::{Catalog, CatalogEntry, FileFormat, Statement, View};

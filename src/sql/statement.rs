@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
+use super::Parsed;
 use crate::error::Result;
 use crate::io::options::Options;
 use crate::io::source::Table;
@@ -18,7 +19,7 @@ pub enum Statement {
     /// EXPLAIN of a query; with `analyze` it runs.
     Explain { analyze: bool, plan: LogicalPlan },
     /// CREATE VIEW.
-    CreateView { name: String, or_replace: bool, plan: LogicalPlan },
+    CreateView { name: String, or_replace: bool, view: View },
     /// CREATE TABLE with columns.
     CreateTable { name: String, or_replace: bool, if_not_exists: bool, schema: SchemaRef },
     /// CREATE TABLE … AS.
@@ -58,7 +59,16 @@ pub enum CatalogEntry {
     /// A table.
     Table(Arc<dyn Table>),
     /// A view.
-    View(LogicalPlan),
+    View(View),
+}
+
+/// A view: a query by name, bound anew whenever it is used, so that it shows the tables and files of that moment.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The CREATE VIEW statement.
+    pub(super) definition: Parsed,
+    /// The columns it had when it was made.
+    pub schema: SchemaRef,
 }
 
 /// What binding may ask of the session.

@@ -128,7 +128,10 @@ impl Binder<'_> {
         let rows = match (cte, self.catalog.entry(name)) {
             (Some((_, plan)), _) => PlanBuilder::from_plan(plan.clone()),
             (None, Some(CatalogEntry::Table(table))) => PlanBuilder::scan(table),
-            (None, Some(CatalogEntry::View(plan))) => PlanBuilder::from_plan(plan),
+            (None, Some(CatalogEntry::View(view))) => {
+                let place = span(ident.span);
+                PlanBuilder::from_plan(self.view(name, &view).map_err(|error| at(error, place))?)
+            }
             (None, None) => return Err(self.unknown(name, span(ident.span))),
         };
         rows.alias(name, &[])

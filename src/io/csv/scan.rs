@@ -8,7 +8,7 @@ use arrow::compute::filter;
 
 use super::blocks::Blocks;
 use super::chunks::Chunks;
-use super::columns::{ColumnReader, Failures, Run, raw_field};
+use super::columns::{ColumnReader, Failure, Failures, Run, raw_field};
 use super::locate::Place;
 use super::machine::{Machine, State};
 use super::options::OnError;
@@ -17,7 +17,7 @@ use super::tokenizer::{Stop, Tokenizer, Tokens};
 use crate::batch::record_batch;
 use crate::context::QueryContext;
 use crate::error::{Error, Result};
-use crate::io::source::{BatchStream, ScanRequest, Source};
+use crate::io::source::{BatchStream, ScanRequest, Source, rows_of_width};
 use crate::metrics::OperatorMetrics;
 use crate::types::{DataType, Schema, SchemaRef, TEXT};
 
@@ -163,7 +163,7 @@ impl PartitionStream {
             Some(reader) => reader,
             None => self.reader.insert(PartitionReader::open(&self.plan, self.file, self.chunk, &self.context)?),
         };
-        let rows = self.context.config.batch_size.min(self.rows_left);
+        let rows = rows_of_width(self.context.config.batch_size, self.plan.schema.fields().len()).min(self.rows_left);
         let read = reader.read_batch(rows, &self.plan, &self.context)?;
         self.is_finished = reader.is_finished;
 
@@ -180,6 +180,7 @@ impl PartitionStream {
             self.metrics.add("rows rejected", read.rejected as u64);
         }
         if read.nulled > 0 {
+            progress.values_nulled.fetch_add(read.nulled, Relaxed);
             self.metrics.add("values set to null", read.nulled);
         }
         Ok(read.batch)
@@ -281,7 +282,7 @@ impl PartitionReader {
                 &mut self.tokens,
             );
             failures.base = rows;
-            self.append(from, next, plan, &mut failures)?;
+            self.append(from, next, plan, context, &mut failures)?;
             rows += self.tokens.rows();
             self.blocks.set_position(next);
             let record = &self.blocks.buffer()[next.min(self.blocks.buffer().len())..];
@@ -303,7 +304,14 @@ impl PartitionReader {
     }
 
     /// Appends the records that were cut from the block between `from` and `to` to the columns.
-    fn append(&mut self, from: usize, to: usize, plan: &ScanPlan, failures: &mut Failures) -> Result<()> {
+    fn append(
+        &mut self,
+        from: usize,
+        to: usize,
+        plan: &ScanPlan,
+        context: &QueryContext,
+        failures: &mut Failures,
+    ) -> Result<()> {
         if self.readers.is_empty() || self.tokens.rows() == 0 {
             return Ok(());
         }
@@ -325,21 +333,34 @@ impl PartitionReader {
         for reader in &mut self.readers {
             reader.append(&run, failures);
         }
-        let Some(first) = failures.first else { return Ok(()) };
+        let example = failures.example.take().filter(|_| context.progress.misfit.get().is_none());
+        let Some(first) = failures.first.or(example) else { return Ok(()) };
+        let error = self.misfit(first, to, &run, plan);
+        if failures.first.is_some() {
+            return Err(error);
+        }
+        // Another thread may have told of one already.
+        let _ = context.progress.misfit.set(error.without_hint().to_string());
+        Ok(())
+    }
+
+    /// What does not fit, and where.
+    fn misfit(&self, first: Failure, to: usize, run: &Run<'_>, plan: &ScanPlan) -> Error {
+        let (layout, block) = (&plan.layout, run.block);
         let start = self.tokens.starts[first.row] as usize;
         let place = Place { input: &self.file.input, offset: self.blocks.offset_of(start) };
         let Some(slot) = first.slot else {
             let fields = self.tokens.ragged.iter().find(|(row, _)| *row == first.row).map_or(0, |(_, fields)| *fields);
             let end = self.tokens.starts.get(first.row + 1).map_or(to, |next| *next as usize);
-            return Err(place.ragged(fields, self.file.width, block[start..end].trim_ascii_end()));
+            return place.ragged(fields, self.file.width, block[start..end].trim_ascii_end());
         };
         let column = self.columns[slot];
         let field = layout.schema.field(column);
-        let raw = raw_field(&run, first.row, slot);
-        Err(match field.data_type() {
+        let raw = raw_field(run, first.row, slot);
+        match field.data_type() {
             DataType::Utf8View => place.bad_text(field.name(), raw),
             data_type => place.bad_value(field.name(), data_type, layout.inferred[column], raw),
-        })
+        }
     }
 
     /// Makes a batch of what was appended, without the rows that are rejected.

@@ -13,7 +13,7 @@ use super::file::ParquetFile;
 use crate::batch::record_batch;
 use crate::context::QueryContext;
 use crate::error::{Error, Result};
-use crate::io::source::{BatchStream, Source};
+use crate::io::source::{BatchStream, Source, rows_of_width};
 use crate::metrics::OperatorMetrics;
 use crate::types::Scalar;
 
@@ -141,6 +141,7 @@ impl RowGroupStream {
             columns.iter().filter_map(read_column).map(|column| file.columns[column].root).collect();
         roots.sort_unstable();
         roots.dedup();
+        let roots_read = roots.len();
         let columns = columns.iter().map(|column| match column {
             OutputColumn::Constant(value) => BatchColumn::Constant(value.clone()),
             OutputColumn::Read { column, to } => {
@@ -158,7 +159,7 @@ impl RowGroupStream {
             let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file.reopen()?, file.metadata.clone())
                 .with_row_groups(vec![partition.row_group])
                 .with_projection(mask)
-                .with_batch_size(context.config.batch_size)
+                .with_batch_size(rows_of_width(context.config.batch_size, roots_read))
                 .with_limit(rows);
             Some(builder.build().map_err(|error| file.damaged(&error))?)
         };

@@ -1,12 +1,13 @@
 //! A file of one format, batch by batch, that appears whole or not at all.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::{AtomicFile, BatchWriter, WriteOptions, WriteSummary, create_writer};
-use crate::error::Result;
+use super::{AtomicFile, BatchWriter, OutputFormat, WriteOptions, WriteSummary, create_writer};
+use crate::error::{Error, Result};
 
 /// What COPY and the converter write to. Dropped before [`commit`](Self::commit), it leaves nothing.
 pub struct FileSink {
@@ -22,6 +23,7 @@ impl FileSink {
     /// Where options do not fit, the target exists and may not be replaced, or cannot be written.
     pub fn new(target: &Path, options: &WriteOptions, schema: &SchemaRef) -> Result<Self> {
         let format = options.format_of(target)?;
+        check_names(format, schema)?;
         let file = AtomicFile::create(target, options.existing)?;
         let writer = create_writer(format, options, schema, file.writer()?, target)?;
         Ok(Self { writer, file })
@@ -53,6 +55,19 @@ impl FileSink {
     /// Where the disk is full or fails, or the target has come to exist.
     pub fn commit(self) -> Result<WriteSummary> {
         self.seal()?.commit()
+    }
+}
+
+/// Where columns are found by their names, two must not share one; in CSV and TSV they may.
+fn check_names(format: OutputFormat, schema: &SchemaRef) -> Result<()> {
+    if matches!(format, OutputFormat::Csv | OutputFormat::Tsv) {
+        return Ok(());
+    }
+    let mut seen = HashSet::new();
+    match schema.fields().iter().find(|field| !seen.insert(field.name())) {
+        Some(twice) => Err(Error::usage(format!("two columns are called '{}'", twice.name()))
+            .with_hint("rename one by AS: columns of such files are found by their names")),
+        None => Ok(()),
     }
 }
 
