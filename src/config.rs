@@ -195,7 +195,10 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "bytes of a CSV file that make one partition",
         show: |config| config.partition_bytes.to_string(),
         set: |config, text| {
-            config.partition_bytes = parse_bytes(text)?.max(1);
+            config.partition_bytes = parse_bytes(text)?;
+            if config.partition_bytes == 0 {
+                return Err(Error::usage("a partition has at least one byte"));
+            }
             Ok(())
         },
     },

@@ -184,6 +184,19 @@ fn copy_writes_what_reads_back() {
 }
 
 #[test]
+fn a_null_in_the_only_column_of_a_csv_file_is_no_lost_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("one.csv");
+    for values in ["(1), (NULL), (3)", "('a'), (NULL), ('')"] {
+        let copy =
+            format!("COPY (SELECT x FROM (VALUES {values}) t(x)) TO '{}' (existing 'overwrite')", path.display());
+        query(&copy).success();
+        let count = format!("SELECT count(*) AS n, count(x) AS x, count(DISTINCT x) AS d FROM '{}'", path.display());
+        query(&count).success().stdout("n,x,d\n3,2,2\n");
+    }
+}
+
+#[test]
 fn convert_makes_a_parquet_file_of_each_input() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");

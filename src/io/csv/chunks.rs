@@ -20,6 +20,8 @@ pub struct Chunks {
     end: u64,
     size: u64,
     transitions: Vec<OnceLock<Transition>>,
+    /// In which state each starts, where that was asked before.
+    states: Vec<OnceLock<State>>,
 }
 
 impl Chunks {
@@ -27,7 +29,13 @@ impl Chunks {
     pub fn new(start: u64, end: u64, size: u64) -> Self {
         let size = size.max(1);
         let count = end.saturating_sub(start).div_ceil(size);
-        Self { start, end, size, transitions: (0..count).map(|_| OnceLock::new()).collect() }
+        Self {
+            start,
+            end,
+            size,
+            transitions: (0..count).map(|_| OnceLock::new()).collect(),
+            states: (0..count).map(|_| OnceLock::new()).collect(),
+        }
     }
 
     /// How many there are.
@@ -43,8 +51,8 @@ impl Chunks {
 
     /// The state in which a chunk starts.
     ///
-    /// Goes back over the chunks before it until one is found whose end state does not depend on its start, which is
-    /// mostly the first one, and then forward again. What another thread has found out is used, and what it is still
+    /// Goes back over the chunks before it until one is found whose start is known, or whose end state does not depend
+    /// on its start, which is mostly the first one, and then forward again. What another thread has found out is used, and what it is still
     /// looking for is not waited for.
     pub fn start_state(
         &self,
@@ -58,6 +66,11 @@ impl Chunks {
         let mut first = 0;
         for before in (0..chunk).rev() {
             cancel.check()?;
+            if let Some(known) = self.states[before + 1].get() {
+                state = *known;
+                first = before + 1;
+                break;
+            }
             if let Some(end) = self.transition(before, machine, input, file)?.constant() {
                 state = end;
                 first = before + 1;
@@ -66,6 +79,9 @@ impl Chunks {
         }
         for before in first..chunk {
             state = self.transition(before, machine, input, file)?.after(state);
+        }
+        if let Some(known) = self.states.get(chunk) {
+            let _ = known.set(state);
         }
         Ok(state)
     }

@@ -71,8 +71,8 @@ impl Head {
 
     /// The dialect: what the options say, and the delimiter that cuts the most records into the same number of fields.
     pub fn dialect(&self, options: &CsvOptions) -> Dialect {
-        let with =
-            |delimiter| Dialect { delimiter, quote: options.quote, escape: options.escape, comment: options.comment };
+        let (quote, escape, comment) = (options.quote, options.escape, options.comment);
+        let with = |delimiter| Dialect { delimiter, quote, escape, comment, empty_lines: false };
         if let Some(delimiter) = options.delimiter {
             return with(delimiter);
         }

@@ -11,6 +11,8 @@ pub struct Dialect {
     pub escape: Option<u8>,
     /// At the start of a line, makes it a comment.
     pub comment: Option<u8>,
+    /// An empty line is a record: in files of one column it is the only way to write a missing text.
+    pub empty_lines: bool,
 }
 
 impl Dialect {
@@ -43,7 +45,8 @@ mod tests {
 
     #[test]
     fn quoted_fields_mean_what_stands_between_the_quotes() {
-        let dialect = Dialect { delimiter: b',', quote: Some(b'"'), escape: Some(b'\\'), comment: None };
+        let dialect =
+            Dialect { delimiter: b',', quote: Some(b'"'), escape: Some(b'\\'), comment: None, empty_lines: false };
         for (field, meaning) in [
             (r#""a""#, "a"),
             (r#""a""b""#, r#"a"b"#),

@@ -11,8 +11,9 @@
 //!
 //! Grammar: records end with `\n` or `\r\n`; a `\r` elsewhere is data. A field that starts with a quote runs to the
 //! closing quote, in which a doubled quote (or one behind the escape character) means a quote; text between the closing
-//! quote and the next delimiter is appended as it is. A quote inside an unquoted field is data. Empty lines are skipped,
-//! also in files of one column. This is how the `csv` crate reads, which the tests compare with.
+//! quote and the next delimiter is appended as it is. A quote inside an unquoted field is data. This is how the
+//! `csv` crate reads, which the tests compare with. Empty lines are skipped, but in files of one column, where they are
+//! the only way to write a missing text, they are records.
 
 mod blocks;
 mod chunks;

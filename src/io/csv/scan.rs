@@ -9,6 +9,7 @@ use arrow::compute::filter;
 use super::blocks::Blocks;
 use super::chunks::Chunks;
 use super::columns::{ColumnReader, Failure, Failures, Run, raw_field};
+use super::dialect::Dialect;
 use super::locate::Place;
 use super::machine::{Machine, State};
 use super::options::OnError;
@@ -253,9 +254,10 @@ impl PartitionReader {
             .collect::<Result<_>>()?;
         // Who asks for no column only counts records, for which their fields need not be found.
         let expected = (!wanted.is_empty()).then_some(csv.width);
+        let dialect = Dialect { empty_lines: csv.width == 1, ..layout.dialect };
         Ok(Self {
             blocks,
-            tokenizer: Tokenizer::new(layout.dialect, &wanted, expected, layout.options.max_line_size),
+            tokenizer: Tokenizer::new(dialect, &wanted, expected, layout.options.max_line_size),
             tokens: Tokens::default(),
             readers,
             has_text: columns.iter().any(|column| *layout.schema.field(*column).data_type() == TEXT),

@@ -131,7 +131,7 @@ impl Dialect {
             return self.quoted_record(block, start, at_end_of_file, emit);
         }
         let end = without_return(block, start, line_end);
-        if end == start {
+        if end == start && (!self.empty_lines || next == start) {
             return Scan::Nothing { next };
         }
         let (mut field, mut fields) = (start, 0);
@@ -158,7 +158,8 @@ impl Dialect {
         if quotes.before(self, block, start, line_end) {
             return self.quoted_record(block, start, at_end_of_file, |_, _| {});
         }
-        if without_return(block, start, line_end) == start {
+        let is_empty = without_return(block, start, line_end) == start;
+        if is_empty && (!self.empty_lines || next == start) {
             return Scan::Nothing { next };
         }
         Scan::Record { fields: 1, next }
