@@ -1,4 +1,4 @@
-//! The command line: arguments are parsed ([`args`]), checked ([`check`]) and carried out here; errors become lines on
+//! The command line: arguments are parsed (`args`), checked (`check`) and carried out here; errors become lines on
 //! standard error and exit codes.
 //!
 //! Standard output carries results and nothing else when it is no terminal, so that it can be piped; what is said

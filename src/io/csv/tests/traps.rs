@@ -271,7 +271,8 @@ fn marks_line_ends_skipped_lines_and_comments_are_no_data() {
     assert_eq!(rows("made by \"x\nat noon\nid,b\n1,2\n", options().skip(2)), "1|2");
     assert_eq!(rows("# a \"comment\nid,b\n#x,y\n1,2\n", options().comment(Some(b'#'))), "1|2");
     assert_eq!(rows("id,b\n1,2", options()), "1|2");
-    assert_eq!(rows("id\n1\n\n2\n", options()), "1\n2", "an empty line is no record");
+    assert_eq!(rows("id,b\n1,2\n\n3,4\n", options()), "1|2\n3|4", "an empty line is no record");
+    assert_eq!(rows("id\n1\n\n2\n", options()), "1\n~\n2", "but in a file of one column it is");
     let skipped = format!("{}id,b\n1,2\n", "x".repeat(100_000) + "\n");
     assert_eq!(rows(&skipped, options().skip(1)), "1|2");
     assert!(files(&["a\nb\n"]).error(options().skip(5)).contains("is empty"));
