@@ -44,7 +44,30 @@ pub(super) fn of_columns(columns: &[&str], aggregate: fn(Expr) -> Expr) -> Vec<E
     columns.iter().map(|name| aggregate(col(*name)).alias(*name)).collect()
 }
 
+/// Gives a grouping one method for each aggregate that is taken of columns under their own names.
 macro_rules! column_aggregates {
+    ($owner:ty) => {
+        $crate::dataframe::group_by::column_aggregates! { $owner;
+            /// The mean of each column, under its own name.
+            mean;
+            /// The sum of each column, under its own name.
+            sum;
+            /// The least value of each column, under its own name.
+            min;
+            /// The greatest value of each column, under its own name.
+            max;
+            /// How many values of each column are not null, under its own name.
+            count;
+            /// The sample standard deviation of each column, under its own name.
+            std;
+            /// The median of each column, under its own name.
+            median;
+            /// The first value of each column, under its own name.
+            first;
+            /// The last value of each column, under its own name.
+            last;
+        }
+    };
     ($owner:ty; $($(#[$doc:meta])* $name:ident;)*) => {
         impl $owner {$(
             $(#[$doc])*
@@ -59,23 +82,4 @@ macro_rules! column_aggregates {
 }
 pub(super) use column_aggregates;
 
-column_aggregates! { GroupBy;
-    /// The mean of each column, under its own name.
-    mean;
-    /// The sum of each column, under its own name.
-    sum;
-    /// The least value of each column, under its own name.
-    min;
-    /// The greatest value of each column, under its own name.
-    max;
-    /// How many values of each column are not null, under its own name.
-    count;
-    /// The sample standard deviation of each column, under its own name.
-    std;
-    /// The median of each column, under its own name.
-    median;
-    /// The first value of each column, under its own name.
-    first;
-    /// The last value of each column, under its own name.
-    last;
-}
+column_aggregates!(GroupBy);

@@ -71,23 +71,4 @@ impl Resample {
     }
 }
 
-column_aggregates! { Resample;
-    /// The mean of each column, under its own name.
-    mean;
-    /// The sum of each column, under its own name.
-    sum;
-    /// The least value of each column, under its own name.
-    min;
-    /// The greatest value of each column, under its own name.
-    max;
-    /// How many values of each column are not null, under its own name.
-    count;
-    /// The sample standard deviation of each column, under its own name.
-    std;
-    /// The median of each column, under its own name.
-    median;
-    /// The first value of each column, under its own name.
-    first;
-    /// The last value of each column, under its own name.
-    last;
-}
+column_aggregates!(Resample);

@@ -15,6 +15,18 @@ pub fn lit(value: impl IntoExpr) -> Expr {
     value.into_expr()
 }
 
+/// A call of a function by its name in SQL; SHOW FUNCTIONS lists them.
+///
+/// ```
+/// use highwater::prelude::*;
+/// let day = function("time_bucket", [interval("1 day")?, col("time_hour")]).alias("day");
+/// assert_eq!(day.to_string(), "time_bucket(INTERVAL '1 day', time_hour) AS day");
+/// # Ok::<(), Error>(())
+/// ```
+pub fn function(name: &str, args: impl IntoIterator<Item = Expr>) -> Expr {
+    Expr::call(name, args.into_iter().collect())
+}
+
 /// An interval constant, written as in SQL.
 ///
 /// # Errors
@@ -251,6 +263,30 @@ impl Expr {
             case_insensitive: false,
             negated: false,
         }
+    }
+
+    /// `ILIKE`: [`like`](Self::like) without regard to case.
+    #[must_use]
+    pub fn ilike(self, pattern: &str) -> Expr {
+        Expr::Like {
+            expr: Box::new(self),
+            pattern: Box::new(lit(pattern)),
+            escape: None,
+            case_insensitive: true,
+            negated: false,
+        }
+    }
+
+    /// `IS DISTINCT FROM`: unequal, where null equals null.
+    #[must_use]
+    pub fn is_distinct_from(self, other: impl IntoExpr) -> Expr {
+        self.binary(BinaryOp::DistinctFrom, other.into_expr())
+    }
+
+    /// `IS NOT DISTINCT FROM`: equal, where null equals null.
+    #[must_use]
+    pub fn is_not_distinct_from(self, other: impl IntoExpr) -> Expr {
+        self.binary(BinaryOp::NotDistinctFrom, other.into_expr())
     }
 
     /// A sort key, smallest first, nulls last.

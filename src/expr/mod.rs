@@ -6,5 +6,5 @@ mod dsl;
 mod logical;
 
 pub use bound::{AggregateExpr, BoundExpr, SortExpr};
-pub use dsl::{IntoExpr, When, col, count_all, interval, lit, when};
+pub use dsl::{IntoExpr, When, col, count_all, function, interval, lit, when};
 pub use logical::{BinaryOp, Expr, SortKey, UnaryOp};

@@ -25,9 +25,6 @@ use crate::operators::sort::{BlockLimits, Chunk, Entry, Gather, SortLocal, SortS
 use crate::operators::{Flow, Local, Sink, TaskId};
 use crate::types::SchemaRef;
 
-/// Up to so many rows a top-N is worth more than sorting all of them and cutting off the rest. It is correct and
-/// bounded in memory above that too, since candidates that do not fit go to the external sort.
-pub const MAX_FETCH: usize = 100_000;
 /// Candidates are not chosen from more often than they grow by so many.
 const LEAST_SURPLUS: usize = 1024;
 
@@ -54,7 +51,8 @@ struct TopNLocal {
 }
 
 impl TopN {
-    /// Rows of that schema. The caller chooses it up to a `fetch` of about [`MAX_FETCH`].
+    /// Rows of that schema. It is worth more than sorting all of them where `fetch` is small; where it is large it is
+    /// bounded in memory too, since candidates that do not fit go to the external sort.
     pub fn new(schema: SchemaRef, keys: Vec<SortExpr>, fetch: usize, metrics: Arc<OperatorMetrics>) -> Self {
         let sort = SortSink::named("top-n", schema, keys, Some(fetch), metrics.clone());
         Self { fetch, metrics, sort }

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::plan::{Limit, LogicalPlan, Project, Sort};
 
-/// The most rows that a top-N keeps: it holds them in memory, while a sort of any size spills.
+/// Up to so many rows a top-N is worth more than sorting all of them and cutting off the rest.
 pub const MAX_TOP_N: usize = 100_000;
 
 pub const RULE: Rule =

@@ -12,13 +12,13 @@ mod target;
 use std::path::Path;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use clap::ValueEnum;
 
 use crate::context::CancelToken;
 use crate::error::{Error, Result};
 use crate::io::write::{AtomicFile, OutputFormat};
-use crate::session::Receiver;
+use crate::session::{LAID_OUT_KEY, Receiver};
 
 pub use cells::on_one_line;
 pub use target::{Pipe, Target, write_error};
@@ -99,6 +99,11 @@ pub struct OutputPlan {
     pub max_rows: usize,
     /// Whether tables have colour.
     pub color: bool,
+}
+
+/// Whether the only column is text that is laid out already (EXPLAIN).
+fn is_laid_out(schema: &Schema) -> bool {
+    schema.fields().len() == 1 && schema.metadata().contains_key(LAID_OUT_KEY)
 }
 
 /// Writes one result in one format.
@@ -200,6 +205,8 @@ impl Output {
             Format::Table | Format::Box => Box::new(TableWriter::new(schema, style, out)),
             Format::Markdown => Box::new(MarkdownWriter::new(schema, out)?),
             Format::Line => Box::new(LineWriter::new(schema, out)),
+            // A plan is read by people, also through a pager.
+            Format::Csv if is_laid_out(schema) => Box::new(TableWriter::new(schema, style, out)),
             Format::Csv => stream::open(OutputFormat::Csv, schema, out, name)?,
             Format::Tsv => stream::open(OutputFormat::Tsv, schema, out, name)?,
             Format::Json => stream::open(OutputFormat::Json, schema, out, name)?,

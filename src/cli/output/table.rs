@@ -6,11 +6,10 @@ use std::io::Write;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema};
 
-use super::ResultWriter;
 use super::cells::{ELLIPSIS, NULL, clip, on_one_line, width};
 use super::target::{OutputBytes, write_error};
+use super::{ResultWriter, is_laid_out};
 use crate::error::Result;
-use crate::session::LAID_OUT_KEY;
 use crate::types::temporal::format_value;
 use crate::types::{format_count, is_numeric, sql_name};
 
@@ -76,7 +75,7 @@ impl TableWriter {
             cells: 0,
         };
         let columns = schema.fields().iter().map(|field| column(field.name(), field.data_type())).collect();
-        let plain = schema.fields().len() == 1 && schema.metadata().contains_key(LAID_OUT_KEY);
+        let plain = is_laid_out(schema);
         Self { columns, rows: Vec::new(), total: 0, style, plain, out }
     }
 
