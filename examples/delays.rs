@@ -2,7 +2,7 @@
 
 use highwater::prelude::*;
 
-fn main() -> Result<()> {
+pub fn main() -> Result<()> {
     let session = Session::new(Config::default())?;
     let flights = session.read_csv("data/flights/*.csv", CsvOptions::default())?;
 

@@ -2,7 +2,7 @@
 
 use highwater::prelude::*;
 
-fn main() -> Result<()> {
+pub fn main() -> Result<()> {
     let session = Session::new(Config::default())?;
     let weather = session.read_csv("data/weather/*.csv", CsvOptions::default())?;
     println!("{} partitions, columns {:?}", weather.npartitions()?, weather.columns());
