@@ -7,7 +7,6 @@ use arrow::datatypes::{DataType, SchemaRef};
 use super::resolve::{cast_to, constant, resolve_condition};
 use super::{Aggregate, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Scope, Sort, Union, resolve};
 use crate::error::{Error, Result};
-use crate::eval::cast::can_cast;
 use crate::expr::{BoundExpr, Expr, SortExpr, SortKey};
 use crate::io::source::Table;
 use crate::types::coercion::common_type;
@@ -141,33 +140,6 @@ impl PlanBuilder {
                 .collect(),
         };
         Ok(Self { plan, scope })
-    }
-
-    /// Brings the columns to those of a table by position, for INSERT.
-    ///
-    /// # Errors
-    /// Where a type cannot be converted, or the numbers of columns differ.
-    pub fn conform(self, schema: &SchemaRef) -> Result<Self> {
-        let own = self.plan.schema().clone();
-        if own.fields().len() != schema.fields().len() {
-            return Err(Error::sql(format!(
-                "the table has {} columns, but {} values are given",
-                schema.fields().len(),
-                own.fields().len()
-            )));
-        }
-        for (from, to) in own.fields().iter().zip(schema.fields()) {
-            if !can_cast(from.data_type(), to.data_type()) {
-                return Err(Error::sql(format!(
-                    "column '{}' is {}, but a value is {}",
-                    to.name(),
-                    sql_name(to.data_type()),
-                    sql_name(from.data_type())
-                )));
-            }
-        }
-        let types: Vec<DataType> = schema.fields().iter().map(|field| field.data_type().clone()).collect();
-        Ok(Self::from_plan(with_columns(self.plan, schema, &types)))
     }
 
     /// The names that expressions may use now.

@@ -10,8 +10,7 @@ use arrow::array::{
     new_null_array,
 };
 use arrow::datatypes::{
-    DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    IntervalMonthDayNano, IntervalMonthDayNanoType,
+    DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNano,
 };
 
 use super::temporal;
@@ -149,12 +148,6 @@ impl Scalar {
     /// The text; `None` where it is null or of another type.
     pub fn as_str(&self) -> Option<&str> {
         let array = self.0.as_string_view_opt()?;
-        array.is_valid(0).then(|| array.value(0))
-    }
-
-    /// The interval; `None` where it is null or of another type.
-    pub fn as_interval(&self) -> Option<IntervalMonthDayNano> {
-        let array = self.0.as_primitive_opt::<IntervalMonthDayNanoType>()?;
         array.is_valid(0).then(|| array.value(0))
     }
 }
