@@ -53,7 +53,7 @@ impl Default for Config {
             temp_dir: std::env::temp_dir(),
             max_spill: None,
             batch_size: 8192,
-            partition_bytes: 16 << 20,
+            partition_bytes: 2 << 20,
             time_zone: "UTC".into(),
             disabled_rules: Vec::new(),
         }

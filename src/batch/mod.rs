@@ -1,11 +1,15 @@
 //! Helpers over Arrow arrays that several operators share.
 
+mod coalesce;
+
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, MutableArrayData, RecordBatch, RecordBatchOptions, make_array};
 use arrow::datatypes::{
     DataType, Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, SchemaRef,
 };
+
+pub use coalesce::Coalescer;
 
 use crate::error::Result;
 

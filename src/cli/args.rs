@@ -281,6 +281,9 @@ pub enum GenerateCommand {
         /// Time that goes into one file: 1d, 1W, 1M
         #[arg(long, default_value = "1M")]
         partition_freq: String,
+        /// Digits behind the point of x and y [default: all]
+        #[arg(long)]
+        decimals: Option<u32>,
         /// Where it goes.
         #[command(flatten)]
         target: GenerateTarget,

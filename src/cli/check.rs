@@ -232,13 +232,14 @@ fn check_convert(args: &ConvertArgs) -> Result<ConvertOptions> {
 
 fn check_generate(command: &GenerateCommand) -> Result<GeneratePlan> {
     Ok(match command {
-        GenerateCommand::Timeseries { start, end, freq, partition_freq, target } => {
+        GenerateCommand::Timeseries { start, end, freq, partition_freq, decimals, target } => {
             let GenerateTarget { seed, output, format, existing } = target.clone();
             GeneratePlan::Timeseries(TimeseriesOptions {
                 start: moment("--start", start)?,
                 end: moment("--end", end)?,
                 freq: parse_rule(freq)?,
                 partition_freq: parse_rule(partition_freq)?,
+                decimals: *decimals,
                 seed,
                 output,
                 format: format.into(),

@@ -27,6 +27,7 @@ fn series(dir: &Path, start: &str, end: &str, freq: &str, partition: &str) -> Ti
         end: parse_timestamp(end).unwrap().0,
         freq: parse_interval(freq, None).unwrap(),
         partition_freq: parse_interval(partition, None).unwrap(),
+        decimals: None,
         seed: 1,
         output: dir.to_path_buf(),
         format: OutputFormat::Csv,
@@ -176,5 +177,26 @@ fn a_cancelled_or_refused_run_leaves_nothing() {
         series(&dir.path().join("a/b"), "2000-01-01", "2000-01-02", "1 s", "1 day"),
     ] {
         assert_eq!(timeseries(&wrong, &control(&CancelToken::default())).unwrap_err().exit_code(), 2);
+    }
+}
+
+#[test]
+fn decimals_round_the_values_and_leave_the_others_alone() {
+    let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let cancel = CancelToken::default();
+    let [exact, rounded] = [None, Some(6)].map(|decimals| {
+        let dir = dirs[usize::from(decimals.is_some())].path();
+        let options = TimeseriesOptions { decimals, ..series(dir, "2000-01-01", "2000-01-02", "1min", "1d") };
+        timeseries(&options, &control(&cancel)).unwrap();
+        records(contents(dir).values().next().unwrap())
+    });
+    assert_eq!(exact.len(), rounded.len());
+    for (exact, rounded) in exact.iter().zip(&rounded).skip(1) {
+        assert_eq!(exact[..3], rounded[..3]);
+        for (exact, rounded) in exact[3..].iter().zip(&rounded[3..]) {
+            let (_, digits) = rounded.split_once('.').unwrap_or((rounded, ""));
+            assert!(digits.len() <= 6, "{rounded}");
+            assert!((exact.parse::<f64>().unwrap() - rounded.parse::<f64>().unwrap()).abs() <= 0.5e-6 + 1e-12);
+        }
     }
 }

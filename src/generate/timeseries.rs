@@ -23,6 +23,8 @@ const NAMES: [&str; 26] = [
 ];
 /// The mean of `id`, which is Poisson distributed.
 const MEAN_ID: f64 = 1000.0;
+/// More decimals than a double between -1 and 1 has.
+const MOST_DECIMALS: u32 = 18;
 /// Files at most: more are a mistake in `partition_freq`.
 const MAX_FILES: usize = 100_000;
 
@@ -37,6 +39,8 @@ pub struct TimeseriesOptions {
     pub freq: IntervalMonthDayNano,
     /// The time of one file: months of the calendar, counted from `start`, or days and parts of them.
     pub partition_freq: IntervalMonthDayNano,
+    /// Digits behind the point of `x` and `y`; `None` keeps all that tell doubles apart.
+    pub decimals: Option<u32>,
     /// The same seed gives the same values.
     pub seed: u64,
     /// The folder for the files; made where it is missing.
@@ -158,6 +162,8 @@ struct Timeseries {
     name: Column,
     x: Column,
     y: Column,
+    /// Ten to the power of the decimals that `x` and `y` are rounded to.
+    scale: Option<f64>,
 }
 
 impl Timeseries {
@@ -181,6 +187,7 @@ impl Timeseries {
             name: column(1),
             x: column(2),
             y: column(3),
+            scale: options.decimals.map(|decimals| 10f64.powi(decimals.min(MOST_DECIMALS) as i32)),
         }
     }
 }
@@ -192,7 +199,13 @@ impl Dataset for Timeseries {
 
     fn batch(&self, rows: Range<u64>) -> Result<RecordBatch> {
         let moment = |row: u64| self.start.wrapping_add((row as i64).wrapping_mul(self.step));
-        let even = |column: Column| move |row: u64| column.unit(row) * 2.0 - 1.0;
+        let scale = self.scale;
+        let even = |column: Column| {
+            move |row: u64| {
+                let value = column.unit(row) * 2.0 - 1.0;
+                scale.map_or(value, |scale| (value * scale).round() / scale)
+            }
+        };
         let name = |row: u64| NAMES[self.name.below(row, NAMES.len() as u64) as usize];
         let columns: Vec<ArrayRef> = vec![
             Arc::new(TimestampMicrosecondArray::from_iter_values(rows.clone().map(moment))),

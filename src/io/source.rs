@@ -20,8 +20,8 @@ pub type BatchStream = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
 pub struct ScanRequest {
     /// The columns by index into the table's schema, in the order in which the batches have them; `None` is all.
     pub projection: Option<Vec<usize>>,
-    /// Conditions over the table's whole schema that the caller checks again: the scan may use them to skip what
-    /// statistics rule out, and need not use them at all.
+    /// Conditions over the table's whole schema. The scan may use them to skip what statistics rule out, and need not
+    /// use them at all: unless the source [applies](Source::applies_filters) them, the caller checks them again.
     pub filters: Vec<BoundExpr>,
     /// The caller needs no more rows than these.
     pub limit: Option<usize>,
@@ -55,6 +55,11 @@ pub trait Source: Send + Sync + Debug {
     /// How many rows there are, where it is known without reading them.
     fn row_count(&self) -> Option<u64> {
         None
+    }
+
+    /// Whether all rows that are given fulfil the filters of the request.
+    fn applies_filters(&self) -> bool {
+        false
     }
 
     /// Bytes of input behind a partition, for progress; 0 where it makes no sense.

@@ -1,9 +1,9 @@
 //! WHERE and HAVING: keeps the rows where a condition is true, in their order.
 
 use arrow::array::RecordBatch;
-use arrow::compute::{BatchCoalescer, filter_record_batch};
+use arrow::compute::filter_record_batch;
 
-use crate::batch::{compact, record_batch};
+use crate::batch::{Coalescer, record_batch};
 use crate::context::QueryContext;
 use crate::error::Result;
 use crate::eval::Predicate;
@@ -27,15 +27,14 @@ impl FilterFactory {
 impl OperatorFactory for FilterFactory {
     fn create(&self, context: &QueryContext) -> Result<Box<dyn Operator>> {
         let predicate = Predicate::new(&self.predicate, &context.config)?;
-        Ok(Box::new(Filter { predicate, batch_size: context.config.batch_size, rest: None }))
+        Ok(Box::new(Filter { predicate, rest: Coalescer::new(context.config.batch_size) }))
     }
 }
 
 struct Filter {
     predicate: Predicate,
-    batch_size: usize,
-    /// Fewer than `batch_size` rows that wait for more; made with the first batch, which tells the schema.
-    rest: Option<BatchCoalescer>,
+    /// Rows that wait for more.
+    rest: Coalescer,
 }
 
 impl Operator for Filter {
@@ -48,34 +47,23 @@ impl Operator for Filter {
         if input.num_columns() == 0 {
             return out(record_batch(&input.schema(), Vec::new(), kept)?);
         }
-        let batch_size = self.batch_size;
-        // Batches of at least half the size are passed on without another copy.
-        let rest = self.rest.get_or_insert_with(|| {
-            BatchCoalescer::new(input.schema(), batch_size).with_biggest_coalesce_batch_size(Some(batch_size / 2))
-        });
-        if kept == input.num_rows() {
-            rest.push_batch(input)?;
-        } else {
-            let kept = filter_record_batch(&input, &mask)?;
-            drop(input);
-            // A few rows that wait must not hold on to the text of all batches they came from.
-            rest.push_batch(compact(&kept)?)?;
-        }
-        put_out(rest, out)
+        self.rest.push(if kept == input.num_rows() { input } else { filter_record_batch(&input, &mask)? })?;
+        self.put_out(out)
     }
 
     fn finish(&mut self, out: Output<'_>) -> Result<()> {
-        let Some(mut rest) = self.rest.take() else { return Ok(()) };
-        rest.finish_buffered_batch()?;
-        put_out(&mut rest, out)
+        self.rest.finish()?;
+        self.put_out(out)
     }
 }
 
-fn put_out(rest: &mut BatchCoalescer, out: Output<'_>) -> Result<()> {
-    while let Some(batch) = rest.next_completed_batch() {
-        out(batch)?;
+impl Filter {
+    fn put_out(&mut self, out: Output<'_>) -> Result<()> {
+        while let Some(batch) = self.rest.pop() {
+            out(batch)?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 #[cfg(test)]

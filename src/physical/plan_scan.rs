@@ -11,24 +11,30 @@ use crate::operators::project::ProjectFactory;
 use crate::plan::{LogicalPlan, Scan};
 
 impl Lowering<'_> {
-    /// The source reads the columns of the result and, behind them, those that only the filters need.
+    /// A source that does not apply the filters itself reads, behind the columns of the result, those that only the
+    /// filters need.
     pub(super) fn plan_scan(&self, node: &Scan) -> Result<Chain> {
         let all = || (0..node.table.schema().fields().len()).collect();
         let visible: Vec<usize> = node.projection.clone().unwrap_or_else(all);
+        let headline = LogicalPlan::Scan(node.clone()).headline();
+        let request = |projection: &[usize]| ScanRequest {
+            projection: Some(projection.to_vec()),
+            filters: node.filters.clone(),
+            limit: if node.filters.is_empty() { node.limit } else { None },
+        };
+        let memory = || MemoryUse::Bounded("one partition per thread".into());
+        let source = node.table.scan(&request(&visible), self.context)?;
+        if node.filters.is_empty() || source.applies_filters() {
+            return Ok(Self::start(source, headline, memory()));
+        }
         let mut read = visible.clone();
         for column in node.filters.iter().flat_map(BoundExpr::columns) {
             if !read.contains(&column) {
                 read.push(column);
             }
         }
-        let request = ScanRequest {
-            projection: Some(read.clone()),
-            filters: node.filters.clone(),
-            limit: if node.filters.is_empty() { node.limit } else { None },
-        };
-        let source = node.table.scan(&request, self.context)?;
-        let headline = LogicalPlan::Scan(node.clone()).headline();
-        let mut chain = Self::start(source, headline, MemoryUse::Bounded("one partition per thread".into()));
+        let source = if read == visible { source } else { node.table.scan(&request(&read), self.context)? };
+        let mut chain = Self::start(source, headline, memory());
         let position = |column: usize| read.iter().position(|&other| other == column).unwrap_or(column);
         let conjuncts = node.filters.iter().map(|filter| filter.clone().renumber(&position));
         if let Some(predicate) = BoundExpr::conjunction(conjuncts) {

@@ -8,8 +8,8 @@ use arrow::buffer::Buffer;
 use super::file::InputFile;
 use crate::error::Result;
 
-/// Bytes read at once: small enough to stay in a core's cache between reading, cutting and parsing.
-const BLOCK: usize = 512 << 10;
+/// Bytes read at once, at most; mostly the range is smaller, and one block.
+const BLOCK: usize = 4 << 20;
 /// Bytes read beyond the end of the range, to complete its last record.
 const OVERHANG: usize = 4 << 10;
 
@@ -39,6 +39,11 @@ impl Blocks {
     /// The block.
     pub fn buffer(&self) -> &Buffer {
         &self.block
+    }
+
+    /// The file.
+    pub fn file(&self) -> &File {
+        &self.file
     }
 
     /// How far the block is used.

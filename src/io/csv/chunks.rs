@@ -1,7 +1,10 @@
 //! In which state of quoting each chunk of a file starts, found out when it is asked for.
 
 use std::fs::File;
-use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use super::file::InputFile;
 use super::machine::{Machine, State, Transition};
@@ -10,18 +13,32 @@ use crate::error::Result;
 
 /// Bytes of a chunk's end that are looked at first: mostly they decide its end state.
 const TAIL: u64 = 4 << 10;
+/// How long to sleep at most before looking at the cancel token.
+const WAKE_UP: Duration = Duration::from_millis(50);
 /// Bytes read at once where all of a chunk must be looked at.
 const READ: u64 = 256 << 10;
 
 /// The chunks of a file: equal byte ranges, which fall anywhere in records, and what is known about each.
+///
+/// Who reads a chunk has its bytes at hand: it [claims](Self::claim) the chunk, reads it, and publishes how the chunk
+/// takes states on, before it looks at values. Readers of later chunks wait for that moment, and need not read twice.
 #[derive(Debug)]
 pub struct Chunks {
     start: u64,
     end: u64,
     size: u64,
-    transitions: Vec<OnceLock<Transition>>,
-    /// In which state each starts, where that was asked before.
-    states: Vec<OnceLock<State>>,
+    chunks: Vec<Chunk>,
+    /// Wakes those who wait for what another thread is finding out.
+    published: (Mutex<()>, Condvar),
+}
+
+#[derive(Debug, Default)]
+struct Chunk {
+    transition: OnceLock<Transition>,
+    /// In which state it starts, where that was asked before.
+    state: OnceLock<State>,
+    /// Whether a thread is reading it and will publish its transition soon.
+    claimed: AtomicBool,
 }
 
 impl Chunks {
@@ -29,18 +46,13 @@ impl Chunks {
     pub fn new(start: u64, end: u64, size: u64) -> Self {
         let size = size.max(1);
         let count = end.saturating_sub(start).div_ceil(size);
-        Self {
-            start,
-            end,
-            size,
-            transitions: (0..count).map(|_| OnceLock::new()).collect(),
-            states: (0..count).map(|_| OnceLock::new()).collect(),
-        }
+        let chunks = (0..count).map(|_| Chunk::default()).collect();
+        Self { start, end, size, chunks, published: Default::default() }
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.transitions.len()
+        self.chunks.len()
     }
 
     /// The byte range of a chunk.
@@ -49,11 +61,18 @@ impl Chunks {
         (start, start.saturating_add(self.size).min(self.end))
     }
 
+    /// Says that the caller reads a chunk now, and publishes its transition or drops the claim without waiting for
+    /// anybody.
+    pub fn claim(&self, chunk: usize) -> Claim<'_> {
+        self.chunks[chunk].claimed.store(true, Release);
+        Claim { chunks: self, chunk }
+    }
+
     /// The state in which a chunk starts.
     ///
     /// Goes back over the chunks before it until one is found whose start is known, or whose end state does not depend
-    /// on its start, which is mostly the first one, and then forward again. What another thread has found out is used, and what it is still
-    /// looking for is not waited for.
+    /// on its start, which is mostly the first one, and then forward again. What another thread has found out is used, and
+    /// what it is about to publish is waited for.
     pub fn start_state(
         &self,
         chunk: usize,
@@ -66,28 +85,45 @@ impl Chunks {
         let mut first = 0;
         for before in (0..chunk).rev() {
             cancel.check()?;
-            if let Some(known) = self.states[before + 1].get() {
+            if let Some(known) = self.chunks[before + 1].state.get() {
                 state = *known;
                 first = before + 1;
                 break;
             }
-            if let Some(end) = self.transition(before, machine, input, file)?.constant() {
+            if let Some(end) = self.transition(before, machine, input, file, cancel)?.constant() {
                 state = end;
                 first = before + 1;
                 break;
             }
         }
         for before in first..chunk {
-            state = self.transition(before, machine, input, file)?.after(state);
+            state = self.transition(before, machine, input, file, cancel)?.after(state);
         }
-        if let Some(known) = self.states.get(chunk) {
-            let _ = known.set(state);
+        if let Some(known) = self.chunks.get(chunk) {
+            let _ = known.state.set(state);
         }
         Ok(state)
     }
 
-    fn transition(&self, chunk: usize, machine: &Machine, input: &InputFile, file: &File) -> Result<Transition> {
-        if let Some(known) = self.transitions[chunk].get() {
+    fn transition(
+        &self,
+        chunk: usize,
+        machine: &Machine,
+        input: &InputFile,
+        file: &File,
+        cancel: &CancelToken,
+    ) -> Result<Transition> {
+        let slot = &self.chunks[chunk];
+        let mut guard = self.published.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while slot.transition.get().is_none() && slot.claimed.load(Acquire) {
+            cancel.check()?;
+            guard = match self.published.1.wait_timeout(guard, WAKE_UP) {
+                Ok((guard, _)) => guard,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+        drop(guard);
+        if let Some(known) = slot.transition.get() {
             return Ok(*known);
         }
         let (start, end) = self.range(chunk);
@@ -97,7 +133,42 @@ impl Chunks {
             found = summarize(machine, input, file, start, end)?;
         }
         // Another thread may have been faster; it found the same.
-        Ok(*self.transitions[chunk].get_or_init(|| found))
+        Ok(*slot.transition.get_or_init(|| found))
+    }
+}
+
+/// A chunk that is being read; see [`Chunks::claim`].
+#[derive(Debug)]
+pub struct Claim<'a> {
+    chunks: &'a Chunks,
+    chunk: usize,
+}
+
+impl Claim<'_> {
+    /// Publishes how the chunk takes states on, found in its bytes.
+    pub fn publish(self, machine: &Machine, bytes: &[u8]) {
+        // Nobody asks for the last one.
+        if self.chunk + 1 < self.chunks.len() {
+            self.chunks.chunks[self.chunk].transition.get_or_init(|| {
+                let mut found = machine.identity();
+                let tail = bytes.len().saturating_sub(TAIL as usize);
+                machine.advance(&mut found, &bytes[tail..]);
+                if found.constant().is_none() && tail > 0 {
+                    found = machine.identity();
+                    machine.advance(&mut found, bytes);
+                }
+                found
+            });
+        }
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        let guard = self.chunks.published.0.lock();
+        self.chunks.chunks[self.chunk].claimed.store(false, Release);
+        self.chunks.published.1.notify_all();
+        drop(guard);
     }
 }
 

@@ -1,20 +1,20 @@
 //! Typed columns from the fields of many records: one loop per column and block, without a decision per row.
 
-use std::str::{from_utf8, from_utf8_unchecked};
+use std::str::from_utf8;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, ArrowPrimitiveType, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder, Float64Builder,
-    Int8Builder, Int16Builder, Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder, PrimitiveBuilder,
-    StringViewBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
+use arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanArray, NullBufferBuilder, PrimitiveArray, StringViewArray};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
+use arrow::datatypes::{
+    Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType,
 };
-use arrow::buffer::Buffer;
 
 use super::dialect::Dialect;
 use super::nulls::Nulls;
 use super::options::OnError;
 use super::tokenizer::{Span, Tokens};
-use super::values;
+use super::{decimal_float, digits, values};
 use crate::error::{Error, Result};
 use crate::types::interval::parse_interval;
 use crate::types::temporal::{MICROS_PER_SECOND, Zone};
@@ -30,8 +30,6 @@ pub struct Run<'a> {
     pub block: &'a Buffer,
     /// The fields of the records.
     pub tokens: &'a Tokens,
-    /// Whether the records are known to be UTF-8.
-    pub is_utf8: bool,
     /// The dialect.
     pub dialect: &'a Dialect,
     /// Which texts are null.
@@ -52,8 +50,6 @@ pub struct Failures {
     pub nulled: u64,
     /// Whether each row of the batch is rejected; as long as the last one that is.
     pub rejected: Vec<bool>,
-    /// Rows of the batch from earlier runs.
-    pub base: usize,
 }
 
 /// A row of a run that does not fit, and why.
@@ -68,7 +64,7 @@ pub struct Failure {
 impl Failures {
     /// Nothing has failed yet.
     pub fn new(on_error: OnError) -> Self {
-        Self { on_error, first: None, example: None, nulled: 0, rejected: Vec::new(), base: 0 }
+        Self { on_error, first: None, example: None, nulled: 0, rejected: Vec::new() }
     }
 
     /// A value does not fit; the caller appends null in its place.
@@ -100,7 +96,6 @@ impl Failures {
     }
 
     fn reject(&mut self, row: usize) {
-        let row = self.base + row;
         if self.rejected.len() <= row {
             self.rejected.resize(row + 1, false);
         }
@@ -108,131 +103,122 @@ impl Failures {
     }
 }
 
-/// A column of a batch while it is read.
+/// Reads the column of one slot.
 #[derive(Debug)]
 pub struct ColumnReader {
     slot: usize,
     inferred: bool,
-    builder: Builder,
-}
-
-#[derive(Debug)]
-enum Builder {
-    Boolean(BooleanBuilder),
-    Int8(Int8Builder),
-    Int16(Int16Builder),
-    Int32(Int32Builder),
-    Int64(Int64Builder),
-    Float32(Float32Builder),
-    Float64(Float64Builder),
-    Decimal(Decimal128Builder, u8, i8),
-    Date(Date32Builder),
-    Time(Time64MicrosecondBuilder),
-    Timestamp(TimestampMicrosecondBuilder),
-    ZonedTimestamp(TimestampMicrosecondBuilder),
-    Interval(IntervalMonthDayNanoBuilder),
-    Text(StringViewBuilder),
+    data_type: DataType,
 }
 
 impl ColumnReader {
     /// A column of `data_type` from the fields of a slot. Where the type was only inferred, text that says more than
     /// its value, such as `007` for a number, does not fit: how much was sampled must not change what is read.
+    ///
+    /// # Errors
+    /// An internal error for a type that CSV has no values of.
     pub fn new(slot: usize, data_type: &DataType, inferred: bool) -> Result<Self> {
-        let builder = match data_type {
-            DataType::Boolean => Builder::Boolean(BooleanBuilder::new()),
-            DataType::Int8 => Builder::Int8(Int8Builder::new()),
-            DataType::Int16 => Builder::Int16(Int16Builder::new()),
-            DataType::Int32 => Builder::Int32(Int32Builder::new()),
-            DataType::Int64 => Builder::Int64(Int64Builder::new()),
-            DataType::Float32 => Builder::Float32(Float32Builder::new()),
-            DataType::Float64 => Builder::Float64(Float64Builder::new()),
-            DataType::Decimal128(precision, scale) => {
-                Builder::Decimal(Decimal128Builder::new().with_data_type(data_type.clone()), *precision, *scale)
-            }
-            DataType::Date32 => Builder::Date(Date32Builder::new()),
-            DataType::Timestamp(TimeUnit::Microsecond, zone) => {
-                let builder = TimestampMicrosecondBuilder::new().with_data_type(data_type.clone());
-                if zone.is_some() { Builder::ZonedTimestamp(builder) } else { Builder::Timestamp(builder) }
-            }
-            DataType::Interval(_) => Builder::Interval(IntervalMonthDayNanoBuilder::new()),
-            DataType::Utf8View => Builder::Text(StringViewBuilder::new()),
-            time if *time == TIME => Builder::Time(Time64MicrosecondBuilder::new()),
+        use DataType as T;
+        match data_type {
+            T::Boolean | T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::Float32 | T::Float64 | T::Decimal128(_, _) => {}
+            T::Date32 | T::Timestamp(TimeUnit::Microsecond, _) | T::Interval(_) | T::Utf8View => {}
+            time if *time == TIME => {}
             other => return Err(Error::internal(format!("CSV has no values of type {}", sql_name(other)))),
-        };
-        Ok(Self { slot, inferred, builder })
+        }
+        Ok(Self { slot, inferred, data_type: data_type.clone() })
     }
 
-    /// Appends the records of a run.
-    pub fn append(&mut self, run: &Run<'_>, failures: &mut Failures) {
+    /// The column of the records of a run.
+    pub fn read(&self, run: &Run<'_>, failures: &mut Failures) -> Result<ArrayRef> {
+        let cells = Cells { run, slot: self.slot, failures };
         let strict = self.inferred;
         let is_code = |text: &[u8]| strict && values::is_code(text);
         // "0.5" starts with a zero and is no code.
         let is_float_code =
             |text: &[u8]| is_code(text) && text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'+');
-        let cells = Cells { run, slot: self.slot };
-        match &mut self.builder {
-            Builder::Boolean(builder) => cells.read(
-                failures,
-                |value| builder.append_option(value),
-                |text| values::boolean(text).or_else(|| if strict { None } else { boolean_word(text) }),
-            ),
-            Builder::Int8(builder) => cells.primitive(builder, failures, |text| integer(text, is_code)),
-            Builder::Int16(builder) => cells.primitive(builder, failures, |text| integer(text, is_code)),
-            Builder::Int32(builder) => cells.primitive(builder, failures, |text| integer(text, is_code)),
-            Builder::Int64(builder) => cells.primitive(builder, failures, |text| integer(text, is_code)),
-            Builder::Float32(builder) => {
-                cells.primitive(builder, failures, |text| values::float(text).filter(|_| !is_float_code(text)))
+        Ok(match &self.data_type {
+            DataType::Boolean => {
+                let truth =
+                    |text: &[u8]| values::boolean(text).or_else(|| if strict { None } else { boolean_word(text) });
+                let (values, nulls) = cells.values(never, truth);
+                Arc::new(BooleanArray::new(BooleanBuffer::from(values), nulls))
             }
-            Builder::Float64(builder) => {
-                cells.primitive(builder, failures, |text| values::float(text).filter(|_| !is_float_code(text)))
+            DataType::Int8 => cells.primitive::<Int8Type>(narrow, |text| integer(text, is_code)),
+            DataType::Int16 => cells.primitive::<Int16Type>(narrow, |text| integer(text, is_code)),
+            DataType::Int32 => cells.primitive::<Int32Type>(narrow, |text| integer(text, is_code)),
+            DataType::Int64 => cells.primitive::<Int64Type>(digits::integer, |text| integer(text, is_code)),
+            DataType::Float32 => {
+                let float = |text: &[u8]| values::float(text).filter(|_| !is_float_code(text));
+                cells.primitive::<Float32Type>(never, float)
             }
-            Builder::Decimal(builder, precision, scale) => {
-                let (precision, scale) = (*precision, *scale);
-                cells.primitive(builder, failures, |text| {
-                    values::decimal(text, precision, scale).filter(|_| !is_float_code(text))
-                });
+            DataType::Float64 => {
+                let float = |text: &[u8]| values::float(text).filter(|_| !is_float_code(text));
+                doubles(cells, float)
             }
-            Builder::Date(builder) => cells.primitive(builder, failures, values::date),
-            Builder::Time(builder) => cells.primitive(builder, failures, values::time),
-            Builder::Timestamp(builder) => cells.primitive(builder, failures, |text| match values::timestamp(text)? {
-                (local, None) => Some(local),
-                // A zone is not dropped in silence; UTC is, where the user asked for it.
-                (local, Some(0)) if !strict => Some(local),
-                _ => None,
-            }),
-            Builder::ZonedTimestamp(builder) => {
-                let zone = run.zone;
-                cells.primitive(builder, failures, |text| match values::timestamp(text)? {
-                    (local, Some(seconds)) => local.checked_sub(seconds.checked_mul(MICROS_PER_SECOND)?),
-                    (local, None) if !strict => Some(zone.to_utc(local)),
+            DataType::Decimal128(precision, scale) => {
+                let decimal = |text: &[u8]| values::decimal(text, *precision, *scale).filter(|_| !is_float_code(text));
+                with_type(cells.primitive_array::<Decimal128Type>(never, decimal), &self.data_type)
+            }
+            DataType::Date32 => {
+                let mut reader = values::DateReader::default();
+                cells.primitive::<Date32Type>(|block, start, end| reader.date(block.get(start..end)?), values::date)
+            }
+            DataType::Timestamp(_, None) => {
+                let mut reader = values::DateReader::default();
+                let fast = |block: &[u8], start: usize, end: usize| reader.timestamp(block.get(start..end)?);
+                let general = |text: &[u8]| match values::timestamp(text)? {
+                    (local, None) => Some(local),
+                    // A zone is not dropped in silence; UTC is, where the user asked for it.
+                    (local, Some(0)) if !strict => Some(local),
                     _ => None,
-                });
+                };
+                with_type(cells.primitive_array::<TimestampMicrosecondType>(fast, general), &self.data_type)
             }
-            Builder::Interval(builder) => {
-                cells.primitive(builder, failures, |text| parse_interval(from_utf8(text).ok()?, None).ok());
+            DataType::Timestamp(_, Some(_)) => {
+                let general = |text: &[u8]| match values::timestamp(text)? {
+                    (local, Some(seconds)) => local.checked_sub(seconds.checked_mul(MICROS_PER_SECOND)?),
+                    (local, None) if !strict => Some(run.zone.to_utc(local)),
+                    _ => None,
+                };
+                with_type(cells.primitive_array::<TimestampMicrosecondType>(never, general), &self.data_type)
             }
-            Builder::Text(builder) => cells.text(builder, failures),
-        }
+            DataType::Interval(_) => {
+                let interval = |text: &[u8]| parse_interval(from_utf8(text).ok()?, None).ok();
+                cells.primitive::<IntervalMonthDayNanoType>(never, interval)
+            }
+            DataType::Utf8View => cells.text()?,
+            _ => cells.primitive::<Time64MicrosecondType>(never, values::time),
+        })
     }
+}
 
-    /// The column, and an empty one to go on with.
-    pub fn finish(&mut self) -> ArrayRef {
-        match &mut self.builder {
-            Builder::Boolean(builder) => Arc::new(builder.finish()),
-            Builder::Int8(builder) => Arc::new(builder.finish()),
-            Builder::Int16(builder) => Arc::new(builder.finish()),
-            Builder::Int32(builder) => Arc::new(builder.finish()),
-            Builder::Int64(builder) => Arc::new(builder.finish()),
-            Builder::Float32(builder) => Arc::new(builder.finish()),
-            Builder::Float64(builder) => Arc::new(builder.finish()),
-            Builder::Decimal(builder, _, _) => Arc::new(builder.finish()),
-            Builder::Date(builder) => Arc::new(builder.finish()),
-            Builder::Time(builder) => Arc::new(builder.finish()),
-            Builder::Timestamp(builder) | Builder::ZonedTimestamp(builder) => Arc::new(builder.finish()),
-            Builder::Interval(builder) => Arc::new(builder.finish()),
-            Builder::Text(builder) => Arc::new(builder.finish()),
+fn with_type<T: ArrowPrimitiveType>(array: PrimitiveArray<T>, data_type: &DataType) -> ArrayRef {
+    Arc::new(array.with_data_type(data_type.clone()))
+}
+
+/// Doubles, by the best instructions that the machine has.
+fn doubles(cells: Cells<'_>, general: impl Fn(&[u8]) -> Option<f64>) -> ArrayRef {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+        fn by_vectors(cells: Cells<'_>, general: impl Fn(&[u8]) -> Option<f64>) -> ArrayRef {
+            cells.primitive::<Float64Type>(|block, start, end| decimal_float::avx2::parse(block, start, end), general)
+        }
+        if decimal_float::avx2::is_available() {
+            // SAFETY: the machine has the instructions.
+            return unsafe { by_vectors(cells, general) };
         }
     }
+    cells.primitive::<Float64Type>(decimal_float::parse, general)
+}
+
+/// For types without a fast way.
+fn never<V>(_: &[u8], _: usize, _: usize) -> Option<V> {
+    None
+}
+
+fn narrow<T: TryFrom<i64>>(block: &[u8], start: usize, end: usize) -> Option<T> {
+    T::try_from(digits::integer(block, start, end)?).ok()
 }
 
 #[inline]
@@ -254,73 +240,150 @@ fn boolean_word(text: &[u8]) -> Option<bool> {
 struct Cells<'a> {
     run: &'a Run<'a>,
     slot: usize,
+    failures: &'a mut Failures,
 }
 
 impl Cells<'_> {
-    /// Parses each field and appends the value, or null.
-    #[inline]
-    fn read<V>(&self, failures: &mut Failures, mut append: impl FnMut(Option<V>), parse: impl Fn(&[u8]) -> Option<V>) {
+    /// Reads each field: by `fast`, which is given the block and where the field is in it, and where that gives no value
+    /// by `general`, which is given the text without blanks around it.
+    #[inline(always)]
+    fn values<V: Default>(
+        self,
+        mut fast: impl FnMut(&[u8], usize, usize) -> Option<V>,
+        general: impl Fn(&[u8]) -> Option<V>,
+    ) -> (Vec<V>, Option<NullBuffer>) {
+        let Run { block, tokens, dialect, nulls, .. } = *self.run;
+        let spans = tokens.column(self.slot);
+        let mut values = Vec::with_capacity(spans.len());
+        let mut validity = NullBufferBuilder::new(spans.len());
+        // Where a number can mean null, each is looked at.
+        let is_plain = !nulls.may_be_numbers();
         let mut scratch = Vec::new();
-        for (row, span) in self.run.tokens.column(self.slot).enumerate() {
-            let text = values::trim(span.text(self.run.block, self.run.dialect, &mut scratch));
-            // A field that the record does not have reads as empty.
-            if self.run.nulls.is_null(text) {
-                append(None);
+        for (row, span) in spans.iter().enumerate() {
+            if is_plain
+                && !span.is_complex()
+                && let Some(value) = fast(block, span.start(), span.start() + span.len())
+            {
+                values.push(value);
                 continue;
             }
-            let value = parse(text);
+            let text = values::trim(span.text(block, dialect, &mut scratch));
+            // A field that the record does not have reads as empty.
+            let is_null = nulls.is_null(text);
+            let value = if is_null { None } else { general(text) };
             if value.is_none() {
-                failures.bad_value(row, self.slot);
+                validity.append_n_non_nulls(row - validity.len());
+                validity.append_null();
+                if !is_null {
+                    self.failures.bad_value(row, self.slot);
+                }
             }
-            append(value);
+            values.push(value.unwrap_or_default());
         }
+        validity.append_n_non_nulls(spans.len() - validity.len());
+        (values, validity.finish())
     }
 
-    #[inline]
+    #[inline(always)]
+    fn primitive_array<T: ArrowPrimitiveType>(
+        self,
+        fast: impl FnMut(&[u8], usize, usize) -> Option<T::Native>,
+        general: impl Fn(&[u8]) -> Option<T::Native>,
+    ) -> PrimitiveArray<T> {
+        let (values, nulls) = self.values(fast, general);
+        PrimitiveArray::new(ScalarBuffer::from(values), nulls)
+    }
+
+    #[inline(always)]
     fn primitive<T: ArrowPrimitiveType>(
-        &self,
-        builder: &mut PrimitiveBuilder<T>,
-        failures: &mut Failures,
-        parse: impl Fn(&[u8]) -> Option<T::Native>,
-    ) {
-        self.read(failures, |value| builder.append_option(value), parse);
+        self,
+        fast: impl FnMut(&[u8], usize, usize) -> Option<T::Native>,
+        general: impl Fn(&[u8]) -> Option<T::Native>,
+    ) -> ArrayRef {
+        Arc::new(self.primitive_array::<T>(fast, general))
     }
 
-    /// Appends text. Long text is a view into the block, which the column then shares; nothing is copied but what had to
-    /// be put together from an escaped field.
-    fn text(&self, builder: &mut StringViewBuilder, failures: &mut Failures) {
-        let Run { block, tokens, is_utf8, dialect, nulls, .. } = *self.run;
-        let mut shared = None;
-        let mut scratch = Vec::new();
-        for (row, span) in tokens.column(self.slot).enumerate() {
+    /// Text as views. Long text is a view into the block, which the column then shares; nothing is copied but what had
+    /// to be put together from an escaped field.
+    fn text(self) -> Result<ArrayRef> {
+        let Run { block, tokens, dialect, nulls, .. } = *self.run;
+        let spans = tokens.column(self.slot);
+        let mut views = Vec::with_capacity(spans.len());
+        let mut validity = NullBufferBuilder::new(spans.len());
+        // The block is the first buffer; texts that had to be put together are in the second.
+        let (mut joined, mut scratch) = (Vec::new(), Vec::new());
+        let mut shows_block = false;
+        for (row, span) in spans.iter().enumerate() {
             if span.is_missing() || (!span.is_quoted() && nulls.is_null_text(span.raw(block))) {
-                builder.append_null();
+                validity.append_n_non_nulls(row - validity.len());
+                validity.append_null();
+                views.push(0);
                 continue;
             }
             let text = span.text(block, dialect, &mut scratch);
-            // SAFETY: the records of the run are UTF-8 as a whole, and a field is cut from them at ASCII bytes.
-            let text = if is_utf8 && !span.is_complex() {
-                Some(unsafe { from_utf8_unchecked(text) })
-            } else {
-                from_utf8(text).ok()
+            let is_inline = text.len() <= INLINE;
+            let view = match (is_inline, span.is_complex()) {
+                (true, _) => inline_view(block, *span, text),
+                (_, false) => long_view(text, BLOCK, span.start()),
+                (_, true) => long_view(text, JOINED, joined.len()),
             };
-            match text {
-                None => {
-                    failures.bad_value(row, self.slot);
-                    builder.append_null();
-                }
-                Some(text) if text.len() <= INLINE || span.is_complex() => builder.append_value(text),
-                Some(_) => {
-                    let shared = *shared.get_or_insert_with(|| builder.append_block(block.clone()));
-                    // SAFETY: `shared` is the block, the span lies within it, and its text was found to be UTF-8.
-                    unsafe { builder.append_view_unchecked(shared, span.start() as u32, span.len() as u32) };
-                }
+            if (!is_inline || view & NOT_ASCII != 0) && from_utf8(text).is_err() {
+                validity.append_n_non_nulls(row - validity.len());
+                validity.append_null();
+                self.failures.bad_value(row, self.slot);
+                views.push(0);
+                continue;
+            }
+            views.push(view);
+            match (is_inline, span.is_complex()) {
+                (true, _) => {}
+                (_, false) => shows_block = true,
+                (_, true) => joined.extend_from_slice(text),
             }
         }
+        validity.append_n_non_nulls(spans.len() - validity.len());
+        let buffers: Vec<Buffer> = match (shows_block, joined.is_empty()) {
+            (false, true) => Vec::new(),
+            (true, true) => vec![block.clone()],
+            (false, false) => vec![Buffer::from_vec(Vec::<u8>::new()), joined.into()],
+            (true, false) => vec![block.clone(), joined.into()],
+        };
+        // SAFETY: every view was made from a text that is UTF-8 and lies in its buffer where the view says, or is zero.
+        Ok(Arc::new(unsafe { StringViewArray::new_unchecked(views.into(), buffers.into(), validity.finish()) }))
     }
+}
+
+/// The high bits of the text in an inline view.
+const NOT_ASCII: u128 = 0x8080_8080_8080_8080_8080_8080 << 32;
+
+/// The buffers of a column of text.
+const BLOCK: u32 = 0;
+const JOINED: u32 = 1;
+
+/// The view of a text of at most 12 bytes: its length, and its bytes.
+#[inline]
+fn inline_view(block: &[u8], span: Span, text: &[u8]) -> u128 {
+    let length = text.len();
+    let bytes = match block.get(span.start()..).and_then(|rest| rest.first_chunk::<16>()) {
+        Some(bytes) if !span.is_complex() => u128::from_le_bytes(*bytes) & ((1 << (8 * length)) - 1),
+        _ => {
+            let mut bytes = [0; 16];
+            bytes[..length].copy_from_slice(text);
+            u128::from_le_bytes(bytes)
+        }
+    };
+    (bytes << 32) | length as u128
+}
+
+/// The view of a longer text: its length, its first four bytes, and where it is.
+#[inline]
+fn long_view(text: &[u8], buffer: u32, offset: usize) -> u128 {
+    let prefix = text.first_chunk().map_or(0, |prefix| u32::from_le_bytes(*prefix));
+    let [length, prefix, buffer, offset] = [text.len() as u32, prefix, buffer, offset as u32].map(u128::from);
+    length | (prefix << 32) | (buffer << 64) | (offset << 96)
 }
 
 /// The raw text of a row's field in a run.
 pub fn raw_field<'a>(run: &Run<'a>, row: usize, slot: usize) -> &'a [u8] {
-    run.tokens.column(slot).nth(row).unwrap_or(Span::MISSING).raw(run.block)
+    run.tokens.column(slot).get(row).unwrap_or(&Span::MISSING).raw(run.block)
 }

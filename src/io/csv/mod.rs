@@ -18,16 +18,20 @@
 mod blocks;
 mod chunks;
 mod columns;
+mod decimal_float;
 mod detect;
 mod dialect;
+mod digits;
 mod file;
 mod infer;
 mod locate;
 mod machine;
 mod nulls;
 mod options;
+mod reader;
 mod sample;
 mod scan;
+mod structure;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -47,6 +47,12 @@ impl Nulls {
         }
     }
 
+    /// Whether a spelling may be the text of a number, a date or a time.
+    pub fn may_be_numbers(&self) -> bool {
+        let has_digit = |text: &String| text.bytes().any(|byte| byte.is_ascii_digit());
+        self.strings.as_ref().is_some_and(|strings| strings.iter().any(has_digit))
+    }
+
     fn is_spelling(&self, text: &[u8]) -> bool {
         match &self.strings {
             Some(strings) => strings.iter().any(|string| string.as_bytes() == text),

@@ -3,24 +3,21 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringViewBuilder, new_null_array};
-use arrow::compute::filter;
+use arrow::array::RecordBatch;
 
-use super::blocks::Blocks;
 use super::chunks::Chunks;
-use super::columns::{ColumnReader, Failure, Failures, Run, raw_field};
-use super::dialect::Dialect;
-use super::locate::Place;
-use super::machine::{Machine, State};
-use super::options::OnError;
+use super::machine::Machine;
+use super::reader::PartitionReader;
 use super::table::{CsvFile, Layout};
-use super::tokenizer::{Stop, Tokenizer, Tokens};
-use crate::batch::record_batch;
+use crate::batch::Coalescer;
+use crate::config::Config;
 use crate::context::QueryContext;
 use crate::error::{Error, Result};
+use crate::eval::Predicate;
+use crate::expr::BoundExpr;
 use crate::io::source::{BatchStream, ScanRequest, Source, rows_of_width};
 use crate::metrics::OperatorMetrics;
-use crate::types::{DataType, Schema, SchemaRef, TEXT};
+use crate::types::{Schema, SchemaRef};
 
 /// A scan of CSV files: one partition per chunk of each file.
 #[derive(Debug)]
@@ -32,14 +29,44 @@ pub struct CsvSource {
 
 /// What all partitions of a scan share.
 #[derive(Debug)]
-struct ScanPlan {
-    layout: Arc<Layout>,
-    files: Vec<(Arc<CsvFile>, Chunks)>,
-    machine: Machine,
+pub(super) struct ScanPlan {
+    pub layout: Arc<Layout>,
+    pub files: Vec<(Arc<CsvFile>, Chunks)>,
+    pub machine: Machine,
     /// The columns to give, by index into the table's.
-    projection: Vec<usize>,
-    schema: SchemaRef,
+    pub projection: Vec<usize>,
+    pub schema: SchemaRef,
+    /// What only rows that are given fulfil.
+    pub condition: Option<Condition>,
     limit: Option<usize>,
+}
+
+/// The filters of a scan: the columns that they need are read first, and the others only of the rows that pass.
+#[derive(Debug)]
+pub(super) struct Condition {
+    pub predicate: Predicate,
+    /// The columns that it is over, by index into the table's.
+    pub columns: Vec<usize>,
+    pub schema: SchemaRef,
+}
+
+impl Condition {
+    fn new(filters: &[BoundExpr], table: &Schema, config: &Arc<Config>) -> Result<Option<Self>> {
+        let mut columns: Vec<usize> = filters.iter().flat_map(BoundExpr::columns).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        let position = |column: usize| columns.iter().position(|known| *known == column).unwrap_or(column);
+        let filters = filters.iter().map(|filter| filter.clone().renumber(&position));
+        let Some(condition) = BoundExpr::conjunction(filters) else { return Ok(None) };
+        let predicate = Predicate::new(&condition, config)?;
+        Ok(Some(Self { predicate, schema: project(table, &columns)?, columns }))
+    }
+}
+
+fn project(schema: &Schema, columns: &[usize]) -> Result<SchemaRef> {
+    let fields = columns.iter().map(|column| schema.fields().get(*column).cloned()).collect::<Option<Vec<_>>>();
+    let missing = || Error::internal("a scan of CSV asks for a column that the table does not have");
+    Ok(Arc::new(Schema::new(fields.ok_or_else(missing)?)))
 }
 
 impl CsvSource {
@@ -51,13 +78,8 @@ impl CsvSource {
     ) -> Result<Self> {
         let all = 0..layout.schema.fields().len();
         let projection = request.projection.clone().unwrap_or_else(|| all.collect());
-        let schema: SchemaRef = Arc::new(Schema::new(
-            projection
-                .iter()
-                .map(|column| layout.schema.fields().get(*column).cloned())
-                .collect::<Option<Vec<_>>>()
-                .ok_or_else(|| Error::internal("a scan of CSV asks for a column that the table does not have"))?,
-        ));
+        let schema = project(&layout.schema, &projection)?;
+        let condition = Condition::new(&request.filters, &layout.schema, &context.config)?;
         let files: Vec<_> = files
             .iter()
             .map(|file| (file.clone(), Chunks::new(file.data_start, file.input.len, context.config.partition_bytes)))
@@ -69,7 +91,7 @@ impl CsvSource {
             first_partition.push(partitions);
         }
         let machine = Machine::new(layout.dialect);
-        let plan = ScanPlan { layout, files, machine, projection, schema, limit: request.limit };
+        let plan = ScanPlan { layout, files, machine, projection, schema, condition, limit: request.limit };
         Ok(Self { plan: Arc::new(plan), first_partition })
     }
 
@@ -92,6 +114,10 @@ impl Source for CsvSource {
         self.first_partition.last().copied().unwrap_or(0)
     }
 
+    fn applies_filters(&self) -> bool {
+        true
+    }
+
     fn partition_bytes(&self, partition: usize) -> u64 {
         self.locate(partition).map_or(0, |(file, chunk)| {
             let (start, stop) = self.plan.files[file].1.range(chunk);
@@ -108,6 +134,8 @@ impl Source for CsvSource {
             context: context.clone(),
             metrics: metrics.clone(),
             reader: None,
+            passed: Coalescer::new(context.config.batch_size),
+            error: None,
             rows_left: self.plan.limit.unwrap_or(usize::MAX),
             reported_bytes: 0,
             reported_reads: 0,
@@ -125,6 +153,10 @@ struct PartitionStream {
     context: QueryContext,
     metrics: Arc<OperatorMetrics>,
     reader: Option<PartitionReader>,
+    /// Rows that fulfil the condition.
+    passed: Coalescer,
+    /// What ended the partition.
+    error: Option<Error>,
     rows_left: usize,
     /// Bytes of the range that progress knows to be done.
     reported_bytes: u64,
@@ -137,46 +169,66 @@ impl Iterator for PartitionStream {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.is_finished && self.rows_left > 0 {
-            match self.next_batch() {
-                // All of its rows were rejected, or there were none.
-                Ok(batch) if batch.num_rows() == 0 => {}
-                Ok(batch) => {
-                    self.rows_left -= batch.num_rows();
-                    return Some(Ok(batch));
-                }
-                Err(error) => {
-                    self.is_finished = true;
-                    return Some(Err(error));
-                }
-            }
-        }
-        // Frees the block, which the caller may hold on to for as long as it holds the stream.
-        self.reader = None;
-        None
+        self.next_output().transpose()
     }
 }
 
 impl PartitionStream {
+    /// What a condition leaves is put together; other batches are given as they are read.
+    fn next_output(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.passed.pop() {
+                return Ok(Some(batch));
+            }
+            if self.is_finished || self.rows_left == 0 {
+                // Frees the block, which the caller may hold on to for as long as it holds the stream.
+                self.reader = None;
+                self.passed.finish()?;
+                let last = self.passed.pop();
+                return if last.is_some() { Ok(last) } else { self.error.take().map_or(Ok(None), Err) };
+            }
+            let batch = match self.next_batch() {
+                Ok(batch) => batch,
+                Err(error) => {
+                    // Rows before it come first: the caller may want no more than those.
+                    (self.error, self.is_finished) = (Some(error), true);
+                    continue;
+                }
+            };
+            self.rows_left -= batch.num_rows();
+            // All of its rows may have been rejected, or not have passed.
+            match batch.num_rows() {
+                0 => {}
+                _ if self.plan.condition.is_none() || batch.num_columns() == 0 => return Ok(Some(batch)),
+                _ => self.passed.push(batch)?,
+            }
+        }
+    }
+
     fn next_batch(&mut self) -> Result<RecordBatch> {
         self.context.cancel.check()?;
         let reader = match &mut self.reader {
             Some(reader) => reader,
             None => self.reader.insert(PartitionReader::open(&self.plan, self.file, self.chunk, &self.context)?),
         };
-        let rows = rows_of_width(self.context.config.batch_size, self.plan.schema.fields().len()).min(self.rows_left);
-        let read = reader.read_batch(rows, &self.plan, &self.context)?;
-        self.is_finished = reader.is_finished;
+        let rows = rows_of_width(self.context.config.batch_size, reader.width());
+        // Of a limit nothing is known before the filter.
+        let rows = if self.plan.condition.is_some() { rows } else { rows.min(self.rows_left) };
+        let read = reader.read_batch(rows)?;
+        self.is_finished = reader.is_finished();
 
         let (start, stop) = self.plan.files[self.file].1.range(self.chunk);
-        let done = if self.is_finished { stop } else { reader.blocks.offset().clamp(start, stop) } - start;
+        let done = if self.is_finished { stop } else { reader.offset().clamp(start, stop) } - start;
         let progress = &self.context.progress;
         progress.bytes_done.fetch_add(done - self.reported_bytes, Relaxed);
         self.reported_bytes = done;
-        progress.rows_read.fetch_add((read.batch.num_rows() + read.rejected) as u64, Relaxed);
+        progress.rows_read.fetch_add(read.rows as u64, Relaxed);
         progress.rows_rejected.fetch_add(read.rejected as u64, Relaxed);
-        self.metrics.add("bytes read", reader.blocks.bytes_read() - self.reported_reads);
-        self.reported_reads = reader.blocks.bytes_read();
+        self.metrics.add("bytes read", reader.bytes_read() - self.reported_reads);
+        self.reported_reads = reader.bytes_read();
+        if self.plan.condition.is_some() {
+            self.metrics.add("rows read", read.rows as u64);
+        }
         if read.rejected > 0 {
             self.metrics.add("rows rejected", read.rejected as u64);
         }
@@ -184,234 +236,7 @@ impl PartitionStream {
             progress.values_nulled.fetch_add(read.nulled, Relaxed);
             self.metrics.add("values set to null", read.nulled);
         }
-        Ok(read.batch)
+        let batch = read.batch;
+        Ok(if batch.num_rows() > self.rows_left { batch.slice(0, self.rows_left) } else { batch })
     }
-}
-
-/// Where a column of the output comes from.
-enum Output {
-    /// Fields, by the index of their reader.
-    Read(usize),
-    /// The file does not have the column.
-    Null(DataType),
-    /// The path of the file.
-    Filename,
-}
-
-/// Reads the records that start in one chunk.
-struct PartitionReader {
-    file: Arc<CsvFile>,
-    blocks: Blocks,
-    tokenizer: Tokenizer,
-    tokens: Tokens,
-    readers: Vec<ColumnReader>,
-    /// For each reader, its column in the table.
-    columns: Vec<usize>,
-    outputs: Vec<Output>,
-    has_text: bool,
-    is_finished: bool,
-}
-
-/// A batch, and what was not kept of its rows.
-struct ReadBatch {
-    batch: RecordBatch,
-    rejected: usize,
-    nulled: u64,
-}
-
-impl PartitionReader {
-    fn open(plan: &ScanPlan, file: usize, chunk: usize, context: &QueryContext) -> Result<Self> {
-        let (csv, chunks) = &plan.files[file];
-        let layout = &plan.layout;
-        let handle = csv.input.open()?;
-        let state = chunks.start_state(chunk, &plan.machine, &csv.input, &handle, &context.cancel)?;
-        let (start, stop) = chunks.range(chunk);
-        let mut blocks = Blocks::new(csv.input.clone(), handle, start, stop);
-        skip_record(&mut blocks, state, stop, plan, context)?;
-
-        let mut columns = Vec::new();
-        if layout.options.on_error == OnError::Reject {
-            columns.extend((0..csv.fields.len()).filter(|column| csv.fields[*column].is_some()));
-        }
-        let mut outputs = Vec::with_capacity(plan.projection.len());
-        for column in &plan.projection {
-            outputs.push(match csv.fields[*column] {
-                _ if layout.filename == Some(*column) => Output::Filename,
-                None => Output::Null(layout.schema.field(*column).data_type().clone()),
-                Some(_) => Output::Read(columns.iter().position(|known| known == column).unwrap_or_else(|| {
-                    columns.push(*column);
-                    columns.len() - 1
-                })),
-            });
-        }
-        let wanted: Vec<usize> = columns.iter().filter_map(|column| csv.fields[*column]).collect();
-        let readers = columns
-            .iter()
-            .enumerate()
-            .map(|(slot, column)| {
-                ColumnReader::new(slot, layout.schema.field(*column).data_type(), layout.inferred[*column])
-            })
-            .collect::<Result<_>>()?;
-        // Who asks for no column only counts records, for which their fields need not be found.
-        let expected = (!wanted.is_empty()).then_some(csv.width);
-        let dialect = Dialect { empty_lines: csv.width == 1, ..layout.dialect };
-        Ok(Self {
-            blocks,
-            tokenizer: Tokenizer::new(dialect, &wanted, expected, layout.options.max_line_size),
-            tokens: Tokens::default(),
-            readers,
-            has_text: columns.iter().any(|column| *layout.schema.field(*column).data_type() == TEXT),
-            columns,
-            outputs,
-            file: csv.clone(),
-            is_finished: false,
-        })
-    }
-
-    /// Reads up to `wanted` records; fewer only at the end of the partition.
-    fn read_batch(&mut self, wanted: usize, plan: &ScanPlan, context: &QueryContext) -> Result<ReadBatch> {
-        let mut failures = Failures::new(plan.layout.options.on_error);
-        let mut rows = 0;
-        loop {
-            self.tokens.clear();
-            let from = self.blocks.position();
-            let (next, stop) = self.tokenizer.tokenize(
-                self.blocks.buffer(),
-                from,
-                self.blocks.stop_position(),
-                self.blocks.at_end_of_file(),
-                wanted - rows,
-                &mut self.tokens,
-            );
-            failures.base = rows;
-            self.append(from, next, plan, context, &mut failures)?;
-            rows += self.tokens.rows();
-            self.blocks.set_position(next);
-            let record = &self.blocks.buffer()[next.min(self.blocks.buffer().len())..];
-            let place = Place { input: &self.file.input, offset: self.blocks.offset() };
-            match stop {
-                Stop::Done => {
-                    self.is_finished = rows < wanted;
-                    return self.finish(rows, plan, failures);
-                }
-                Stop::NeedsMore => {
-                    context.cancel.check()?;
-                    self.blocks.refill()?;
-                    self.tokenizer.new_block();
-                }
-                Stop::Unterminated => return Err(place.unterminated(record)),
-                Stop::TooLong => return Err(place.too_long(plan.layout.options.max_line_size, record)),
-            }
-        }
-    }
-
-    /// Appends the records that were cut from the block between `from` and `to` to the columns.
-    fn append(
-        &mut self,
-        from: usize,
-        to: usize,
-        plan: &ScanPlan,
-        context: &QueryContext,
-        failures: &mut Failures,
-    ) -> Result<()> {
-        if self.readers.is_empty() || self.tokens.rows() == 0 {
-            return Ok(());
-        }
-        let layout = &plan.layout;
-        let block = self.blocks.buffer();
-        let run = Run {
-            block,
-            tokens: &self.tokens,
-            is_utf8: self.has_text && simdutf8::basic::from_utf8(&block[from..to]).is_ok(),
-            dialect: &layout.dialect,
-            nulls: &layout.nulls,
-            zone: &layout.zone,
-        };
-        for (row, fields) in &self.tokens.ragged {
-            if *fields > self.file.width || !layout.options.null_padding {
-                failures.ragged(*row, *fields, self.file.width);
-            }
-        }
-        for reader in &mut self.readers {
-            reader.append(&run, failures);
-        }
-        let example = failures.example.take().filter(|_| context.progress.misfit.get().is_none());
-        let Some(first) = failures.first.or(example) else { return Ok(()) };
-        let error = self.misfit(first, to, &run, plan);
-        if failures.first.is_some() {
-            return Err(error);
-        }
-        // Another thread may have told of one already.
-        let _ = context.progress.misfit.set(error.without_hint().to_string());
-        Ok(())
-    }
-
-    /// What does not fit, and where.
-    fn misfit(&self, first: Failure, to: usize, run: &Run<'_>, plan: &ScanPlan) -> Error {
-        let (layout, block) = (&plan.layout, run.block);
-        let start = self.tokens.starts[first.row] as usize;
-        let place = Place { input: &self.file.input, offset: self.blocks.offset_of(start) };
-        let Some(slot) = first.slot else {
-            let fields = self.tokens.ragged.iter().find(|(row, _)| *row == first.row).map_or(0, |(_, fields)| *fields);
-            let end = self.tokens.starts.get(first.row + 1).map_or(to, |next| *next as usize);
-            return place.ragged(fields, self.file.width, block[start..end].trim_ascii_end());
-        };
-        let column = self.columns[slot];
-        let field = layout.schema.field(column);
-        let raw = raw_field(run, first.row, slot);
-        match field.data_type() {
-            DataType::Utf8View => place.bad_text(field.name(), raw),
-            data_type => place.bad_value(field.name(), data_type, layout.inferred[column], raw),
-        }
-    }
-
-    /// Makes a batch of what was appended, without the rows that are rejected.
-    fn finish(&mut self, rows: usize, plan: &ScanPlan, failures: Failures) -> Result<ReadBatch> {
-        let columns: Vec<ArrayRef> = self.readers.iter_mut().map(ColumnReader::finish).collect();
-        let rejected = failures.rejected.iter().filter(|rejected| **rejected).count();
-        let kept = rows - rejected;
-        let mask = (rejected > 0).then(|| {
-            let keeps = |row: usize| !failures.rejected.get(row).copied().unwrap_or(false);
-            BooleanArray::from_iter((0..rows).map(|row| Some(keeps(row))))
-        });
-        let mut outputs = Vec::with_capacity(self.outputs.len());
-        for output in &self.outputs {
-            outputs.push(match output {
-                Output::Read(index) => match &mask {
-                    Some(mask) => filter(columns[*index].as_ref() as &dyn Array, mask)?,
-                    None => columns[*index].clone(),
-                },
-                Output::Null(data_type) => new_null_array(data_type, kept),
-                Output::Filename => {
-                    let mut builder = StringViewBuilder::new();
-                    builder.try_append_value_n(self.file.input.path().to_string_lossy(), kept)?;
-                    Arc::new(builder.finish())
-                }
-            });
-        }
-        Ok(ReadBatch { batch: record_batch(&plan.schema, outputs, kept)?, rejected, nulled: failures.nulled })
-    }
-}
-
-/// Goes to the first record that starts in the range: leaves out what is left of the one that the range starts in.
-fn skip_record(
-    blocks: &mut Blocks,
-    mut state: State,
-    stop: u64,
-    plan: &ScanPlan,
-    context: &QueryContext,
-) -> Result<()> {
-    while state != State::RecordStart && blocks.offset() < stop {
-        if blocks.pending() == 0 {
-            if blocks.at_end_of_file() {
-                return Ok(());
-            }
-            context.cancel.check()?;
-            blocks.refill()?;
-        }
-        let position = blocks.position();
-        let end = plan.machine.record_end(&mut state, &blocks.buffer()[position..]);
-        blocks.set_position(end.map_or(blocks.buffer().len(), |end| position + end));
-    }
-    Ok(())
 }

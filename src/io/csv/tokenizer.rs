@@ -3,6 +3,7 @@
 use memchr::{memchr, memchr_iter, memchr2};
 
 use super::dialect::Dialect;
+use super::structure::{Index, Indexer};
 
 /// Where in a block a field's text is. For a field between quotes that holds no doubled or escaped character, what is
 /// between them; for one that does, the field with its quotes.
@@ -144,27 +145,6 @@ impl Dialect {
         Scan::Record { fields: fields + 1, next }
     }
 
-    /// As [`record`](Self::record) without the fields, for whoever only counts: a record counts as one field.
-    #[inline]
-    pub fn skip_record(&self, block: &[u8], start: usize, at_end_of_file: bool, quotes: &mut NextQuote) -> Scan {
-        let (line_end, next) = match memchr(b'\n', &block[start..]) {
-            Some(index) => (start + index, start + index + 1),
-            None if at_end_of_file => (block.len(), block.len()),
-            None => return Scan::Incomplete,
-        };
-        if self.comment.is_some() && block.get(start).copied() == self.comment {
-            return Scan::Nothing { next };
-        }
-        if quotes.before(self, block, start, line_end) {
-            return self.quoted_record(block, start, at_end_of_file, |_, _| {});
-        }
-        let is_empty = without_return(block, start, line_end) == start;
-        if is_empty && (!self.empty_lines || next == start) {
-            return Scan::Nothing { next };
-        }
-        Scan::Record { fields: 1, next }
-    }
-
     /// A record that has a quote in its first line.
     fn quoted_record(
         &self,
@@ -246,19 +226,22 @@ fn without_return(block: &[u8], start: usize, end: usize) -> usize {
 pub struct Tokens {
     /// Where each record starts.
     pub starts: Vec<u32>,
-    /// The wanted fields, record by record.
-    spans: Vec<Span>,
-    /// How many are wanted.
-    width: usize,
+    /// The fields of each slot, record by record.
+    spans: Vec<Vec<Span>>,
     /// Records that do not have the expected number of fields, with the number they have.
     pub ragged: Vec<(usize, usize)>,
 }
 
 impl Tokens {
+    /// No records, with so many fields wanted of each.
+    pub fn new(slots: usize) -> Self {
+        Self { starts: Vec::new(), spans: vec![Vec::new(); slots], ragged: Vec::new() }
+    }
+
     /// Forgets all records.
     pub fn clear(&mut self) {
         self.starts.clear();
-        self.spans.clear();
+        self.spans.iter_mut().for_each(Vec::clear);
         self.ragged.clear();
     }
 
@@ -268,8 +251,27 @@ impl Tokens {
     }
 
     /// The fields of one slot, record by record.
-    pub fn column(&self, slot: usize) -> impl Iterator<Item = Span> + '_ {
-        self.spans.iter().skip(slot).step_by(self.width.max(1)).copied()
+    pub fn column(&self, slot: usize) -> &[Span] {
+        &self.spans[slot]
+    }
+
+    /// Leaves only some of the records, by ascending index, with the fields of the slots from `first` on; what the
+    /// slots before hold has no meaning after that.
+    pub fn keep(&mut self, rows: &[u32], first: usize) {
+        fn keep<T: Copy>(values: &mut Vec<T>, rows: &[u32]) {
+            for (to, from) in rows.iter().enumerate() {
+                values[to] = values[*from as usize];
+            }
+            values.truncate(rows.len());
+        }
+        keep(&mut self.starts, rows);
+        self.spans.iter_mut().skip(first).for_each(|spans| keep(spans, rows));
+    }
+
+    /// Takes back the fields of a record that turned out to be none.
+    fn drop_incomplete(&mut self) {
+        let rows = self.rows();
+        self.spans.iter_mut().for_each(|spans| spans.truncate(rows));
     }
 }
 
@@ -286,17 +288,52 @@ pub enum Stop {
     TooLong,
 }
 
-/// Cuts blocks into the wanted fields of records.
+/// The part of a block that is cut at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Stretch<'a> {
+    /// The block.
+    pub block: &'a [u8],
+    /// Records that start here or later are not of the range.
+    pub stop: usize,
+    /// Whether the block ends where the file does.
+    pub at_end_of_file: bool,
+}
+
+/// Bytes that are indexed at once: their index stays in the first cache.
+const INDEXED: usize = 16 << 10;
+/// Records that are cut one by one where a quote did not fit the index; twice as many each time that happens again, up
+/// to the most.
+const SINGLE: usize = 4;
+const MOST_SINGLE: usize = 4096;
+
+/// Cuts blocks into the wanted fields of records: by the structural index, and record by record where that does not
+/// tell, which gives the same.
 #[derive(Debug)]
 pub struct Tokenizer {
     dialect: Dialect,
+    /// For each slot, its field in the file.
+    fields: Vec<usize>,
     /// For each field of the file, up to the last that is wanted, its slot.
     slots: Vec<Option<usize>>,
-    width: usize,
     /// Fields that a record should have; `None` where nobody looks.
     expected: Option<usize>,
     max_record: usize,
     quotes: NextQuote,
+    indexer: Indexer,
+    index: Index,
+    /// The next line end of the index.
+    line: usize,
+    /// The first separator of the next record.
+    separator: usize,
+    /// Where the next record of the index starts; `None` before the index is begun.
+    next: Option<usize>,
+    /// Whether the index cannot be gone on with.
+    is_broken: bool,
+    /// Records to be cut one by one before the index is used again.
+    single: usize,
+    single_next: usize,
+    /// For each record that is taken from the index at once, its first separator; kept for its memory.
+    firsts: Vec<u32>,
 }
 
 impl Tokenizer {
@@ -307,26 +344,42 @@ impl Tokenizer {
         for (slot, field) in wanted.iter().enumerate() {
             slots[*field] = Some(slot);
         }
-        Self { dialect, slots, width: wanted.len(), expected, max_record, quotes: NextQuote::default() }
+        Self {
+            dialect,
+            fields: wanted.to_vec(),
+            slots,
+            expected,
+            max_record,
+            quotes: NextQuote::default(),
+            indexer: Indexer::new(dialect),
+            index: Index::default(),
+            line: 0,
+            separator: 0,
+            next: None,
+            is_broken: false,
+            single: 0,
+            single_next: SINGLE,
+            firsts: Vec::new(),
+        }
     }
 
-    /// Must be told of every new block, since it remembers the next quote of the last one.
+    /// Must be told of every new block, since positions of the last one are remembered.
     pub fn new_block(&mut self) {
         self.quotes = NextQuote::default();
+        self.next = None;
+        self.single = 0;
     }
 
-    /// Appends to `tokens` up to `max_rows` records that start from `from` to before `stop`. Returns where the next one
-    /// starts, and why it stopped.
+    /// Appends to `tokens` up to `max_rows` records that start from `from` to before the end of the stretch. Returns
+    /// where the next one starts, and why it stopped.
     pub fn tokenize(
         &mut self,
-        block: &[u8],
+        stretch: &Stretch<'_>,
         from: usize,
-        stop: usize,
-        at_end_of_file: bool,
         max_rows: usize,
         tokens: &mut Tokens,
     ) -> (usize, Stop) {
-        tokens.width = self.width;
+        let Stretch { block, stop, at_end_of_file } = *stretch;
         let mut at = from;
         let end = stop.min(block.len());
         let target = tokens.rows() + max_rows;
@@ -335,49 +388,181 @@ impl Tokenizer {
                 let is_over = at >= stop || at_end_of_file;
                 return (at, if is_over { Stop::Done } else { Stop::NeedsMore });
             }
-            let scan = self.next(block, at, at_end_of_file, tokens);
-            match scan {
-                Scan::Record { next, .. } if next - at > self.max_record => {
-                    tokens.spans.truncate(tokens.rows() * self.width);
-                    return (at, Stop::TooLong);
+            let step = if self.single > 0 {
+                self.single -= 1;
+                self.take_one(stretch, at, tokens)
+            } else {
+                if self.next != Some(at) {
+                    self.begin_index(at);
                 }
-                Scan::Record { fields, next } => {
-                    if self.expected.is_some_and(|expected| expected != fields) {
-                        tokens.ragged.push((tokens.rows(), fields));
-                    }
-                    tokens.starts.push(at as u32);
-                    at = next;
+                if self.line == self.index.line_ends.len() {
+                    self.extend_index(block);
+                    continue;
                 }
-                Scan::Nothing { next } => {
-                    tokens.spans.truncate(tokens.rows() * self.width);
-                    at = next;
-                }
-                Scan::Incomplete | Scan::Unterminated => {
-                    tokens.spans.truncate(tokens.rows() * self.width);
-                    let stop = match scan {
-                        _ if block.len() - at > self.max_record => Stop::TooLong,
-                        Scan::Unterminated => Stop::Unterminated,
-                        _ => Stop::NeedsMore,
-                    };
-                    return (at, stop);
-                }
+                self.take_indexed(block, at, end, target, tokens)
+            };
+            match step {
+                Ok(next) => at = next,
+                Err(stop) => return (at, stop),
             }
         }
         (at, Stop::Done)
     }
 
-    #[inline]
-    fn next(&mut self, block: &[u8], at: usize, at_end_of_file: bool, tokens: &mut Tokens) -> Scan {
-        if self.width == 0 && self.expected.is_none() {
-            return self.dialect.skip_record(block, at, at_end_of_file, &mut self.quotes);
+    fn begin_index(&mut self, at: usize) {
+        self.index.clear();
+        self.indexer.restart(at);
+        (self.line, self.separator, self.next, self.is_broken) = (0, 0, Some(at), false);
+    }
+
+    /// Indexes on, or sees to it that the next record is cut by itself: where a quote does not fit, and where the block
+    /// ends before the record does.
+    fn extend_index(&mut self, block: &[u8]) {
+        if self.is_broken {
+            self.single = self.single_next;
+            self.single_next = (2 * self.single_next).min(MOST_SINGLE);
+            return;
         }
-        let first = tokens.spans.len();
-        tokens.spans.resize(first + self.width, Span::MISSING);
-        let (slots, spans) = (&self.slots, &mut tokens.spans[first..]);
-        self.dialect.record(block, at, at_end_of_file, &mut self.quotes, |field, span| {
-            if let Some(Some(slot)) = slots.get(field) {
-                spans[*slot] = span;
+        if self.indexer.position() >= block.len() {
+            self.single = 1;
+            return;
+        }
+        self.index.separators.drain(..self.separator);
+        self.index.line_ends.clear();
+        (self.line, self.separator) = (0, 0);
+        self.is_broken = !self.indexer.extend(block, self.indexer.position() + INDEXED, &mut self.index);
+        if !self.is_broken {
+            self.single_next = SINGLE;
+        }
+    }
+
+    /// Takes complete records from the index. Returns where the next one starts.
+    fn take_indexed(
+        &mut self,
+        block: &[u8],
+        from: usize,
+        end: usize,
+        target: usize,
+        tokens: &mut Tokens,
+    ) -> Result<usize, Stop> {
+        let first_row = tokens.rows();
+        let ragged_before = tokens.ragged.len();
+        self.firsts.clear();
+        let mut at = from;
+        let mut too_long = false;
+        for &line_end in &self.index.line_ends[self.line..] {
+            if at >= end || tokens.rows() == target {
+                break;
             }
+            let next = self.index.separators[line_end as usize] as usize + 1;
+            let fields = line_end as usize + 1 - self.separator;
+            if next - at > self.max_record {
+                too_long = true;
+                break;
+            }
+            if (fields > 1 || !self.is_nothing(block, at, next)) && self.dialect.comment != block.get(at).copied() {
+                if self.expected.is_some_and(|expected| expected != fields) {
+                    tokens.ragged.push((tokens.rows(), fields));
+                }
+                tokens.starts.push(at as u32);
+                self.firsts.push(self.separator as u32);
+            }
+            self.line += 1;
+            self.separator = line_end as usize + 1;
+            at = next;
+        }
+        self.next = Some(at);
+        let is_ragged = tokens.ragged.len() > ragged_before;
+        let starts = &tokens.starts[first_row..];
+        for (&field, spans) in self.fields.iter().zip(&mut tokens.spans) {
+            let rows = starts.iter().zip(&self.firsts).map(|(&start, &first)| (start as usize, first as usize));
+            let is_last = self.expected == Some(field + 1);
+            match (is_ragged, self.index.has_quotes) {
+                (true, _) => spans.extend(rows.map(|(start, first)| self.ragged_span(block, field, start, first))),
+                (_, true) => spans.extend(rows.map(|(start, first)| {
+                    let (start, end) = self.field(block, field, is_last, start, first);
+                    self.unquoted(block, start, end)
+                })),
+                _ => spans.extend(rows.map(|(start, first)| {
+                    let (start, end) = self.field(block, field, is_last, start, first);
+                    Span::new(start, end, 0)
+                })),
+            }
+        }
+        if too_long && at == from { Err(Stop::TooLong) } else { Ok(at) }
+    }
+
+    /// Where a field is of a record that starts at `start`, with its first separator in the index.
+    #[inline]
+    fn field(&self, block: &[u8], field: usize, is_last: bool, start: usize, first: usize) -> (usize, usize) {
+        let separators = &self.index.separators[first..];
+        let start = if field == 0 { start } else { separators[field - 1] as usize + 1 };
+        let end = separators[field] as usize;
+        (start, if is_last { without_return(block, start, end) } else { end })
+    }
+
+    /// The span of a field that may have quotes.
+    #[inline]
+    fn unquoted(&self, block: &[u8], start: usize, end: usize) -> Span {
+        if end - start < 2 || Some(block[start]) != self.dialect.quote {
+            return Span::new(start, end, 0);
+        }
+        // The quote that closes it is the last byte, or there would be no index.
+        let inner = &block[start + 1..end - 1];
+        if self.index.has_doubled && memchr(block[start], inner).is_some() {
+            Span::new(start, end, QUOTED | COMPLEX)
+        } else {
+            Span::new(start + 1, end - 1, QUOTED)
+        }
+    }
+
+    /// As `field` and `unquoted`, for a record of any number of fields.
+    fn ragged_span(&self, block: &[u8], field: usize, start: usize, first: usize) -> Span {
+        let separators = &self.index.separators[first..];
+        let is_end = |separator: &u32| block[*separator as usize] == b'\n';
+        if separators.iter().take(field).any(is_end) {
+            return Span::MISSING;
+        }
+        let is_last = separators.get(field).is_some_and(is_end);
+        let (start, end) = self.field(block, field, is_last, start, first);
+        if self.index.has_quotes { self.unquoted(block, start, end) } else { Span::new(start, end, 0) }
+    }
+
+    /// Whether a line is empty and no record.
+    fn is_nothing(&self, block: &[u8], start: usize, next: usize) -> bool {
+        !self.dialect.empty_lines && without_return(block, start, next - 1) == start
+    }
+
+    /// Cuts one record by itself. Returns where the next one starts.
+    fn take_one(&mut self, stretch: &Stretch<'_>, at: usize, tokens: &mut Tokens) -> Result<usize, Stop> {
+        let Stretch { block, at_end_of_file, .. } = *stretch;
+        let row = tokens.rows();
+        tokens.spans.iter_mut().for_each(|spans| spans.push(Span::MISSING));
+        let (slots, spans) = (&self.slots, &mut tokens.spans);
+        let scan = self.dialect.record(block, at, at_end_of_file, &mut self.quotes, |field, span| {
+            if let Some(Some(slot)) = slots.get(field) {
+                spans[*slot][row] = span;
+            }
+        });
+        match scan {
+            Scan::Record { fields, next } if next - at <= self.max_record => {
+                if self.expected.is_some_and(|expected| expected != fields) {
+                    tokens.ragged.push((row, fields));
+                }
+                tokens.starts.push(at as u32);
+                return Ok(next);
+            }
+            Scan::Nothing { next } => {
+                tokens.drop_incomplete();
+                return Ok(next);
+            }
+            _ => tokens.drop_incomplete(),
+        }
+        Err(match scan {
+            Scan::Record { .. } => Stop::TooLong,
+            _ if block.len() - at > self.max_record => Stop::TooLong,
+            Scan::Unterminated => Stop::Unterminated,
+            _ => Stop::NeedsMore,
         })
     }
 }

@@ -3,6 +3,7 @@
 
 use std::str::from_utf8;
 
+use super::digits::are_digits;
 use crate::types::temporal::{MICROS_PER_DAY, MICROS_PER_SECOND, parse_date, parse_time, parse_timestamp};
 
 /// The text without blanks and tabs around it.
@@ -110,6 +111,36 @@ pub fn date(text: &[u8]) -> Option<i32> {
     parse_date(from_utf8(text).ok()?)
 }
 
+/// Reads dates and timestamps at fixed positions, mostly on the day of the one before: its calendar is not asked again.
+#[derive(Debug, Default)]
+pub struct DateReader {
+    /// The text of the last date.
+    text: [u8; 10],
+    days: i32,
+}
+
+impl DateReader {
+    /// Days since 1970-01-01 of `YYYY-MM-DD`; `None` is no verdict.
+    #[inline]
+    pub fn date(&mut self, text: &[u8]) -> Option<i32> {
+        let text = <&[u8; 10]>::try_from(text).ok()?;
+        if *text != self.text {
+            self.days = iso_date(text)?;
+            self.text = *text;
+        }
+        Some(self.days)
+    }
+
+    /// Microseconds since the epoch of `YYYY-MM-DD[T ]HH:MM:SS`; `None` is no verdict.
+    #[inline]
+    pub fn timestamp(&mut self, text: &[u8]) -> Option<i64> {
+        let (date, time) = <&[u8; 19]>::try_from(text).ok()?.split_at(11);
+        let (date, [b'T' | b' ']) = date.split_at(10) else { return None };
+        let seconds = iso_time(time.first_chunk()?)?;
+        Some(i64::from(self.date(date)?) * MICROS_PER_DAY + seconds * MICROS_PER_SECOND)
+    }
+}
+
 /// Microseconds since midnight.
 #[inline]
 pub fn time(text: &[u8]) -> Option<i64> {
@@ -166,8 +197,16 @@ fn iso_timestamp(text: &[u8]) -> Option<(i64, Option<i64>)> {
 /// Seconds since midnight of `HH:MM:SS`.
 #[inline]
 fn iso_time(text: &[u8; 8]) -> Option<i64> {
-    let [h1, h2, b':', m1, m2, b':', s1, s2] = *text else { return None };
-    let (hour, minute, second) = (two(h1, h2)?, two(m1, m2)?, two(s1, s2)?);
+    const COLONS: u64 = u64::from_le_bytes([0, 0, b':', 0, 0, b':', 0, 0]);
+    const PLACES: u64 = u64::from_le_bytes([0, 0, 255, 0, 0, 255, 0, 0]);
+    let word = u64::from_le_bytes(*text);
+    // With zeros instead of the colons, all eight bytes are digits.
+    if word & PLACES != COLONS || !are_digits(word ^ (COLONS ^ (PLACES & 0x3030_3030_3030_3030))) {
+        return None;
+    }
+    // Each byte becomes ten times itself plus the one behind it.
+    let pairs = (word & 0x0f0f_0f0f_0f0f_0f0f & !PLACES).wrapping_mul((10 << 8) + 1) >> 8;
+    let [hour, minute, second] = [pairs, pairs >> 24, pairs >> 48].map(|pair| i64::from(pair as u8));
     (hour < 24 && minute < 60 && second < 60).then_some(hour * 3600 + minute * 60 + second)
 }
 

@@ -1,0 +1,382 @@
+//! Reads the records that start in one chunk of a file as batches.
+//!
+//! ```text
+//! block ─► records (tokenizer) ─► the condition's columns ─► which rows pass ─► the other columns of those ─► batch
+//! ```
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringViewBuilder, new_null_array};
+use arrow::compute::filter;
+
+use super::blocks::Blocks;
+use super::columns::{ColumnReader, Failure, Failures, Run, raw_field};
+use super::dialect::Dialect;
+use super::locate::Place;
+use super::machine::State;
+use super::options::OnError;
+use super::scan::{Condition, ScanPlan};
+use super::structure::count_records;
+use super::table::CsvFile;
+use super::tokenizer::{Stop, Stretch, Tokenizer, Tokens};
+use crate::batch::record_batch;
+use crate::context::QueryContext;
+use crate::error::{Error, Result};
+use crate::types::DataType;
+
+/// Where a column of a batch comes from.
+#[derive(Clone, Debug)]
+enum Output {
+    /// Fields, by the index of their reader.
+    Read(usize),
+    /// The file does not have the column.
+    Null(DataType),
+    /// The path of the file.
+    Filename,
+}
+
+/// Reads the records that start in one chunk.
+#[derive(Debug)]
+pub struct PartitionReader {
+    plan: Arc<ScanPlan>,
+    file: Arc<CsvFile>,
+    context: QueryContext,
+    blocks: Blocks,
+    dialect: Dialect,
+    tokenizer: Tokenizer,
+    tokens: Tokens,
+    /// The rows that passed the condition; kept for its memory.
+    passed: Vec<u32>,
+    /// One for each slot of the tokens: first those that are read of all rows.
+    readers: Vec<ColumnReader>,
+    /// How many are read of all rows, and not only of those that pass the condition.
+    eager: usize,
+    /// For each reader, its column in the table.
+    columns: Vec<usize>,
+    outputs: Vec<Output>,
+    /// The columns of the condition.
+    inputs: Vec<Output>,
+    /// Records that were counted and are not given yet.
+    counted: usize,
+    is_finished: bool,
+}
+
+/// A batch, and what became of the rows that were read for it.
+#[derive(Debug)]
+pub struct ReadBatch {
+    /// The rows that are kept and pass the condition.
+    pub batch: RecordBatch,
+    /// Rows read.
+    pub rows: usize,
+    /// How many of them were rejected.
+    pub rejected: usize,
+    /// Values that became null.
+    pub nulled: u64,
+}
+
+impl PartitionReader {
+    /// Opens the file and goes to the first record that starts in the chunk.
+    ///
+    /// # Errors
+    /// A data error, where the file cannot be read or changed since the query was planned.
+    pub fn open(plan: &Arc<ScanPlan>, file: usize, chunk: usize, context: &QueryContext) -> Result<Self> {
+        let (csv, chunks) = &plan.files[file];
+        let layout = &plan.layout;
+        let (start, stop) = chunks.range(chunk);
+        let mut blocks = Blocks::new(csv.input.clone(), csv.input.open()?, start, stop);
+        let claim = chunks.claim(chunk);
+        blocks.refill()?;
+        if blocks.stop_position() <= blocks.buffer().len() {
+            claim.publish(&plan.machine, &blocks.buffer()[..blocks.stop_position()]);
+        } else {
+            drop(claim);
+        }
+        let state = chunks.start_state(chunk, &plan.machine, &csv.input, blocks.file(), &context.cancel)?;
+        skip_record(&mut blocks, state, stop, plan, context)?;
+
+        let mut columns = Vec::new();
+        let mut output = |column: usize| match csv.fields[column] {
+            _ if layout.filename == Some(column) => Output::Filename,
+            None => Output::Null(layout.schema.field(column).data_type().clone()),
+            Some(_) => Output::Read(columns.iter().position(|known| *known == column).unwrap_or_else(|| {
+                columns.push(column);
+                columns.len() - 1
+            })),
+        };
+        // To judge a row alike in every query, it is read whole where it may be rejected.
+        let is_judged = layout.options.on_error == OnError::Reject;
+        if is_judged {
+            (0..csv.fields.len()).for_each(|column| drop(output(column)));
+        }
+        let inputs: Vec<_> =
+            plan.condition.iter().flat_map(|condition| &condition.columns).map(|column| output(*column)).collect();
+        let before = inputs.iter().filter(|input| matches!(input, Output::Read(_))).count();
+        let outputs = plan.projection.iter().map(|column| output(*column)).collect();
+        let eager = if is_judged || plan.condition.is_none() { columns.len() } else { before };
+        let readers = columns.iter().enumerate().map(|(slot, column)| {
+            ColumnReader::new(slot, layout.schema.field(*column).data_type(), layout.inferred[*column])
+        });
+        let readers = readers.collect::<Result<Vec<_>>>()?;
+        let wanted: Vec<usize> = columns.iter().filter_map(|column| csv.fields[*column]).collect();
+        // Who asks for no column only counts records, for which their fields need not be found.
+        let expected = (!wanted.is_empty()).then_some(csv.width);
+        let dialect = Dialect { empty_lines: csv.width == 1, ..layout.dialect };
+        Ok(Self {
+            plan: plan.clone(),
+            file: csv.clone(),
+            context: context.clone(),
+            blocks,
+            dialect,
+            tokenizer: Tokenizer::new(dialect, &wanted, expected, layout.options.max_line_size),
+            tokens: Tokens::new(wanted.len()),
+            passed: Vec::new(),
+            readers,
+            eager,
+            columns,
+            outputs,
+            inputs,
+            counted: 0,
+            is_finished: false,
+        })
+    }
+
+    /// How many columns are read.
+    pub fn width(&self) -> usize {
+        self.columns.len().max(self.outputs.len())
+    }
+
+    /// Whether there is no more.
+    pub fn is_finished(&self) -> bool {
+        self.is_finished
+    }
+
+    /// Where in the file the records end that were read.
+    pub fn offset(&self) -> u64 {
+        self.blocks.offset()
+    }
+
+    /// Bytes read from the file.
+    pub fn bytes_read(&self) -> u64 {
+        self.blocks.bytes_read()
+    }
+
+    /// Reads up to `wanted` records of one block.
+    ///
+    /// # Errors
+    /// A data error for what does not fit, where that ends the query.
+    pub fn read_batch(&mut self, wanted: usize) -> Result<ReadBatch> {
+        loop {
+            if self.counted == 0 && self.outputs.is_empty() && self.columns.is_empty() {
+                self.counted = self.count_block();
+            }
+            if self.counted > 0 {
+                let rows = self.counted.min(wanted);
+                self.counted -= rows;
+                let batch = record_batch(&self.plan.schema, Vec::new(), rows)?;
+                return Ok(ReadBatch { batch, rows, rejected: 0, nulled: 0 });
+            }
+            self.tokens.clear();
+            let stretch = Stretch {
+                block: self.blocks.buffer(),
+                stop: self.blocks.stop_position(),
+                at_end_of_file: self.blocks.at_end_of_file(),
+            };
+            let from = self.blocks.position();
+            let (next, stop) = self.tokenizer.tokenize(&stretch, from, wanted, &mut self.tokens);
+            let rows = self.tokens.rows();
+            if rows > 0 {
+                // What stopped it, if not that these are enough, is met again.
+                let read = self.read_rows(next)?;
+                self.blocks.set_position(next);
+                self.is_finished = stop == Stop::Done && rows < wanted;
+                return Ok(read);
+            }
+            self.blocks.set_position(next);
+            let record = || &self.blocks.buffer()[next..];
+            let place = Place { input: &self.file.input, offset: self.blocks.offset() };
+            match stop {
+                Stop::Done => {
+                    self.is_finished = true;
+                    let batch = RecordBatch::new_empty(self.plan.schema.clone());
+                    return Ok(ReadBatch { batch, rows: 0, rejected: 0, nulled: 0 });
+                }
+                Stop::NeedsMore => {
+                    self.context.cancel.check()?;
+                    self.blocks.refill()?;
+                    self.tokenizer.new_block();
+                }
+                Stop::Unterminated => return Err(place.unterminated(record())),
+                Stop::TooLong => return Err(place.too_long(self.plan.layout.options.max_line_size, record())),
+            }
+        }
+    }
+
+    /// Counts the records that start in the block and in the range, where that takes no look at each. The last one is
+    /// left, if the range ends between its quotes, and all are, if they have to be looked at.
+    fn count_block(&mut self) -> usize {
+        let (from, block) = (self.blocks.position(), self.blocks.buffer());
+        let is_whole = self.blocks.stop_position() < block.len() || self.blocks.at_end_of_file();
+        let to = self.blocks.stop_position().min(block.len());
+        if !is_whole || from >= to || block.len() > self.plan.layout.options.max_line_size {
+            return 0;
+        }
+        let Some(counted) = count_records(&self.dialect, block, from, to) else { return 0 };
+        self.blocks.set_position(counted.open.unwrap_or(to));
+        counted.records - usize::from(counted.open.is_some())
+    }
+
+    /// The values of the records that were cut from the block up to `to`.
+    fn read_rows(&mut self, to: usize) -> Result<ReadBatch> {
+        let plan = self.plan.clone();
+        let layout = &plan.layout;
+        let rows = self.tokens.rows();
+        let mut failures = Failures::new(layout.options.on_error);
+        if !self.readers.is_empty() {
+            for (row, fields) in &self.tokens.ragged {
+                if *fields > self.file.width || !layout.options.null_padding {
+                    failures.ragged(*row, *fields, self.file.width);
+                }
+            }
+        }
+        let mut columns = self.read_columns(0..self.eager, &mut failures)?;
+        let mut error = self.judge(&mut failures, to);
+        let (rejected, mut nulled) = (failures.rejected.iter().filter(|rejected| **rejected).count(), failures.nulled);
+        let mut kept = rows - rejected;
+        if rejected > 0 {
+            let keeps = |row: usize| !failures.rejected.get(row).copied().unwrap_or(false);
+            let mask = BooleanArray::from_iter((0..rows).map(|row| Some(keeps(row))));
+            columns = columns.iter().map(|column| filter(column, &mask)).collect::<std::result::Result<_, _>>()?;
+        }
+        if let Some(condition) = &plan.condition {
+            // What does not fit ends the query, unless a row before it does that too.
+            if let Some((row, _)) = error {
+                columns.iter_mut().for_each(|column| *column = column.slice(0, row));
+                kept = row;
+            }
+            kept = self.select(condition, &mut columns, kept)?;
+        }
+        if self.eager < self.readers.len() && kept > 0 {
+            let mut failures = Failures::new(layout.options.on_error);
+            columns.extend(self.read_columns(self.eager..self.readers.len(), &mut failures)?);
+            nulled += failures.nulled;
+            error = self.judge(&mut failures, to).or(error);
+        }
+        if let Some((_, error)) = error {
+            return Err(error);
+        }
+        if kept == 0 {
+            return Ok(ReadBatch { batch: RecordBatch::new_empty(plan.schema.clone()), rows, rejected, nulled });
+        }
+        let batch = record_batch(&plan.schema, self.arrays(&self.outputs, &columns, kept)?, kept)?;
+        Ok(ReadBatch { batch, rows, rejected, nulled })
+    }
+
+    fn read_columns(&self, readers: std::ops::Range<usize>, failures: &mut Failures) -> Result<Vec<ArrayRef>> {
+        let run = self.run();
+        self.readers[readers].iter().map(|reader| reader.read(&run, failures)).collect()
+    }
+
+    fn run(&self) -> Run<'_> {
+        let layout = &self.plan.layout;
+        Run {
+            block: self.blocks.buffer(),
+            tokens: &self.tokens,
+            dialect: &self.dialect,
+            nulls: &layout.nulls,
+            zone: &layout.zone,
+        }
+    }
+
+    /// Checks the condition; leaves the rows that pass in the columns and the tokens, and returns how many there are.
+    fn select(&mut self, condition: &Condition, columns: &mut [ArrayRef], rows: usize) -> Result<usize> {
+        let inputs = self.arrays(&self.inputs, columns, rows)?;
+        let mask = condition.predicate.mask(&record_batch(&condition.schema, inputs, rows)?)?;
+        let kept = mask.true_count();
+        if kept == self.tokens.rows() {
+            return Ok(kept);
+        }
+        if kept < rows {
+            for (reader, column) in columns.iter_mut().enumerate() {
+                if self.outputs.iter().any(|output| matches!(output, Output::Read(read) if *read == reader)) {
+                    *column = filter(column, &mask)?;
+                }
+            }
+        }
+        if self.eager < self.readers.len() {
+            self.passed.clear();
+            self.passed.extend(mask.values().set_indices().map(|row| row as u32));
+            self.tokens.keep(&self.passed, self.eager);
+        }
+        Ok(kept)
+    }
+
+    fn arrays(&self, outputs: &[Output], columns: &[ArrayRef], rows: usize) -> Result<Vec<ArrayRef>> {
+        let array = |output: &Output| {
+            Ok(match output {
+                Output::Read(index) => columns[*index].clone(),
+                Output::Null(data_type) => new_null_array(data_type, rows),
+                Output::Filename => {
+                    let mut builder = StringViewBuilder::new();
+                    builder.try_append_value_n(self.file.input.path().to_string_lossy(), rows)?;
+                    Arc::new(builder.finish())
+                }
+            })
+        };
+        outputs.iter().map(array).collect()
+    }
+
+    /// What ends the query, with its row. Of what does not, one example is told.
+    fn judge(&self, failures: &mut Failures, to: usize) -> Option<(usize, Error)> {
+        let misfit = &self.context.progress.misfit;
+        if let Some(first) = failures.first {
+            return Some((first.row, self.misfit(first, to)));
+        }
+        if let Some(example) = failures.example.take().filter(|_| misfit.get().is_none()) {
+            // Another thread may have told of one already.
+            let _ = misfit.set(self.misfit(example, to).without_hint().to_string());
+        }
+        None
+    }
+
+    /// What does not fit, and where.
+    fn misfit(&self, first: Failure, to: usize) -> Error {
+        let (layout, run) = (&self.plan.layout, self.run());
+        let start = self.tokens.starts[first.row] as usize;
+        let place = Place { input: &self.file.input, offset: self.blocks.offset_of(start) };
+        let Some(slot) = first.slot else {
+            let fields = self.tokens.ragged.iter().find(|(row, _)| *row == first.row).map_or(0, |(_, fields)| *fields);
+            let end = self.tokens.starts.get(first.row + 1).map_or(to, |next| *next as usize);
+            return place.ragged(fields, self.file.width, run.block[start..end].trim_ascii_end());
+        };
+        let column = self.columns[slot];
+        let field = layout.schema.field(column);
+        let raw = raw_field(&run, first.row, slot);
+        match field.data_type() {
+            DataType::Utf8View => place.bad_text(field.name(), raw),
+            data_type => place.bad_value(field.name(), data_type, layout.inferred[column], raw),
+        }
+    }
+}
+
+/// Goes to the first record that starts in the range: leaves out what is left of the one that the range starts in.
+fn skip_record(
+    blocks: &mut Blocks,
+    mut state: State,
+    stop: u64,
+    plan: &ScanPlan,
+    context: &QueryContext,
+) -> Result<()> {
+    while state != State::RecordStart && blocks.offset() < stop {
+        if blocks.pending() == 0 {
+            if blocks.at_end_of_file() {
+                return Ok(());
+            }
+            context.cancel.check()?;
+            blocks.refill()?;
+        }
+        let position = blocks.position();
+        let end = plan.machine.record_end(&mut state, &blocks.buffer()[position..]);
+        blocks.set_position(end.map_or(blocks.buffer().len(), |end| position + end));
+    }
+    Ok(())
+}

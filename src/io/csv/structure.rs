@@ -1,0 +1,392 @@
+//! The structural index of a block: where fields and records end, found 64 bytes at a time.
+//!
+//! Each window of 64 bytes becomes bit masks of its delimiters, line ends and quotes, from which carry-less
+//! multiplication, or its equivalent by shifts, makes the mask of what lies between quotes (Langdale and Lemire,
+//! "Parsing Gigabytes of JSON per Second", VLDB Journal 2019; Ge et al., "Speculative Distributed CSV Data Parsing",
+//! SIGMOD 2019). That mask is right only where every quote opens a field, closes one or is doubled, which is checked
+//! for every quote. Where one does not fit, the index ends, and the caller cuts the record byte by byte.
+
+use super::dialect::Dialect;
+
+/// Bytes of a window: one for each bit of a mask.
+const WINDOW: usize = 64;
+
+/// Ends of fields and records in a block. Positions are within the block.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// Delimiters and line ends outside of quotes, ascending.
+    pub separators: Vec<u32>,
+    /// Which of the separators are line ends.
+    pub line_ends: Vec<u32>,
+    /// Whether there was a quote.
+    pub has_quotes: bool,
+    /// Whether there was a doubled quote inside of quotes.
+    pub has_doubled: bool,
+}
+
+impl Index {
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.separators.clear();
+        self.line_ends.clear();
+        (self.has_quotes, self.has_doubled) = (false, false);
+    }
+}
+
+/// What one window has to know of those before it. Masks are 0 or 1 for the first bit, but `inside`, which is all bits.
+#[derive(Clone, Copy, Debug)]
+struct Carry {
+    /// The window starts between quotes.
+    inside: u64,
+    /// The byte before it is a separator.
+    field_start: u64,
+    /// The byte before it is a quote that closes, or the first of a doubled one.
+    closing: u64,
+    /// The byte before it is a carriage return behind a closing quote.
+    returned: u64,
+}
+
+impl Carry {
+    /// In front of a record.
+    const RECORD: Self = Self { inside: 0, field_start: 1, closing: 0, returned: 0 };
+}
+
+/// Makes the index of a block, stretch by stretch.
+#[derive(Debug)]
+pub struct Indexer {
+    dialect: Dialect,
+    level: Level,
+    carry: Carry,
+    /// Up to where the block is indexed.
+    at: usize,
+}
+
+impl Indexer {
+    /// An indexer with the best instructions that the machine has.
+    pub fn new(dialect: Dialect) -> Self {
+        Self { dialect, level: Level::detect(), carry: Carry::RECORD, at: 0 }
+    }
+
+    /// Begins anew at a position where a record starts.
+    pub fn restart(&mut self, at: usize) {
+        self.at = at;
+        self.carry = Carry::RECORD;
+    }
+
+    /// Up to where the block is indexed.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Indexes on, up to `to`, which is the end of the block or not near it. `false` where a quote does not fit: the
+    /// index then holds all separators up to [`position`](Self::position), which may lie within a record, and cannot be gone on with.
+    pub fn extend(&mut self, block: &[u8], to: usize, index: &mut Index) -> bool {
+        let to = to.min(block.len());
+        if self.at >= to {
+            return true;
+        }
+        index.separators.reserve(to - self.at + WINDOW);
+        match self.level {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the level says that the machine has the instructions.
+            Level::Avx2 => unsafe { x86::extend(self, block, to, index) },
+            Level::Portable => self.run::<portable::Bytes>(block, to, index),
+        }
+    }
+
+    #[inline(always)]
+    fn run<W: Window>(&mut self, block: &[u8], to: usize, index: &mut Index) -> bool {
+        let Dialect { delimiter, quote, .. } = self.dialect;
+        // Without a quote character, nothing is one.
+        let has_quote = quote.is_some();
+        let quote = quote.unwrap_or_default();
+        let mut carry = self.carry;
+        let mut at = self.at;
+        while at < to {
+            let (window, valid) = load::<W>(block, at, to);
+            let line_ends = window.equal(b'\n') & valid;
+            let mut separators = line_ends | (window.equal(delimiter) & valid);
+            let quotes = if has_quote { window.equal(quote) & valid } else { 0 };
+            if quotes | carry.inside | carry.closing | carry.returned == 0 {
+                carry.field_start = separators >> 63;
+            } else {
+                let Some(outside) = quoted(&window, &self.dialect, separators, quotes, valid, &mut carry, index) else {
+                    (self.at, self.carry) = (at, carry);
+                    return false;
+                };
+                separators &= outside;
+            }
+            push(separators, line_ends & separators, at, index);
+            at += WINDOW;
+        }
+        (self.at, self.carry) = (at.min(to), carry);
+        true
+    }
+}
+
+/// A window with quotes: the mask of what is outside of them; `None` where a quote does not fit.
+#[inline(always)]
+fn quoted<W: Window>(
+    window: &W,
+    dialect: &Dialect,
+    separators: u64,
+    quotes: u64,
+    valid: u64,
+    carry: &mut Carry,
+    index: &mut Index,
+) -> Option<u64> {
+    // From an opening quote up to its closing one, which is not in it. A doubled quote closes and opens.
+    let inside = W::prefix_xor(quotes) ^ carry.inside;
+    let (opening, closing) = (quotes & inside, quotes & !inside);
+    let separators = separators & !inside;
+    let behind_closing = (closing << 1) | carry.closing;
+    let returns = behind_closing & window.equal(b'\r');
+    let may_open = (separators << 1) | carry.field_start | behind_closing;
+    let behind_return = (returns << 1) | carry.returned;
+    let mut misfits = (opening & !may_open)
+        | (behind_closing & !(separators | opening | returns))
+        | (behind_return & !window.equal(b'\n'));
+    if let Some(escape) = dialect.escape {
+        misfits |= inside & window.equal(escape);
+    }
+    if misfits & valid != 0 || dialect.comment.is_some() {
+        return None;
+    }
+    index.has_quotes = true;
+    index.has_doubled |= opening & behind_closing != 0;
+    *carry = Carry {
+        inside: ((inside as i64) >> 63) as u64,
+        field_start: separators >> 63,
+        closing: closing >> 63,
+        returned: returns >> 63,
+    };
+    Some(!inside)
+}
+
+/// Appends the positions of the bits.
+#[inline(always)]
+fn push(separators: u64, line_ends: u64, at: usize, index: &mut Index) {
+    let known = index.separators.len() as u32;
+    let mut ends = line_ends;
+    while ends != 0 {
+        let below = (ends & ends.wrapping_neg()) - 1;
+        index.line_ends.push(known + (separators & below).count_ones());
+        ends &= ends - 1;
+    }
+    let count = separators.count_ones() as usize;
+    let spare = index.separators.spare_capacity_mut();
+    let mut rest = separators;
+    // Eight at once, mostly more than there are, is faster than to ask after each. `extend` reserved for all windows.
+    for octet in spare[..WINDOW].chunks_exact_mut(8).take(count.div_ceil(8)) {
+        for slot in octet {
+            slot.write(at as u32 + rest.trailing_zeros());
+            rest &= rest.wrapping_sub(1);
+        }
+    }
+    // SAFETY: at least `count` slots were written, which are within the capacity.
+    unsafe { index.separators.set_len(index.separators.len() + count) };
+}
+
+/// The window at a position, and the mask of its bytes that are before `to`.
+#[inline(always)]
+fn load<W: Window>(block: &[u8], at: usize, to: usize) -> (W, u64) {
+    match block.get(at..).and_then(|rest| rest.first_chunk()) {
+        Some(bytes) if to - at >= WINDOW => (W::load(bytes), u64::MAX),
+        _ => {
+            let mut bytes = [0; WINDOW];
+            let rest = &block[at..to];
+            let count = rest.len().min(WINDOW);
+            bytes[..count].copy_from_slice(&rest[..count]);
+            (W::load(&bytes), if count == WINDOW { u64::MAX } else { (1 << count) - 1 })
+        }
+    }
+}
+
+/// Counts records without finding their fields.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted {
+    /// Records that start in the range.
+    pub records: usize,
+    /// Where the last line outside of quotes starts, where the range ends between quotes.
+    pub open: Option<usize>,
+}
+
+/// Counts the records that start from `from`, where one starts, up to `to`; `None` where quotes do not fit, or the
+/// dialect has comments. Empty lines count only where the dialect says so; a byte behind `to` is looked at to know
+/// whether a line is empty, and none is there only at the end of the file.
+pub fn count_records(dialect: &Dialect, block: &[u8], from: usize, to: usize) -> Option<Counted> {
+    if dialect.comment.is_some() {
+        return None;
+    }
+    match Level::detect() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the level says that the machine has the instructions.
+        Level::Avx2 => unsafe { x86::count(dialect, block, from, to) },
+        Level::Portable => count::<portable::Bytes>(dialect, block, from, to),
+    }
+}
+
+#[inline(always)]
+fn count<W: Window>(dialect: &Dialect, block: &[u8], from: usize, to: usize) -> Option<Counted> {
+    let (has_quote, quote) = (dialect.quote.is_some(), dialect.quote.unwrap_or_default());
+    let mut carry = Carry::RECORD;
+    // Whether a line starts at the first byte, and whether the byte before it is a `\r` at the start of a line.
+    let (mut start, mut start_return) = (1, 0);
+    let (mut records, mut last_line, mut unused) = (0, from, Index::default());
+    let mut at = from;
+    while at < to {
+        let (window, valid) = load::<W>(block, at, to);
+        let mut line_ends = window.equal(b'\n') & valid;
+        let returns = window.equal(b'\r') & valid;
+        let quotes = if has_quote { window.equal(quote) & valid } else { 0 };
+        if quotes | carry.inside | carry.closing | carry.returned == 0 {
+            carry.field_start = (line_ends | window.equal(dialect.delimiter)) >> 63;
+        } else {
+            let separators = line_ends | (window.equal(dialect.delimiter) & valid);
+            line_ends &= quoted(&window, dialect, separators, quotes, valid, &mut carry, &mut unused)?;
+        }
+        let line_starts = ((line_ends << 1) | start) & valid;
+        let start_returns = line_starts & returns;
+        records += line_starts.count_ones() as usize;
+        if !dialect.empty_lines {
+            let empty = (line_starts & line_ends) | (((start_returns << 1) | start_return) & line_ends);
+            records -= empty.count_ones() as usize;
+        }
+        if line_starts != 0 {
+            last_line = at + line_starts.ilog2() as usize;
+        }
+        let last = if valid == u64::MAX { 63 } else { valid.count_ones() - 1 };
+        (start, start_return) = ((line_ends >> last) & 1, (start_returns >> last) & 1);
+        at += WINDOW;
+    }
+    // A `\r` that starts a line ends it too, in front of `\n` and at the end of the file.
+    if start_return == 1 && !dialect.empty_lines && block.get(to).is_none_or(|byte| *byte == b'\n') {
+        records -= 1;
+    }
+    Some(Counted { records, open: (carry.inside != 0).then_some(last_line) })
+}
+
+/// The instructions to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Portable,
+}
+
+impl Level {
+    fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("popcnt")
+            && is_x86_feature_detected!("pclmulqdq")
+        {
+            return Self::Avx2;
+        }
+        Self::Portable
+    }
+}
+
+/// 64 bytes to be compared.
+trait Window: Copy {
+    fn load(bytes: &[u8; WINDOW]) -> Self;
+
+    /// A bit for each byte that is `byte`.
+    fn equal(&self, byte: u8) -> u64;
+
+    /// Bit i is the parity of the bits 0 to i.
+    fn prefix_xor(mask: u64) -> u64;
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    //! AVX2. What is here is inlined into the two functions that switch the instructions on, and used by them alone.
+
+    use std::arch::x86_64::{
+        __m256i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8, _mm256_cmpeq_epi8,
+        _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_set1_epi8,
+    };
+
+    use super::{Counted, Dialect, Index, Indexer, WINDOW, Window};
+
+    #[target_feature(enable = "avx2,bmi1,popcnt,pclmulqdq")]
+    pub(super) fn extend(indexer: &mut Indexer, block: &[u8], to: usize, index: &mut Index) -> bool {
+        indexer.run::<Bytes>(block, to, index)
+    }
+
+    #[target_feature(enable = "avx2,bmi1,popcnt,pclmulqdq")]
+    pub(super) fn count(dialect: &Dialect, block: &[u8], from: usize, to: usize) -> Option<Counted> {
+        super::count::<Bytes>(dialect, block, from, to)
+    }
+
+    #[derive(Clone, Copy)]
+    struct Bytes([__m256i; 2]);
+
+    impl Window for Bytes {
+        #[inline(always)]
+        fn load(bytes: &[u8; WINDOW]) -> Self {
+            let start = bytes.as_ptr().cast::<__m256i>();
+            // SAFETY: two unaligned loads from 64 bytes; AVX2 is there, see above.
+            unsafe { Self([_mm256_loadu_si256(start), _mm256_loadu_si256(start.add(1))]) }
+        }
+
+        #[inline(always)]
+        fn equal(&self, byte: u8) -> u64 {
+            // SAFETY: AVX2 is there, see above.
+            let [low, high] = self.0.map(|half| unsafe {
+                _mm256_movemask_epi8(_mm256_cmpeq_epi8(half, _mm256_set1_epi8(byte.cast_signed())))
+            });
+            u64::from(low.cast_unsigned()) | (u64::from(high.cast_unsigned()) << 32)
+        }
+
+        #[inline(always)]
+        fn prefix_xor(mask: u64) -> u64 {
+            // SAFETY: the instruction is there, see above.
+            unsafe {
+                let product = _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, mask.cast_signed()), _mm_set1_epi8(-1));
+                _mm_cvtsi128_si64(product).cast_unsigned()
+            }
+        }
+    }
+}
+
+mod portable {
+    //! Eight bytes at a time in general registers.
+
+    use super::{WINDOW, Window};
+
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+
+    #[derive(Clone, Copy)]
+    pub(super) struct Bytes([u64; WINDOW / 8]);
+
+    impl Window for Bytes {
+        #[inline(always)]
+        fn load(bytes: &[u8; WINDOW]) -> Self {
+            let mut words = [0; WINDOW / 8];
+            for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+                *word = u64::from_le_bytes(*bytes);
+            }
+            Self(words)
+        }
+
+        #[inline(always)]
+        fn equal(&self, byte: u8) -> u64 {
+            let pattern = ONES * u64::from(byte);
+            self.0.iter().rev().fold(0, |mask, word| {
+                let differs = word ^ pattern;
+                // The high bit of each byte that is zero, exactly (Warren, "Hacker's Delight", 6-1).
+                let zeros = !(((differs & LOW) + LOW) | differs | LOW);
+                // The product gathers the eight bits in its highest byte.
+                (mask << 8) | ((zeros >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56)
+            })
+        }
+
+        #[inline(always)]
+        fn prefix_xor(mask: u64) -> u64 {
+            [1, 2, 4, 8, 16, 32].into_iter().fold(mask, |mask, shift| mask ^ (mask << shift))
+        }
+    }
+}
