@@ -1,5 +1,7 @@
 //! Typed columns from the fields of many records: one loop per column and block, without a decision per row.
 
+mod formatted;
+
 use std::str::{from_utf8, from_utf8_unchecked};
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use arrow::buffer::Buffer;
 use super::dialect::Dialect;
 use super::nulls::Nulls;
 use super::options::OnError;
+use super::rules::ColumnRules;
 use super::tokenizer::{Span, Tokens};
 use super::values;
 use crate::error::{Error, Result};
@@ -113,6 +116,8 @@ impl Failures {
 pub struct ColumnReader {
     slot: usize,
     inferred: bool,
+    /// Nulls and formats of the column, where they are not the usual ones.
+    rules: Option<Arc<ColumnRules>>,
     builder: Builder,
 }
 
@@ -159,11 +164,24 @@ impl ColumnReader {
             time if *time == TIME => Builder::Time(Time64MicrosecondBuilder::new()),
             other => return Err(Error::internal(format!("CSV has no values of type {}", sql_name(other)))),
         };
-        Ok(Self { slot, inferred, builder })
+        Ok(Self { slot, inferred, rules: None, builder })
+    }
+
+    /// The same, for a column with nulls or formats of its own.
+    pub fn with_rules(self, rules: Option<Arc<ColumnRules>>) -> Self {
+        Self { rules, ..self }
     }
 
     /// Appends the records of a run.
     pub fn append(&mut self, run: &Run<'_>, failures: &mut Failures) {
+        match self.rules.clone() {
+            None => self.append_plain(run, failures),
+            Some(rules) => self.append_formatted(&Run { nulls: &rules.nulls, ..*run }, &rules.formats, failures),
+        }
+    }
+
+    /// Appends the records of a run, whose values are written in the plain way.
+    fn append_plain(&mut self, run: &Run<'_>, failures: &mut Failures) {
         let strict = self.inferred;
         let is_code = |text: &[u8]| strict && values::is_code(text);
         // "0.5" starts with a zero and is no code.
@@ -265,11 +283,11 @@ impl Cells<'_> {
             let text = values::trim(span.text(self.run.block, self.run.dialect, &mut scratch));
             // A field that the record does not have reads as empty.
             if self.run.nulls.is_null(text) {
-                append(None);
+                append(if span.is_quoted() && self.run.nulls.is_quoted_nan(text) { parse(text) } else { None });
                 continue;
             }
             let value = parse(text);
-            if value.is_none() {
+            if value.is_none() && !span.is_missing() {
                 failures.bad_value(row, self.slot);
             }
             append(value);
@@ -293,7 +311,7 @@ impl Cells<'_> {
         let mut shared = None;
         let mut scratch = Vec::new();
         for (row, span) in tokens.column(self.slot).enumerate() {
-            if span.is_missing() || (!span.is_quoted() && nulls.is_null_text(span.raw(block))) {
+            if span.is_missing() || nulls.is_null_text(span.raw(block), span.is_quoted()) {
                 builder.append_null();
                 continue;
             }

@@ -58,9 +58,10 @@ impl CsvSource {
                 .collect::<Option<Vec<_>>>()
                 .ok_or_else(|| Error::internal("a scan of CSV asks for a column that the table does not have"))?,
         ));
+        let partition_bytes = layout.options.blocksize.unwrap_or(context.config.partition_bytes);
         let files: Vec<_> = files
             .iter()
-            .map(|file| (file.clone(), Chunks::new(file.data_start, file.input.len, context.config.partition_bytes)))
+            .map(|file| (file.clone(), Chunks::new(file.data_start, file.input.len, partition_bytes)))
             .collect();
         let mut first_partition = vec![0];
         let mut partitions = 0;
@@ -250,6 +251,7 @@ impl PartitionReader {
             .enumerate()
             .map(|(slot, column)| {
                 ColumnReader::new(slot, layout.schema.field(*column).data_type(), layout.inferred[*column])
+                    .map(|reader| reader.with_rules(layout.rules[*column].clone()))
             })
             .collect::<Result<_>>()?;
         // Who asks for no column only counts records, for which their fields need not be found.
