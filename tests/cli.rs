@@ -197,6 +197,57 @@ fn a_null_in_the_only_column_of_a_csv_file_is_no_lost_row() {
 }
 
 #[test]
+fn a_nan_that_was_written_to_csv_reads_back_and_a_null_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nan.csv");
+    let values = "(1.5, 'a'), (CAST('NaN' AS DOUBLE), 'NaN'), (NULL, NULL), (CAST('-Infinity' AS DOUBLE), '')";
+    query(&format!("COPY (SELECT x, t FROM (VALUES {values}) v(x, t)) TO '{}'", path.display())).success();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "x,t\n1.5,a\n\"NaN\",NaN\n,\n-Infinity,\"\"\n");
+    query(&format!("SELECT x, t FROM '{}'", path.display()))
+        .success()
+        .stdout("x,t\n1.5,a\n\"NaN\",NaN\n,\n-Infinity,\"\"\n");
+}
+
+#[test]
+fn files_are_read_by_flags_as_by_options() {
+    let european = ["--decimal-separator", ",", "--thousands", ".", "--dateformat", "%d.%m.%Y", "--skip-footer", "1"];
+    highwater()
+        .args(["schema", "tests/data/european.csv"])
+        .args(european)
+        .args(["--timestampformat", "%d.%m.%Y %H:%M"])
+        .assert()
+        .success()
+        .stdout(contains("amount,DOUBLE").and(contains("day,DATE")).and(contains("at,TIMESTAMP")));
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.parquet");
+    let columns = [
+        "id=INTEGER",
+        "amount=DECIMAL(12,2)",
+        "count=BIGINT",
+        "day=DATE",
+        "at=VARCHAR",
+        "note=VARCHAR",
+        "code=VARCHAR",
+    ];
+    highwater()
+        .args(["convert", "tests/data/european.csv", "--merge", "-o"])
+        .arg(&out)
+        .args(european)
+        .args(columns.iter().flat_map(|column| ["--columns", column]))
+        .assert()
+        .success()
+        .stdout(contains("4 rows read, 4 written"));
+    query(&format!("SELECT sum(amount) AS a, max(day) AS d FROM '{}'", out.display()))
+        .success()
+        .stdout("a,d\n1001234.31,2013-01-31\n");
+    highwater()
+        .args(["head", "tests/data/european.csv", "--thousands", "."])
+        .assert()
+        .code(2)
+        .stderr(contains("--decimal-separator and --thousands are both"));
+}
+
+#[test]
 fn convert_makes_a_parquet_file_of_each_input() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");

@@ -157,31 +157,133 @@ pub struct OutputArgs {
     pub max_rows: usize,
 }
 
-/// How files are read.
+/// How files are read, by the names that the options of `read_csv` have in SQL.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Reading")]
 pub struct ReadArgs {
     /// The type of a column, against what its values suggest; may be given several times
     #[arg(long, value_name = "COLUMN=TYPE")]
     pub types: Vec<String>,
+    /// A column of CSV, its name and type; given for all columns in order, nothing is inferred
+    #[arg(long, value_name = "COLUMN=TYPE")]
+    pub columns: Vec<String>,
+    /// Names of the first columns of CSV
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub names: Vec<String>,
     /// What separates fields of CSV
     #[arg(long, value_name = "CHAR")]
     pub delim: Option<String>,
     /// What encloses fields of CSV
     #[arg(long, value_name = "CHAR")]
     pub quote: Option<String>,
+    /// What makes the next character data, inside quotes
+    #[arg(long, value_name = "CHAR")]
+    pub escape: Option<String>,
+    /// What begins a line that is a comment
+    #[arg(long, value_name = "CHAR")]
+    pub comment: Option<String>,
     /// Whether the first line of CSV names the columns
     #[arg(long, value_name = "BOOL")]
     pub header: Option<bool>,
+    /// Lines to leave out at the start of each file
+    #[arg(long, value_name = "LINES")]
+    pub skip: Option<String>,
+    /// Lines to leave out at the end of each file
+    #[arg(long, value_name = "LINES")]
+    pub skip_footer: Option<String>,
+    /// Read every column as text that has no type given
+    #[arg(long)]
+    pub all_varchar: bool,
+    /// Read whole numbers as DOUBLE where no type is given
+    #[arg(long)]
+    pub assume_missing: bool,
+    /// Whether dates and times are looked for, or the columns that hold nothing else
+    #[arg(long, value_name = "BOOL|COLUMN,…", value_delimiter = ',')]
+    pub parse_dates: Vec<String>,
+    /// How dates are written, such as %d.%m.%Y
+    #[arg(long, value_name = "FORMAT")]
+    pub dateformat: Option<String>,
+    /// How timestamps are written, such as '%d.%m.%Y %H:%M'
+    #[arg(long, value_name = "FORMAT")]
+    pub timestampformat: Option<String>,
+    /// What stands before the fraction of a number
+    #[arg(long, value_name = "CHAR")]
+    pub decimal_separator: Option<String>,
+    /// What stands between groups of three digits
+    #[arg(long, value_name = "CHAR")]
+    pub thousands: Option<String>,
     /// A text that means null; may be given several times
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub nullstr: Vec<String>,
+    /// Columns in which nothing is null, and nothing at all is an empty text
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    pub force_not_null: Vec<String>,
+    /// Let quoted text be null too
+    #[arg(long)]
+    pub allow_quoted_nulls: bool,
+    /// Rows that types are inferred from, or -1 for all
+    #[arg(long, value_name = "ROWS", allow_hyphen_values = true)]
+    pub sample_size: Option<String>,
     /// What happens to a row with a value that does not fit its type
     #[arg(long, value_enum)]
     pub on_error: Option<OnError>,
+    /// Read what a short row lacks as null
+    #[arg(long)]
+    pub null_padding: bool,
+    /// Bytes that a row of CSV may have
+    #[arg(long, value_name = "BYTES")]
+    pub max_line_size: Option<String>,
+    /// Bytes of a file that make one partition
+    #[arg(long, value_name = "BYTES")]
+    pub blocksize: Option<String>,
     /// Add a column with the name of the file
     #[arg(long)]
     pub filename: bool,
+}
+
+impl ReadArgs {
+    /// The options of one text each that were given: name in SQL, value.
+    pub fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = [
+            ("delim", &self.delim),
+            ("quote", &self.quote),
+            ("escape", &self.escape),
+            ("comment", &self.comment),
+            ("skip", &self.skip),
+            ("skip_footer", &self.skip_footer),
+            ("dateformat", &self.dateformat),
+            ("timestampformat", &self.timestampformat),
+            ("decimal_separator", &self.decimal_separator),
+            ("thousands", &self.thousands),
+            ("sample_size", &self.sample_size),
+            ("max_line_size", &self.max_line_size),
+            ("blocksize", &self.blocksize),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
+    }
+
+    /// The options of several texts that were given.
+    pub fn lists(&self) -> impl Iterator<Item = (&'static str, &[String])> {
+        let all = [
+            ("names", &self.names),
+            ("parse_dates", &self.parse_dates),
+            ("nullstr", &self.nullstr),
+            ("force_not_null", &self.force_not_null),
+        ];
+        all.into_iter().map(|(name, values)| (name, values.as_slice())).filter(|(_, values)| !values.is_empty())
+    }
+
+    /// The options that were switched on.
+    pub fn switches(&self) -> impl Iterator<Item = &'static str> {
+        let all = [
+            ("all_varchar", self.all_varchar),
+            ("assume_missing", self.assume_missing),
+            ("allow_quoted_nulls", self.allow_quoted_nulls),
+            ("null_padding", self.null_padding),
+            ("filename", self.filename),
+        ];
+        all.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name)
+    }
 }
 
 /// What happens to a row with a value that does not fit its type.

@@ -11,6 +11,7 @@ use super::output::{Format, OutputPlan, Target};
 use super::terminal::Terminal;
 use crate::error::{Error, Result};
 use crate::generate::{GroupbyOptions, TimeseriesOptions};
+use crate::io::csv::CsvOptions;
 use crate::io::options::{OptionValue, Options};
 use crate::io::write::atomic::check_target;
 use crate::io::write::{OutputFormat, WriteOptions};
@@ -144,32 +145,29 @@ fn check_inputs(inputs: &[String]) -> Result<()> {
     }
 }
 
-/// The reader's options, by the names they have in SQL.
+/// The reader's options, by the names they have in SQL. What is wrong with one is told by its flag.
 fn check_read(args: &ReadArgs) -> Result<Options> {
     let mut options = Options::new();
-    let mut types = Vec::new();
-    for text in &args.types {
-        let Some((column, name)) = text.rsplit_once('=').filter(|(column, _)| !column.is_empty()) else {
-            return Err(Error::usage(format!("--types: '{text}' is no COLUMN=TYPE"))
-                .with_hint("write for instance --types temp=DOUBLE --types id=BIGINT"));
-        };
-        parse_type(name)?;
-        types.push((column.to_string(), OptionValue::Text(name.to_string())));
-    }
-    if !types.is_empty() {
-        options.push(("types".into(), OptionValue::Map(types)));
-    }
-    for (name, value) in [("delim", &args.delim), ("quote", &args.quote)] {
-        if let Some(text) = value {
-            options.push((name.into(), OptionValue::Text(single(name, text)?.to_string())));
+    for (name, texts) in [("types", &args.types), ("columns", &args.columns)] {
+        if !texts.is_empty() {
+            options.push((name.into(), OptionValue::Map(column_types(name, texts)?)));
         }
+    }
+    for (name, text) in args.texts() {
+        options.push((name.into(), OptionValue::Text(text.into())));
+    }
+    for (name, texts) in args.lists() {
+        let value = match texts {
+            [text] => OptionValue::Text(text.clone()),
+            texts => OptionValue::List(texts.iter().cloned().map(OptionValue::Text).collect()),
+        };
+        options.push((name.into(), value));
+    }
+    for name in args.switches() {
+        options.push((name.into(), OptionValue::Boolean(true)));
     }
     if let Some(header) = args.header {
         options.push(("header".into(), OptionValue::Boolean(header)));
-    }
-    if !args.nullstr.is_empty() {
-        let texts = args.nullstr.iter().cloned().map(OptionValue::Text).collect();
-        options.push(("nullstr".into(), OptionValue::List(texts)));
     }
     if let Some(on_error) = args.on_error {
         let name = match on_error {
@@ -179,20 +177,21 @@ fn check_read(args: &ReadArgs) -> Result<Options> {
         };
         options.push(("on_error".into(), OptionValue::Text(name.into())));
     }
-    if args.filename {
-        options.push(("filename".into(), OptionValue::Boolean(true)));
-    }
+    CsvOptions::parse_flags(&options)?;
     Ok(options)
 }
 
-/// One ASCII character; a tab may be written out, since shells make it hard to type.
-fn single<'a>(name: &str, text: &'a str) -> Result<&'a str> {
-    match text {
-        "\\t" | "tab" => Ok("\t"),
-        text if text.len() == 1 => Ok(text),
-        _ => Err(Error::usage(format!("--{name}: '{text}' is not one ASCII character"))
-            .with_hint("a tab is written \\t or tab")),
-    }
+/// Types by column from `COLUMN=TYPE`.
+fn column_types(name: &str, texts: &[String]) -> Result<Vec<(String, OptionValue)>> {
+    let read = |text: &String| {
+        let Some((column, name_of_type)) = text.rsplit_once('=').filter(|(column, _)| !column.is_empty()) else {
+            return Err(Error::usage(format!("--{name}: '{text}' is no COLUMN=TYPE"))
+                .with_hint(format!("write for instance --{name} temp=DOUBLE --{name} id=BIGINT")));
+        };
+        parse_type(name_of_type)?;
+        Ok((column.to_string(), OptionValue::Text(name_of_type.to_string())))
+    };
+    texts.iter().map(read).collect()
 }
 
 fn check_convert(args: &ConvertArgs) -> Result<ConvertOptions> {
@@ -373,10 +372,10 @@ mod tests {
         let text = |text: &str| OptionValue::Text(text.into());
         let expected = vec![
             ("types".to_string(), OptionValue::Map(vec![("a=b".into(), text("DECIMAL(9,2)"))])),
-            ("delim".to_string(), text("\t")),
+            ("delim".to_string(), text("\\t")),
             ("nullstr".to_string(), OptionValue::List(vec![text("NA"), text("-")])),
-            ("on_error".to_string(), text("reject")),
             ("filename".to_string(), OptionValue::Boolean(true)),
+            ("on_error".to_string(), text("reject")),
         ];
         assert_eq!(options.read, expected);
         assert_eq!(options.layout, Layout::Merge);
@@ -385,7 +384,35 @@ mod tests {
         assert!(refused(&["convert", "in", "-o", "out", "--compression", "zstd:99"]).contains("level"));
         assert!(refused(&["schema", "x.csv", "--types", "a"]).contains("COLUMN=TYPE"));
         assert!(refused(&["schema", "x.csv", "--types", "a=blob"]).contains("no type"));
-        assert!(refused(&["schema", "x.csv", "--delim", "||"]).contains("one ASCII character"));
+    }
+
+    #[test]
+    fn wrong_reading_options_are_told_by_their_flags() {
+        for (line, part) in [
+            (&["--delim", "||"][..], "--delim is '||', which is not one ASCII character"),
+            (&["--skip", "two"], "--skip is the text 'two'"),
+            (&["--skip-footer", "-"], "--skip-footer is the text '-'"),
+            (&["--columns", "a"], "--columns: 'a' is no COLUMN=TYPE"),
+            (&["--columns", "a=INT", "--names", "a,b"], "--columns says all names"),
+            (&["--dateformat", "%q"], "--dateformat is '%q', in which %q is unknown"),
+            (&["--decimal-separator", ",", "--delim", ","], "--delim and --decimal-separator are both ','"),
+            (&["--thousands", "."], "--decimal-separator and --thousands are both '.'"),
+            (&["--blocksize", "0"], "--blocksize must be at least 1 byte"),
+            (&["--max-line-size", "1TB"], "--max-line-size must be between"),
+        ] {
+            let line: Vec<&str> = ["schema", "x.csv"].iter().chain(line).copied().collect();
+            let error = refused(&line);
+            assert!(error.starts_with(part), "{error}");
+        }
+        let line = ["convert", "in", "-o", "out", "--parse-dates", "false", "--force-not-null", "a,b", "--all-varchar"];
+        let (Request::Convert(options), _) = checked(&line, PIPES).unwrap() else { panic!("no conversion") };
+        let text = |text: &str| OptionValue::Text(text.into());
+        let expected = vec![
+            ("parse_dates".to_string(), text("false")),
+            ("force_not_null".to_string(), OptionValue::List(vec![text("a"), text("b")])),
+            ("all_varchar".to_string(), OptionValue::Boolean(true)),
+        ];
+        assert_eq!(options.read, expected);
     }
 
     #[test]

@@ -88,6 +88,16 @@ pub fn days_from_date(date: NaiveDate) -> i32 {
     date.num_days_from_ce() - EPOCH_DAYS_FROM_CE
 }
 
+/// Days since 1970-01-01 of a year, month and day; `None` where there is no such day.
+pub fn days_from_ymd(year: i32, month: u32, day: u32) -> Option<i32> {
+    NaiveDate::from_ymd_opt(year, month, day).map(days_from_date)
+}
+
+/// Days since 1970-01-01 of a year and the day in it, from 1; `None` where there is no such day.
+pub fn days_from_ordinal(year: i32, day: u32) -> Option<i32> {
+    NaiveDate::from_yo_opt(year, day).map(days_from_date)
+}
+
 /// Days since 1970-01-01 of `2013-01-31` (also `2013/1/31`), as in ISO 8601; `None` where it is no date.
 pub fn parse_date(text: &str) -> Option<i32> {
     let text = text.trim();

@@ -37,6 +37,14 @@ put("crlf.csv", QUOTED.replace("\n", "\r\n"))
 put("bom.csv", b"\xef\xbb\xbf" + "id,name\n1,Zürich\n2,東京\n3,\n".encode())
 put("no_newline.csv", "id,name,n\n1,a,10\n2,b,20\n3,c,30")
 put("semicolon.csv", 'item;price;qty\nnuts, mixed;2.50;3\nbolts;0.125;400\n"a;b";-1.75;1\nnails;;7\n')
+put("european.csv", '''\
+id;amount;count;day;at;note;code
+1;1.234,56;1.000;31.01.2013;31.01.2013 10:00;plain;-
+2;-0,5;12;29.02.2012;01.02.2013 23:59;;x
+3;1.000.000,25;1.234.567;01.12.1999;31.12.1999 00:00;"";NA
+4;;;;;NA;n.a.
+4 rows;;;;;;
+''')
 put("ragged.csv", "a,b,c\n1,2,3\n4,5,6\n7,8\n9,10,11\n12,13,14\n15,16,17,18\n19,20,21\n")
 put("header_only.csv", "id,name,value\n")
 put("empty.csv", b"")

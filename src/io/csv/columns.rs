@@ -1,5 +1,7 @@
 //! Typed columns from the fields of many records: one loop per column and block, without a decision per row.
 
+mod formatted;
+
 use std::str::from_utf8;
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use arrow::datatypes::{
 use super::dialect::Dialect;
 use super::nulls::Nulls;
 use super::options::OnError;
+use super::rules::ColumnRules;
 use super::tokenizer::{Span, Tokens};
 use super::{decimal_float, digits, values};
 use crate::error::{Error, Result};
@@ -109,6 +112,8 @@ pub struct ColumnReader {
     slot: usize,
     inferred: bool,
     data_type: DataType,
+    /// Nulls and formats of the column, where they are not the usual ones.
+    rules: Option<Arc<ColumnRules>>,
 }
 
 impl ColumnReader {
@@ -125,11 +130,24 @@ impl ColumnReader {
             time if *time == TIME => {}
             other => return Err(Error::internal(format!("CSV has no values of type {}", sql_name(other)))),
         }
-        Ok(Self { slot, inferred, data_type: data_type.clone() })
+        Ok(Self { slot, inferred, data_type: data_type.clone(), rules: None })
+    }
+
+    /// The same, for a column with nulls or formats of its own.
+    pub fn with_rules(self, rules: Option<Arc<ColumnRules>>) -> Self {
+        Self { rules, ..self }
     }
 
     /// The column of the records of a run.
     pub fn read(&self, run: &Run<'_>, failures: &mut Failures) -> Result<ArrayRef> {
+        match &self.rules {
+            None => self.read_plain(run, failures),
+            Some(rules) => self.read_formatted(&Run { nulls: &rules.nulls, ..*run }, &rules.formats, failures),
+        }
+    }
+
+    /// The column of the records of a run, whose values are written in the plain way.
+    fn read_plain(&self, run: &Run<'_>, failures: &mut Failures) -> Result<ArrayRef> {
         let cells = Cells { run, slot: self.slot, failures };
         let strict = self.inferred;
         let is_code = |text: &[u8]| strict && values::is_code(text);
@@ -269,12 +287,12 @@ impl Cells<'_> {
             }
             let text = values::trim(span.text(block, dialect, &mut scratch));
             // A field that the record does not have reads as empty.
-            let is_null = nulls.is_null(text);
+            let is_null = nulls.is_null(text) && !(span.is_quoted() && nulls.is_quoted_nan(text));
             let value = if is_null { None } else { general(text) };
             if value.is_none() {
                 validity.append_n_non_nulls(row - validity.len());
                 validity.append_null();
-                if !is_null {
+                if !is_null && !span.is_missing() {
                     self.failures.bad_value(row, self.slot);
                 }
             }
@@ -314,7 +332,7 @@ impl Cells<'_> {
         let (mut joined, mut scratch) = (Vec::new(), Vec::new());
         let mut shows_block = false;
         for (row, span) in spans.iter().enumerate() {
-            if span.is_missing() || (!span.is_quoted() && nulls.is_null_text(span.raw(block))) {
+            if span.is_missing() || nulls.is_null_text(span.raw(block), span.is_quoted()) {
                 validity.append_n_non_nulls(row - validity.len());
                 validity.append_null();
                 views.push(0);

@@ -5,8 +5,8 @@ use memchr::{memchr, memchr_iter};
 use super::dialect::Dialect;
 use super::file::InputFile;
 use super::infer::{Guess, Guesses};
-use super::nulls::Nulls;
-use super::options::{CsvOptions, Header};
+use super::options::{CsvOptions, Delimiter, Header};
+use super::rules::Rules;
 use super::tokenizer::{NextQuote, Scan};
 use super::values::trim;
 use crate::error::{Error, Result};
@@ -73,18 +73,21 @@ impl Head {
     pub fn dialect(&self, options: &CsvOptions) -> Dialect {
         let (quote, escape, comment) = (options.quote, options.escape, options.comment);
         let with = |delimiter| Dialect { delimiter, quote, escape, comment, empty_lines: false };
-        if let Some(delimiter) = options.delimiter {
+        if let Some(delimiter) = options.delimiter.and_then(|delimiter| Delimiter::one_byte(&delimiter)) {
             return with(delimiter);
         }
-        let is_free = |byte: &u8| ![options.quote, options.escape, options.comment].contains(&Some(*byte));
-        let mut best = (0, with(b','));
+        // What numbers are written with does not stand between them.
+        let separators = [Some(options.decimal_separator), options.thousands];
+        let taken = [options.quote, options.escape, options.comment].into_iter().chain(separators);
+        let is_free = |byte: &u8| !taken.clone().any(|other| other == Some(*byte));
+        let mut best = None;
         for dialect in DELIMITERS.into_iter().filter(is_free).map(with) {
             let score = self.score(&dialect);
-            if score > best.0 {
-                best = (score, dialect);
+            if best.is_none_or(|(highest, _)| score > highest) {
+                best = Some((score, dialect));
             }
         }
-        best.1
+        best.map_or(with(b','), |(_, dialect)| dialect)
     }
 
     /// How well a dialect fits: thousandths of the records that have the most frequent number of fields, which must be
@@ -147,17 +150,19 @@ fn check_content(head: &[u8], input: &InputFile) -> Result<()> {
 ///
 /// `later` is what the columns showed in the rows after the first. Where the user gave names, a first row of text
 /// could be either, and is a header only where it says the same, or where a column holds no text after it.
-pub fn has_header(options: &CsvOptions, first: &[Vec<u8>], later: &[Guesses], nulls: &Nulls) -> bool {
+/// Where they gave all names and types, a first row that says something else is data, which then fits or not.
+pub fn has_header(options: &CsvOptions, first: &[Vec<u8>], later: &[Guesses], rules: &Rules) -> bool {
     match options.header {
         Header::Yes => return true,
         Header::No => return false,
         Header::Detect => {}
     }
-    let looks_like = |text: &[u8]| {
-        let text = trim(text);
-        if nulls.is_null(text) { Guess::Null } else { Guess::of(text) }
-    };
-    let guesses: Vec<Guess> = first.iter().map(|text| looks_like(text)).collect();
+    let says_the_same =
+        first.iter().zip(&options.names).all(|(text, name)| trim(text).eq_ignore_ascii_case(name.as_bytes()));
+    if options.names_are_all {
+        return says_the_same && first.len() == options.names.len();
+    }
+    let guesses: Vec<Guess> = first.iter().map(|text| rules.usual().guess(text, false)).collect();
     let has_data = guesses.iter().any(|guess| !matches!(guess, Guess::Null | Guess::Text));
     if has_data || !guesses.contains(&Guess::Text) {
         return false;
@@ -165,7 +170,5 @@ pub fn has_header(options: &CsvOptions, first: &[Vec<u8>], later: &[Guesses], nu
     if options.names.is_empty() {
         return true;
     }
-    let says_the_same =
-        first.iter().zip(&options.names).all(|(text, name)| trim(text).eq_ignore_ascii_case(name.as_bytes()));
     says_the_same || guesses.iter().zip(later).any(|(guess, later)| *guess == Guess::Text && later.has_type())
 }

@@ -14,8 +14,10 @@ use crate::error::{Error, Result};
 pub struct InputFile {
     /// Where it is.
     pub path: PathBuf,
-    /// Its bytes.
+    /// The bytes of it that are read.
     pub len: u64,
+    /// All of its bytes.
+    size: u64,
     modified: Option<SystemTime>,
 }
 
@@ -31,7 +33,13 @@ impl InputFile {
                 .with_file(&path)
                 .with_hint("files are read in parts and more than once: write a pipe to a file first"));
         }
-        Ok(Self { len: meta.len(), modified: meta.modified().ok(), path })
+        Ok(Self { len: meta.len(), size: meta.len(), modified: meta.modified().ok(), path })
+    }
+
+    /// The same, of which only the first `len` bytes are read.
+    #[must_use]
+    pub fn ending_at(self, len: u64) -> Self {
+        Self { len: len.min(self.size), ..self }
     }
 
     /// Opens it again.
@@ -42,7 +50,7 @@ impl InputFile {
         let failed = |error: std::io::Error| Error::io("read", &self.path, &error);
         let file = File::open(&self.path).map_err(failed)?;
         let meta: Metadata = file.metadata().map_err(failed)?;
-        if meta.len() != self.len || meta.modified().ok() != self.modified {
+        if meta.len() != self.size || meta.modified().ok() != self.modified {
             return Err(self.changed());
         }
         Ok(file)

@@ -28,9 +28,13 @@ pub enum Guess {
     ZonedTimestamp,
     /// Anything else.
     Text,
+    /// A whole number of 64 bits that the user's format of dates reads too.
+    IntegerOrDate,
+    /// A whole number of 64 bits that the user's format of timestamps reads too.
+    IntegerOrTimestamp,
 }
 
-const GUESSES: [Guess; 10] = [
+const GUESSES: [Guess; 12] = [
     Guess::Null,
     Guess::Boolean,
     Guess::Integer,
@@ -41,6 +45,8 @@ const GUESSES: [Guess; 10] = [
     Guess::Timestamp,
     Guess::ZonedTimestamp,
     Guess::Text,
+    Guess::IntegerOrDate,
+    Guess::IntegerOrTimestamp,
 ];
 
 impl Guess {
@@ -94,6 +100,11 @@ impl Guess {
         }
     }
 
+    /// Whether it may be a number or a time.
+    fn is_either(self) -> bool {
+        matches!(self, Self::IntegerOrDate | Self::IntegerOrTimestamp)
+    }
+
     fn data_type(self, zone: &str) -> DataType {
         match self {
             Self::Null => DataType::Null,
@@ -101,9 +112,9 @@ impl Guess {
             Self::Integer => DataType::Int64,
             Self::BigInteger => DataType::Decimal128(38, 0),
             Self::Float => DataType::Float64,
-            Self::Date => DataType::Date32,
+            Self::Date | Self::IntegerOrDate => DataType::Date32,
             Self::Time => TIME,
-            Self::Timestamp => TIMESTAMP,
+            Self::Timestamp | Self::IntegerOrTimestamp => TIMESTAMP,
             Self::ZonedTimestamp => timestamp_tz(zone),
             Self::Text => TEXT,
         }
@@ -135,13 +146,43 @@ impl Guesses {
         !self.is_text() && self.0 & !(1 << Guess::Null as u16) != 0
     }
 
+    /// Whether a value with a zone was seen.
+    pub fn has_zone(self) -> bool {
+        self.contains(Guess::ZonedTimestamp)
+    }
+
     fn contains(self, guess: Guess) -> bool {
         self.0 & 1 << guess as u16 != 0
     }
 
-    /// The type of a column in which this was seen: text, where it was nothing but nulls.
+    /// The same, with what may be a number or a time taken as a number.
+    #[must_use]
+    pub fn numbers_first(self) -> Self {
+        let mut numbers = Self::default();
+        for guess in GUESSES.into_iter().filter(|guess| self.contains(*guess)) {
+            numbers.add(if guess.is_either() { Guess::Integer } else { guess });
+        }
+        numbers
+    }
+
+    /// The same, without what is neither a date nor a timestamp.
+    #[must_use]
+    pub fn times_only(self) -> Self {
+        let is_time = |guess: &Guess| {
+            guess.is_either() || matches!(guess, Guess::Date | Guess::Timestamp | Guess::ZonedTimestamp)
+        };
+        let mut times = Self::default();
+        GUESSES.into_iter().filter(|guess| self.contains(*guess) && is_time(guess)).for_each(|guess| times.add(guess));
+        times
+    }
+
+    /// The type of a column in which this was seen: text, where it was nothing but nulls. What may be a number or a time
+    /// is a number, where another value is.
     pub fn data_type(self, zone: &str) -> DataType {
-        let seen = GUESSES.into_iter().filter(|guess| self.contains(*guess));
+        let has_numbers =
+            [Guess::Integer, Guess::BigInteger, Guess::Float].into_iter().any(|guess| self.contains(guess));
+        let all = if has_numbers { self.numbers_first() } else { self };
+        let seen = GUESSES.into_iter().filter(|guess| all.contains(*guess));
         match seen.fold(DataType::Null, |merged, guess| merge_inferred(&merged, &guess.data_type(zone))) {
             DataType::Null => TEXT,
             data_type => data_type,

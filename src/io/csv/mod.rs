@@ -1,6 +1,7 @@
 //! Reading CSV: many files as one table, in partitions that are byte ranges.
 //!
-//! 1. [`CsvOptions`] says what the user knows about the files.
+//! 1. [`CsvOptions`] says what the user knows about the files; `rules` are what that means for the fields of each column:
+//!    what is null (`nulls`), how numbers and times are written (`formats`, `strptime`).
 //! 2. `detect` finds the rest in the first file with content: delimiter, header. `sample` looks at the head, middle and
 //!    end of every file; `infer` makes one schema of what it saw.
 //! 3. [`CsvTable`] is the result. A scan cuts every file into chunks of `partition_bytes`; a record belongs to the
@@ -23,14 +24,18 @@ mod detect;
 mod dialect;
 mod digits;
 mod file;
+mod footer;
+mod formats;
 mod infer;
 mod locate;
 mod machine;
 mod nulls;
 mod options;
 mod reader;
+mod rules;
 mod sample;
 mod scan;
+mod strptime;
 mod structure;
 mod table;
 #[cfg(test)]
@@ -38,5 +43,5 @@ mod tests;
 mod tokenizer;
 mod values;
 
-pub use options::{CsvOptions, Header, OnError, SampleSize};
+pub use options::{CsvOptions, Delimiter, Header, OnError, ParseDates, SampleSize};
 pub use table::CsvTable;

@@ -11,11 +11,15 @@ pub struct Nulls {
     strings: Option<Vec<String>>,
     /// The bytes that a spelling starts with, to pass most texts by.
     first: [bool; 256],
+    /// Whether nothing at all is null where it is no text.
+    empty: bool,
+    /// Whether quoted text can be null.
+    quoted: bool,
 }
 
 impl Nulls {
-    /// The usual spellings, or others instead.
-    pub fn new(strings: Option<Vec<String>>) -> Self {
+    /// The usual spellings, or others instead; in columns of text also where quoted, if so wished.
+    pub fn new(strings: Option<Vec<String>>, quoted: bool) -> Self {
         let mut first = [false; 256];
         match &strings {
             Some(strings) => {
@@ -23,21 +27,35 @@ impl Nulls {
             }
             None => (first[usize::from(b'n')], first[usize::from(b'N')]) = (true, true),
         }
-        Self { strings, first }
+        Self { strings, first, empty: true, quoted }
+    }
+
+    /// No text is null.
+    pub fn never() -> Self {
+        Self { strings: Some(Vec::new()), first: [false; 256], empty: false, quoted: false }
     }
 
     /// Whether a field without the blanks around it is null in a column that is not text.
     #[inline]
     pub fn is_null(&self, text: &[u8]) -> bool {
         match text.first() {
-            None => true,
+            None => self.empty,
             Some(byte) => self.first[usize::from(*byte)] && self.is_spelling(text),
         }
     }
 
-    /// Whether a field without quotes is null in a column of text.
+    /// Whether a field that is null in a column that is not text, and stands in quotes, is a value where the type has it:
+    /// by quotes the writer tells the `NaN` of a float from one that is missing.
+    pub fn is_quoted_nan(&self, text: &[u8]) -> bool {
+        self.strings.is_none() && text.eq_ignore_ascii_case(b"nan")
+    }
+
+    /// Whether a field is null in a column of text.
     #[inline]
-    pub fn is_null_text(&self, text: &[u8]) -> bool {
+    pub fn is_null_text(&self, text: &[u8], is_quoted: bool) -> bool {
+        if is_quoted && !self.quoted {
+            return false;
+        }
         match &self.strings {
             None => text.is_empty(),
             Some(strings) => match text.first() {

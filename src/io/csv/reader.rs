@@ -114,7 +114,8 @@ impl PartitionReader {
         let outputs = plan.projection.iter().map(|column| output(*column)).collect();
         let eager = if is_judged || plan.condition.is_none() { columns.len() } else { before };
         let readers = columns.iter().enumerate().map(|(slot, column)| {
-            ColumnReader::new(slot, layout.schema.field(*column).data_type(), layout.inferred[*column])
+            let reader = ColumnReader::new(slot, layout.schema.field(*column).data_type(), layout.inferred[*column]);
+            reader.map(|reader| reader.with_rules(layout.rules[*column].clone()))
         });
         let readers = readers.collect::<Result<Vec<_>>>()?;
         let wanted: Vec<usize> = columns.iter().filter_map(|column| csv.fields[*column]).collect();

@@ -8,11 +8,11 @@ use super::blocks::Blocks;
 use super::detect::{Head, has_header};
 use super::dialect::Dialect;
 use super::file::InputFile;
-use super::infer::{Guess, Guesses};
+use super::infer::Guesses;
 use super::locate::Place;
 use super::machine::{Machine, State};
-use super::nulls::Nulls;
-use super::options::{CsvOptions, SampleSize};
+use super::options::{CsvOptions, Header, SampleSize};
+use super::rules::{ColumnRules, Rules};
 use super::tokenizer::{NextQuote, Scan, Span};
 use super::values::trim;
 use crate::error::{DataLocation, Error, Result};
@@ -45,7 +45,7 @@ pub fn sample(
     dialect: Dialect,
     header: Option<bool>,
     options: &CsvOptions,
-    nulls: &Nulls,
+    rules: &Rules,
 ) -> Result<Option<FileSample>> {
     let small = input.len - head.start <= 3 * WINDOW;
     let (rows, stop) = match options.sample_size {
@@ -60,7 +60,8 @@ pub fn sample(
     let first = records.texts();
     let behind_first = records.blocks.offset();
 
-    let mut columns = Columns { guesses: Vec::new(), nulls, dialect };
+    let own = rules_by_position(rules, &first, options, input);
+    let mut columns = Columns { guesses: Vec::new(), usual: rules.usual(), own: &own, dialect };
     let mut taken = 0;
     while taken < rows && records.next(false)? {
         columns.add(&records);
@@ -69,7 +70,7 @@ pub fn sample(
     let widest = columns.guesses.len();
     columns.guesses.resize(widest.max(first.len()), Guesses::default());
 
-    let has_header = header.unwrap_or_else(|| has_header(options, &first, &columns.guesses, nulls));
+    let has_header = header.unwrap_or_else(|| has_header(options, &first, &columns.guesses, rules));
     let mut width = first.len();
     if options.null_padding {
         width = width.max(options.names.len());
@@ -118,9 +119,11 @@ fn header_names(first: &[Vec<u8>], input: &InputFile, start: u64) -> Result<Vec<
 /// One name per column, each different: those of the options, then of the header; `column3` where there is none, and
 /// `x_1` for the second `x`.
 fn complete_names(header: Vec<String>, width: usize, options: &CsvOptions, input: &InputFile) -> Result<Vec<String>> {
-    if options.names.len() > width {
+    let wrong = if options.names_are_all { options.names.len() != width } else { options.names.len() > width };
+    if wrong {
         return Err(Error::usage(format!(
-            "the option 'names' has {} names, but '{}' has {width} columns",
+            "the option '{}' has {} names, but '{}' has {width} columns",
+            if options.names_are_all { "columns" } else { "names" },
             options.names.len(),
             input.path().display()
         )));
@@ -141,22 +144,46 @@ fn complete_names(header: Vec<String>, width: usize, options: &CsvOptions, input
     Ok(names)
 }
 
+/// The rules of the columns that have their own, before it is known whether the first record holds the names.
+fn rules_by_position<'a>(
+    rules: &'a Rules,
+    first: &[Vec<u8>],
+    options: &CsvOptions,
+    input: &InputFile,
+) -> Vec<Option<&'a ColumnRules>> {
+    if rules.are_uniform() {
+        return Vec::new();
+    }
+    let width = first.len().max(options.names.len());
+    let header = match options.header {
+        Header::No => Vec::new(),
+        Header::Yes | Header::Detect => first.iter().map(|text| String::from_utf8_lossy(trim(text)).into()).collect(),
+    };
+    // What is wrong with the names is told once they are known.
+    let names = complete_names(header, width, options, input).unwrap_or_default();
+    let own = |(index, name): (usize, &String)| {
+        rules.in_any_case(name).or_else(|| rules.in_any_case(&format!("column{index}")))
+    };
+    names.iter().enumerate().map(own).collect()
+}
+
 /// Columns while they are sampled.
 struct Columns<'a> {
     guesses: Vec<Guesses>,
-    nulls: &'a Nulls,
+    usual: &'a ColumnRules,
+    /// The rules of each column, as far as they are not the usual ones.
+    own: &'a [Option<&'a ColumnRules>],
     dialect: Dialect,
 }
 
 impl Columns<'_> {
-    fn guess(&mut self, column: usize, text: &[u8]) {
+    fn guess(&mut self, column: usize, text: &[u8], is_quoted: bool) {
         if self.guesses.len() <= column {
             self.guesses.resize(column + 1, Guesses::default());
         }
         if !self.guesses[column].is_text() {
-            let text = trim(text);
-            let guess = if self.nulls.is_null(text) { Guess::Null } else { Guess::of(text) };
-            self.guesses[column].add(guess);
+            let rules = self.own.get(column).copied().flatten().unwrap_or(self.usual);
+            self.guesses[column].add(rules.guess(text, is_quoted));
         }
     }
 
@@ -164,12 +191,12 @@ impl Columns<'_> {
         let mut scratch = Vec::new();
         for (column, span) in records.fields.iter().enumerate() {
             let text = span.text(records.blocks.buffer(), &self.dialect, &mut scratch);
-            self.guess(column, text);
+            self.guess(column, text, span.is_quoted());
         }
     }
 
     fn add_texts(&mut self, texts: &[Vec<u8>]) {
-        texts.iter().enumerate().for_each(|(column, text)| self.guess(column, text));
+        texts.iter().enumerate().for_each(|(column, text)| self.guess(column, text, false));
     }
 
     /// Adds a window somewhere in the file, where it is known, or next to certain, where a record starts.
@@ -181,7 +208,7 @@ impl Columns<'_> {
             return Ok(());
         };
         let mut records = Records::new(input, self.dialect, max_record, start + offset as u64, end)?;
-        let mut seen = Columns { guesses: vec![Guesses::default(); width], nulls: self.nulls, dialect: self.dialect };
+        let mut seen = Columns { guesses: vec![Guesses::default(); width], ..*self };
         while records.next(false)? {
             if !is_certain && records.fields.len() != width {
                 return Ok(());

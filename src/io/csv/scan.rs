@@ -80,9 +80,10 @@ impl CsvSource {
         let projection = request.projection.clone().unwrap_or_else(|| all.collect());
         let schema = project(&layout.schema, &projection)?;
         let condition = Condition::new(&request.filters, &layout.schema, &context.config)?;
+        let partition_bytes = layout.options.blocksize.unwrap_or(context.config.partition_bytes);
         let files: Vec<_> = files
             .iter()
-            .map(|file| (file.clone(), Chunks::new(file.data_start, file.input.len, context.config.partition_bytes)))
+            .map(|file| (file.clone(), Chunks::new(file.data_start, file.input.len, partition_bytes)))
             .collect();
         let mut first_partition = vec![0];
         let mut partitions = 0;

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use super::detect::Head;
 use super::dialect::Dialect;
 use super::file::InputFile;
+use super::footer::footer_start;
 use super::infer::Guesses;
 use super::nulls::Nulls;
-use super::options::CsvOptions;
+use super::options::{CsvOptions, ParseDates};
+use super::rules::{ColumnRules, Rules};
 use super::sample::{FileSample, sample};
 use super::scan::CsvSource;
 use crate::config::{Config, suggest};
@@ -38,7 +40,10 @@ pub(super) struct Layout {
     /// The column with the file's path.
     pub filename: Option<usize>,
     pub dialect: Dialect,
+    /// What is null in columns without rules of their own.
     pub nulls: Nulls,
+    /// The rules of each column that its reader has to know.
+    pub rules: Vec<Option<Arc<ColumnRules>>>,
     /// The zone of timestamps whose text has none.
     pub zone: Zone,
     pub options: CsvOptions,
@@ -73,17 +78,22 @@ impl CsvTable {
     pub fn open(files: Vec<PathBuf>, mut options: CsvOptions, config: &Config) -> Result<Arc<Self>> {
         options.check()?;
         let zone = parse_zone(&config.time_zone)?;
-        let nulls = Nulls::new(options.null_strings.clone());
+        let rules = Rules::new(&options)?;
         let mut opened: Vec<(Arc<InputFile>, Option<FileSample>)> = Vec::with_capacity(files.len());
         let mut first: Option<(Dialect, bool, usize)> = None;
         for path in files {
-            let input = Arc::new(InputFile::new(path)?);
+            let mut input = InputFile::new(path)?;
+            if options.skip_footer > 0 {
+                let end = footer_start(&input, options.skip_footer)?;
+                input = input.ending_at(end);
+            }
+            let input = Arc::new(input);
             let head = Head::read(&input, &options)?;
             let (dialect, header) = match first {
                 Some((dialect, header, _)) => (dialect, Some(header)),
                 None => (head.dialect(&options), None),
             };
-            let sampled = sample(&input, &head, dialect, header, &options, &nulls)?;
+            let sampled = sample(&input, &head, dialect, header, &options, &rules)?;
             if let Some(sampled) = &sampled {
                 match first {
                     None => first = Some((dialect, sampled.has_header, sampled.names.len())),
@@ -97,18 +107,22 @@ impl CsvTable {
         };
 
         let (names, guesses) = merge(&opened);
-        resolve_types(&mut options, &names)?;
+        resolve_columns(&mut options, &names)?;
+        // Now by the names that the columns have.
+        let rules = Rules::new(&options)?;
         let declared: HashMap<&str, &DataType> =
             options.types.iter().map(|(name, data_type)| (name.as_str(), data_type)).collect();
         let mut fields = Vec::with_capacity(names.len() + 1);
         let mut inferred = Vec::with_capacity(names.len() + 1);
+        let mut readers = Vec::with_capacity(names.len() + 1);
         for (name, guesses) in names.iter().zip(guesses) {
             let data_type = match declared.get(name.as_str()) {
                 Some(DataType::Timestamp(_, Some(_))) => timestamp_tz(&config.time_zone),
                 Some(declared) => (*declared).clone(),
                 None if options.all_varchar => TEXT,
-                None => guesses.data_type(&config.time_zone),
+                None => rules.of(name).data_type(guesses, &config.time_zone),
             };
+            readers.push(rules.for_reader(name, &data_type));
             fields.push(Field::new(name, data_type, true));
             inferred.push(!declared.contains_key(name.as_str()));
         }
@@ -120,11 +134,13 @@ impl CsvTable {
             }
             fields.push(Field::new(name, TEXT, false));
             inferred.push(false);
+            readers.push(None);
         }
         let schema = Arc::new(Schema::new(fields));
         let files: Vec<_> = opened.into_iter().map(|(input, sampled)| CsvFile::new(input, sampled, &schema)).collect();
         let label = label_of(&files);
-        let layout = Arc::new(Layout { schema, inferred, filename, dialect, nulls, zone, options });
+        let nulls = rules.usual().nulls.clone();
+        let layout = Arc::new(Layout { schema, inferred, filename, dialect, nulls, rules: readers, zone, options });
         Ok(Arc::new(Self { layout, files, label }))
     }
 
@@ -195,24 +211,53 @@ fn merge(files: &[(Arc<InputFile>, Option<FileSample>)]) -> (Vec<String>, Vec<Gu
     (names, guesses)
 }
 
-/// Brings the names in the option `types` to those of the columns; case matters only where two columns differ in it.
-fn resolve_types(options: &mut CsvOptions, names: &[String]) -> Result<()> {
+/// Brings the names of columns in options to those of the files, and types by position to names.
+fn resolve_columns(options: &mut CsvOptions, names: &[String]) -> Result<()> {
     for (wanted, _) in &mut options.types {
-        if names.contains(wanted) {
-            continue;
+        resolve_column("types", wanted, names)?;
+    }
+    for (wanted, _) in &mut options.null_strings_of {
+        resolve_column("nullstr", wanted, names)?;
+    }
+    for wanted in &mut options.force_not_null {
+        resolve_column("force_not_null", wanted, names)?;
+    }
+    if let ParseDates::Columns(columns) = &mut options.parse_dates {
+        for wanted in columns {
+            resolve_column("parse_dates", wanted, names)?;
         }
-        let mut similar = names.iter().filter(|name| name.eq_ignore_ascii_case(wanted));
-        if let (Some(name), None) = (similar.next(), similar.next()) {
-            *wanted = name.clone();
-            continue;
+    }
+    let by_position = std::mem::take(&mut options.types_by_position);
+    if by_position.len() > names.len() {
+        return Err(Error::usage(format!(
+            "the option 'types' has {} types, but the files have {} columns",
+            by_position.len(),
+            names.len()
+        )));
+    }
+    for (name, data_type) in names.iter().zip(by_position) {
+        if !options.types.iter().any(|(named, _)| named == name) {
+            options.types.push((name.clone(), data_type));
         }
-        let error = Error::usage(format!("the option 'types' names a column '{wanted}', which no file has"));
-        return Err(match suggest(wanted, names.iter().map(String::as_str)) {
-            Some(near) => error.with_hint(format!("did you mean '{near}'?")),
-            None => error.with_hint(format!("columns are {}", names.join(", "))),
-        });
     }
     Ok(())
+}
+
+/// Brings a name to that of a column; case matters only where two columns differ in it.
+fn resolve_column(option: &str, wanted: &mut String, names: &[String]) -> Result<()> {
+    if names.contains(wanted) {
+        return Ok(());
+    }
+    let mut similar = names.iter().filter(|name| name.eq_ignore_ascii_case(wanted));
+    if let (Some(name), None) = (similar.next(), similar.next()) {
+        *wanted = name.clone();
+        return Ok(());
+    }
+    let error = Error::usage(format!("the option '{option}' names a column '{wanted}', which no file has"));
+    Err(match suggest(wanted, names.iter().map(String::as_str)) {
+        Some(near) => error.with_hint(format!("did you mean '{near}'?")),
+        None => error.with_hint(format!("columns are {}", names.join(", "))),
+    })
 }
 
 /// A file that seems to have another delimiter than the first would be read as one column that nobody expects.

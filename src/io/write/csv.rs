@@ -1,5 +1,5 @@
 //! CSV and TSV, so that our own reader gets back what was written: RFC 4180 with LF, a null as nothing, an empty text
-//! as `""`, and texts in quotes only where they must be.
+//! as `""`, a float that is not a number as `"NaN"`, and texts in quotes only where they must be.
 
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
@@ -67,7 +67,9 @@ impl CsvFormat {
                 } else {
                     let start = out.len();
                     column.append(row, out);
-                    if self.check_all && self.needs_quotes(&out[start..]) {
+                    // Without quotes it is read as missing, as others write what is missing.
+                    let is_nan = column.is_float() && out[start..] == *b"NaN";
+                    if is_nan || (self.check_all && self.needs_quotes(&out[start..])) {
                         let value = out.split_off(start);
                         self.append_quoted(&value, out);
                     }

@@ -59,6 +59,11 @@ impl<'a> TextColumn<'a> {
         })
     }
 
+    /// Whether values may be NaN.
+    pub fn is_float(&self) -> bool {
+        matches!(self, Self::Float32(_) | Self::Float64(_))
+    }
+
     /// Appends the text of a value that is not null.
     pub fn append(&self, row: usize, out: &mut Vec<u8>) {
         match self {

@@ -1,0 +1,330 @@
+//! The options by name: how each is written, and how it is set.
+
+use super::value::{
+    Problem, boolean, bytes, data_type, delimiter, one_byte, text, texts, types_by_name, whole_number, wrong_kind,
+};
+use super::{CsvOptions, Header, OnError, ParseDates, SampleSize};
+use crate::io::csv::formats::check_separator;
+use crate::io::csv::strptime::TimeFormat;
+use crate::io::options::OptionValue;
+use crate::types::TEXT;
+
+/// An option: its names (ours first), how it is written, and how it is set.
+pub struct CsvOption {
+    pub names: &'static [&'static str],
+    pub usage: &'static str,
+    pub set: fn(&mut CsvOptions, &OptionValue) -> Result<(), Problem>,
+}
+
+/// All options, in the order in which errors list them.
+pub const OPTIONS: &[CsvOption] = &[
+    CsvOption {
+        names: &["delim", "sep", "separator", "delimiter", "field_delimiter"],
+        usage: "write the character between fields: delim = ';' or delim = '\\t'",
+        set: |options, value| {
+            options.delimiter = Some(delimiter(value)?);
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["quote", "quotechar", "quote_char"],
+        usage: "write the character around fields: quote = '\"', or quote = '' for none",
+        set: |options, value| {
+            options.quote = one_byte(value)?;
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["escape", "escapechar", "escape_char"],
+        usage: "write the character that makes the next one data: escape = '\\'",
+        set: |options, value| {
+            options.escape = one_byte(value)?;
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["comment", "comment_char", "comment_prefix"],
+        usage: "write the character that starts a comment line: comment = '#'",
+        set: |options, value| {
+            options.comment = one_byte(value)?;
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["header", "has_header"],
+        usage: "write header = true, false or 'detect'",
+        set: |options, value| {
+            options.header = match value {
+                OptionValue::Boolean(true) => Header::Yes,
+                OptionValue::Boolean(false) => Header::No,
+                // pandas counts the row that holds the names.
+                OptionValue::Number(number) if *number == 0.0 => Header::Yes,
+                OptionValue::Text(text) => match text.to_ascii_lowercase().as_str() {
+                    "detect" | "auto" | "infer" => Header::Detect,
+                    "true" | "yes" => Header::Yes,
+                    "false" | "no" | "none" => Header::No,
+                    _ => return Err(format!("'{text}', which is none of true, false and detect")),
+                },
+                other => return Err(wrong_kind(other)),
+            };
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["names", "column_names", "new_columns"],
+        usage: "write names = ['a', 'b']",
+        set: |options, value| {
+            options.names = texts(value)?;
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["columns", "schema"],
+        usage: "write columns = {'column': 'TYPE'} with all columns of the files",
+        set: |options, value| match value {
+            OptionValue::Map(entries) => {
+                options.types.splice(..0, types_by_name(entries)?);
+                options.names.splice(..0, entries.iter().map(|(name, _)| name.clone()));
+                options.names_are_all = true;
+                Ok(())
+            }
+            OptionValue::List(_) => Err("a list; to read some of the columns, SELECT them".into()),
+            other => Err(wrong_kind(other)),
+        },
+    },
+    CsvOption {
+        names: &["types", "dtype", "dtypes", "schema_overrides", "column_types"],
+        usage: "write types = {'column': 'TYPE'}, or types = ['TYPE'] for the first columns",
+        set: |options, value| match value {
+            OptionValue::Map(entries) => {
+                options.types.extend(types_by_name(entries)?);
+                Ok(())
+            }
+            OptionValue::List(types) => {
+                options.types_by_position = types.iter().map(data_type).collect::<Result<_, Problem>>()?;
+                Ok(())
+            }
+            // pandas: dtype = 'str'
+            OptionValue::Text(_) if data_type(value)? == TEXT => {
+                options.all_varchar = true;
+                Ok(())
+            }
+            OptionValue::Text(name) => Err(format!("'{name}' for all columns, which only VARCHAR can be")),
+            other => Err(wrong_kind(other)),
+        },
+    },
+    CsvOption {
+        names: &["all_varchar"],
+        usage: "write all_varchar = true",
+        set: |options, value| {
+            options.all_varchar = boolean(value)?;
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["assume_missing"],
+        usage: "write assume_missing = true to read whole numbers as DOUBLE",
+        set: |options, value| {
+            options.assume_missing = boolean(value)?;
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["parse_dates", "try_parse_dates"],
+        usage: "write parse_dates = false, or parse_dates = ['column'] for columns of nothing but dates and times",
+        set: |options, value| {
+            options.parse_dates = match (boolean(value), value) {
+                (Ok(true), _) => ParseDates::Yes,
+                (Ok(false), _) => ParseDates::No,
+                (Err(_), OptionValue::Text(_) | OptionValue::List(_)) => ParseDates::Columns(texts(value)?),
+                (Err(problem), _) => return Err(problem),
+            };
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["dateformat", "date_format"],
+        usage: TimeFormat::SPECIFIERS,
+        set: |options, value| {
+            options.dateformat = Some(time_format(value)?);
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["timestampformat", "timestamp_format"],
+        usage: TimeFormat::SPECIFIERS,
+        set: |options, value| {
+            options.timestampformat = Some(time_format(value)?);
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["decimal_separator", "decimal"],
+        usage: "write the character before the fraction of a number: decimal_separator = ','",
+        set: |options, value| {
+            options.decimal_separator = separator(value)?;
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["decimal_comma"],
+        usage: "write decimal_separator = ','",
+        set: |options, value| {
+            options.decimal_separator = if boolean(value)? { b',' } else { b'.' };
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["thousands"],
+        usage: "write the character between groups of three digits: thousands = '.'",
+        set: |options, value| {
+            options.thousands = Some(separator(value)?);
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["nullstr", "na_values", "null_values", "nulls", "null"],
+        usage: "write nullstr = '-', nullstr = ['-', 'n.a.'], or by column nullstr = {'column': ['-']}",
+        set: |options, value| {
+            match value {
+                OptionValue::Map(entries) => {
+                    let by_column = entries.iter().map(|(column, value)| Ok((column.clone(), texts(value)?)));
+                    options.null_strings_of = by_column.collect::<Result<_, Problem>>()?;
+                }
+                other => options.null_strings = Some(texts(other)?),
+            }
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["force_not_null"],
+        usage: "write the columns in which nothing is null: force_not_null = ['a', 'b']",
+        set: |options, value| {
+            options.force_not_null = texts(value)?;
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["allow_quoted_nulls"],
+        usage: "write allow_quoted_nulls = true to let quoted text be null",
+        set: |options, value| {
+            options.allow_quoted_nulls = boolean(value)?;
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["filename", "include_file_paths", "include_path_column"],
+        usage: "write filename = true, or the new column's name: filename = 'path'",
+        set: |options, value| {
+            options.filename = match value {
+                OptionValue::Boolean(true) => Some("filename".into()),
+                OptionValue::Boolean(false) => None,
+                OptionValue::Text(name) if !name.is_empty() => Some(name.clone()),
+                other => return Err(wrong_kind(other)),
+            };
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["skip", "skip_rows", "skiprows", "skip_lines"],
+        usage: "write the number of lines to leave out at the start: skip = 2",
+        set: |options, value| {
+            options.skip = whole_number(value)?;
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["skip_footer", "skipfooter"],
+        usage: "write the number of lines to leave out at the end: skip_footer = 1",
+        set: |options, value| {
+            options.skip_footer = whole_number(value)?;
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["sample_size", "infer_schema_length"],
+        usage: "write a number of rows, or -1 for all: sample_size = 10000",
+        set: |options, value| {
+            options.sample_size = match value {
+                OptionValue::Number(number) if *number == -1.0 => SampleSize::All,
+                other => match whole_number(other)? {
+                    0 => return Err("0, which leaves nothing to infer types from".into()),
+                    rows => SampleSize::Rows(rows),
+                },
+            };
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["on_error", "on_bad_lines"],
+        usage: "write on_error = 'error', 'null' or 'reject'",
+        set: |options, value| {
+            options.on_error = match text(value)?.to_ascii_lowercase().as_str() {
+                "error" | "raise" => OnError::Error,
+                "null" | "coerce" => OnError::Null,
+                "reject" | "skip" => OnError::Reject,
+                other => return Err(format!("'{other}', which is none of error, null and reject")),
+            };
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["ignore_errors"],
+        usage: "write on_error = 'reject' (the row is left out) or 'null' (the value is)",
+        set: |options, value| {
+            options.on_error = if boolean(value)? { OnError::Reject } else { OnError::Error };
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["null_padding"],
+        usage: "write null_padding = true",
+        set: |options, value| {
+            options.null_padding = boolean(value)?;
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["union_by_name"],
+        usage: "columns of several files are always matched by name",
+        set: |_, value| if boolean(value)? { Ok(()) } else { Err("false, which is not supported".into()) },
+    },
+    CsvOption {
+        names: &["max_line_size", "maximum_line_size"],
+        usage: "write a number of bytes: max_line_size = '64MiB'",
+        set: |options, value| {
+            options.max_line_size = usize::try_from(bytes(value)?).unwrap_or(usize::MAX);
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["blocksize"],
+        usage: "write the bytes of a file that make one partition: blocksize = '64MB'",
+        set: |options, value| {
+            options.blocksize = match value {
+                OptionValue::Text(text) if text == "default" => None,
+                other => Some(bytes(other)?),
+            };
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["encoding"],
+        usage: "convert the file first: iconv -t UTF-8",
+        set: |_, value| match text(value)?.to_ascii_lowercase().replace(['-', '_'], "").as_str() {
+            "utf8" => Ok(()),
+            other => Err(format!("'{other}', but only UTF-8 can be read")),
+        },
+    },
+];
+
+/// A character that may stand in numbers.
+fn separator(value: &OptionValue) -> Result<u8, Problem> {
+    let byte = one_byte(value)?.ok_or("empty")?;
+    check_separator(byte).map(|()| byte)
+}
+
+fn time_format(value: &OptionValue) -> Result<String, Problem> {
+    let format = text(value)?;
+    TimeFormat::new(format).map(|_| format.to_string())
+}
