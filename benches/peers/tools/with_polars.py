@@ -1,7 +1,7 @@
 """One query by Polars: `with_polars.py QUERY SQL INPUT NEWLINES OUTPUT THREADS`.
 
-Scans are lazy and run on the streaming engine, which was faster here than the one in memory in each query and took a
-third of the memory. Types are inferred, as is the default.
+Scans are lazy and run on the streaming engine, which was faster here than the one in memory and took less of it. Types
+are inferred, as is the default.
 """
 
 import os
