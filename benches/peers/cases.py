@@ -1,0 +1,56 @@
+"""What is measured: the queries, and the cases, each a query over a data set.
+
+A new case of a known query is one line in `CASES`. A new query is one entry in `QUERIES`, and a function of its name in
+`tools/with_polars.py` and `tools/with_dask.py`, which do not speak SQL.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query, and how its result is compared."""
+
+    sql: str
+    """For Highwater, DuckDB and DataFusion alike; `{input}` stands for the table."""
+
+    keys: int
+    """Leading columns that tell rows of the result apart; 0 where there is one row."""
+
+    ordered: bool = False
+    """Whether the order of the rows is part of the result."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A query over a data set of `datasets.py`."""
+
+    name: str
+    query: str
+    data: str
+
+
+QUERIES: dict[str, Query] = {
+    "filter_std": Query("SELECT name, stddev(x) AS std FROM {input} WHERE y > 0 GROUP BY name", keys=1),
+    "resample_1h": Query(
+        "SELECT date_trunc('hour', timestamp) AS hour, avg(x) AS x, avg(y) AS y "
+        "FROM {input} GROUP BY hour ORDER BY hour",
+        keys=1,
+        ordered=True,
+    ),
+    "count": Query("SELECT count(*) AS rows FROM {input}", keys=0),
+    "h2o_q1": Query("SELECT id1, sum(v1) AS v1 FROM {input} GROUP BY id1", keys=1),
+    "h2o_q3": Query("SELECT id3, sum(v1) AS v1, avg(v3) AS v3 FROM {input} GROUP BY id3", keys=1),
+    "h2o_q5": Query("SELECT id6, sum(v1) AS v1, sum(v2) AS v2, sum(v3) AS v3 FROM {input} GROUP BY id6", keys=1),
+}
+
+CASES: list[Case] = [
+    Case("ts_filter_std", "filter_std", "timeseries"),
+    Case("ts_resample_1h", "resample_1h", "timeseries"),
+    Case("ts_count", "count", "timeseries"),
+    Case("h2o_q1", "h2o_q1", "groupby"),
+    Case("h2o_q3", "h2o_q3", "groupby"),
+    Case("h2o_q5", "h2o_q5", "groupby"),
+    Case("quoted_filter_std", "filter_std", "quoted"),
+    Case("quoted_count", "count", "quoted"),
+]
