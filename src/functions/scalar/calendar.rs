@@ -369,13 +369,38 @@ mod tests {
     fn the_bucket_of_the_row_before_is_taken_only_for_moments_inside_of_it() {
         use Part::*;
         for part in [
-            Millennium, Century, Decade, Year, IsoYear, Quarter, Month, Week, Day, Hour, Minute, Second, Millisecond,
-            Microsecond, Dow,
+            Millennium,
+            Century,
+            Decade,
+            Year,
+            IsoYear,
+            Quarter,
+            Month,
+            Week,
+            Day,
+            Hour,
+            Minute,
+            Second,
+            Millisecond,
+            Microsecond,
+            Dow,
         ] {
             let last = LastBucket::default();
             let moments = [
-                0, -1, 1, i64::MIN, i64::MAX, i64::MAX, i64::MIN, 951_868_799_999_999, 951_868_800_000_000,
-                951_868_800_000_001, -62_135_596_800_000_001, -62_135_596_800_000_000, 3_599_999_999, 3_600_000_000,
+                0,
+                -1,
+                1,
+                i64::MIN,
+                i64::MAX,
+                i64::MAX,
+                i64::MIN,
+                951_868_799_999_999,
+                951_868_800_000_000,
+                951_868_800_000_001,
+                -62_135_596_800_000_001,
+                -62_135_596_800_000_000,
+                3_599_999_999,
+                3_600_000_000,
             ];
             for micros in moments.into_iter().flat_map(|micros| [micros, micros, micros ^ 1, micros ^ 0xfff_ffff]) {
                 let found = last.start(micros, |micros| part.bucket(micros));

@@ -177,9 +177,7 @@ impl GroupKeys {
     }
 
     pub(super) fn memory(&self) -> usize {
-        self.index.allocation_size()
-            + self.direct.as_ref().map_or(0, |direct| direct.memory())
-            + self.encoded.memory()
+        self.index.allocation_size() + self.direct.as_ref().map_or(0, |direct| direct.memory()) + self.encoded.memory()
     }
 
     /// Takes up the keys of a batch, ahead of [`GroupKeys::assign`] and [`GroupKeys::growth`].
@@ -305,7 +303,8 @@ mod tests {
 
     /// A value of the type, or null, for each number: equal for many of them, and different for most others.
     fn column(of: &DataType, numbers: &[u16]) -> ArrayRef {
-        let some = |numbers: &[u16]| numbers.iter().map(|n| (n % 7 > 0).then_some(usize::from(n / 7))).collect::<Vec<_>>();
+        let some =
+            |numbers: &[u16]| numbers.iter().map(|n| (n % 7 > 0).then_some(usize::from(n / 7))).collect::<Vec<_>>();
         let numbers = some(numbers).into_iter();
         match of {
             DataType::Boolean => Arc::new(numbers.map(|n| n.map(|n| n % 2 == 0)).collect::<BooleanArray>()),
@@ -330,12 +329,15 @@ mod tests {
             }
             DataType::Utf8View => {
                 // Of one prefix, with NUL bytes at the end, up to 20 bytes long.
-                let text = |n: usize| format!("{}{}", &"aaaaaaaaaaaaaaaa"[..n % 17], &["", "\0", "\0\0", "b", "\0ab"][n / 17 % 5]);
+                let text = |n: usize| {
+                    format!("{}{}", &"aaaaaaaaaaaaaaaa"[..n % 17], &["", "\0", "\0\0", "b", "\0ab"][n / 17 % 5])
+                };
                 Arc::new(numbers.map(|n| n.map(text)).collect::<StringViewArray>())
             }
             of => {
                 let values = [0, 5, 1, 127, 100, 77];
-                let integers: ArrayRef = Arc::new(numbers.map(|n| n.map(|n| values[n % values.len()])).collect::<Int64Array>());
+                let integers: ArrayRef =
+                    Arc::new(numbers.map(|n| n.map(|n| values[n % values.len()])).collect::<Int64Array>());
                 match of {
                     DataType::Date32 => {
                         arrow::compute::cast(&arrow::compute::cast(&integers, &DataType::Int32).unwrap(), of).unwrap()

@@ -183,9 +183,13 @@ fn pack_column<const W: usize>(keys: &mut [Key<W>], column: &ArrayRef, word: usi
         DataType::Float32 => column.fill_word::<Float32Type>(|value| {
             u64::from(if value.is_nan() { f32::NAN.to_bits() } else { (value + 0.0).to_bits() })
         }),
-        DataType::Float64 => column.fill_word::<Float64Type>(|value| {
-            if value.is_nan() { f64::NAN.to_bits() } else { (value + 0.0).to_bits() }
-        }),
+        DataType::Float64 => {
+            column.fill_word::<Float64Type>(
+                |value| {
+                    if value.is_nan() { f64::NAN.to_bits() } else { (value + 0.0).to_bits() }
+                },
+            )
+        }
         DataType::Decimal128(_, _) => {
             let values = column.column.as_primitive::<Decimal128Type>().values();
             column.fill(values.iter().copied(), |key, word, value| set_both(key, word, value as u128));
