@@ -44,7 +44,10 @@ impl Accumulator for Count {
                 Some(NullBuffer::new(both.unwrap_or_else(|| condition.values().clone())))
             }
         };
-        rows.for_each(nulls.as_ref(), |_, group| counts[group] += 1);
+        match rows.runs(nulls.as_ref()) {
+            Some(runs) => runs.for_each(|(group, rows)| counts[group] += rows.len() as i64),
+            None => rows.for_each(nulls.as_ref(), |_, group| counts[group] += 1),
+        }
         Ok(())
     }
 

@@ -4,6 +4,8 @@
 //! multiply-add; the arithmetic on pairs follows Dekker (A floating-point technique for extending the available
 //! precision, 1971) and Ogita, Rump and Oishi (Accurate sum and dot product, 2005).
 
+use std::array::from_fn;
+
 /// `a + b` rounded, and the exact error of that; NaN for the error where the sum is not finite.
 #[inline]
 pub(super) fn two_sum(a: f64, b: f64) -> (f64, f64) {
@@ -18,6 +20,52 @@ pub(super) fn two_sum(a: f64, b: f64) -> (f64, f64) {
 pub(super) fn two_product(a: f64, b: f64) -> (f64, f64) {
     let product = a * b;
     (product, a.mul_add(b, -product))
+}
+
+/// The square of a double rounded, and the exact error of that as long as nothing under- or overflows; a square beyond
+/// the range of doubles is infinite. By Veltkamp's splitting rather than by fused multiply-add, which is a call where
+/// the build may not assume the instruction.
+#[inline]
+pub(super) fn square(a: f64) -> (f64, f64) {
+    /// 2^27 + 1: splits 53 bits into 26 and 26, with a sign between them.
+    const SPLITTER: f64 = 134_217_729.0;
+    let product = a * a;
+    let scaled = SPLITTER * a;
+    let high = scaled - (scaled - a);
+    let low = a - high;
+    (product, low * low - ((product - high * high) - 2.0 * high * low))
+}
+
+/// Sums in several lanes, each as two doubles: the value of a lane is `high + low`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lanes<const N: usize> {
+    pub(super) high: [f64; N],
+    pub(super) low: [f64; N],
+}
+
+impl<const N: usize> Lanes<N> {
+    pub(super) const ZERO: Self = Self { high: [0.0; N], low: [0.0; N] };
+
+    /// The sums with one more value each, and bits that are zero where that is exact in all lanes. Step by step for all
+    /// lanes, so that they share instructions; see [`two_sum`].
+    #[inline]
+    pub(super) fn plus(&self, values: &[f64; N]) -> (Self, u64) {
+        let (high, errors) = two_sums(&self.high, values);
+        let (low, rests) = two_sums(&self.low, &errors);
+        // Without the sign, so that -0 is zero too. NaN, which is what infinite sums leave behind, is not.
+        let inexact = rests.iter().fold(0, |bits, rest| bits | rest.to_bits()) << 1;
+        (Self { high, low }, inexact)
+    }
+}
+
+#[inline]
+fn two_sums<const N: usize>(a: &[f64; N], b: &[f64; N]) -> ([f64; N], [f64; N]) {
+    let sum: [f64; N] = from_fn(|lane| a[lane] + b[lane]);
+    let b_part: [f64; N] = from_fn(|lane| sum[lane] - a[lane]);
+    let a_part: [f64; N] = from_fn(|lane| sum[lane] - b_part[lane]);
+    let a_rest: [f64; N] = from_fn(|lane| a[lane] - a_part[lane]);
+    let b_rest: [f64; N] = from_fn(|lane| b[lane] - b_part[lane]);
+    (sum, from_fn(|lane| a_rest[lane] + b_rest[lane]))
 }
 
 /// `high + low`, where `high` is the sum rounded to a double. `low` is zero where `high` is not finite.
@@ -58,5 +106,38 @@ impl DoubleDouble {
         let high = self.high / divisor;
         let remainder = (-high).mul_add(divisor, self.high);
         Self::of_sum(high, (remainder + self.low) / divisor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_square_and_its_error_are_those_of_fused_multiply_add(mantissa in -2.0f64..2.0, exponent in -400i32..490) {
+            let value = mantissa * 2f64.powi(exponent);
+            prop_assert_eq!(square(value), two_product(value, value));
+        }
+
+        #[test]
+        fn lanes_add_as_single_sums_do(
+            high in prop::array::uniform4(-1e9f64..1e9), low in prop::array::uniform4(-1e-9f64..1e-9),
+            values in prop::array::uniform4(prop_oneof![-1e9f64..1e9, Just(f64::NAN), Just(f64::INFINITY), Just(-0.0), Just(1e308)]),
+        ) {
+            let (sums, inexact) = Lanes { high, low }.plus(&values);
+            let mut exact = true;
+            for lane in 0..4 {
+                let (sum, error) = two_sum(high[lane], values[lane]);
+                let (rest_sum, rest) = two_sum(low[lane], error);
+                exact &= rest == 0.0;
+                if exact {
+                    prop_assert_eq!((sums.high[lane], sums.low[lane]), (sum, rest_sum));
+                }
+            }
+            prop_assert_eq!(inexact == 0, exact);
+        }
     }
 }

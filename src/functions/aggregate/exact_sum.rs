@@ -8,11 +8,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, LargeBinaryBuilder};
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, LargeBinaryBuilder};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type};
 use hashbrown::HashMap;
 
-use super::double_double::{DoubleDouble, two_sum};
+use super::double_double::{DoubleDouble, Lanes, two_sum};
 use super::rows::{vec_growth, vec_memory};
 use crate::error::{Error, Result};
 
@@ -105,16 +105,17 @@ impl WideSum {
         let words = self.magnitude();
         let Some(top) = words.iter().rposition(|word| *word != 0) else { return 0.0 };
         let highest = top * 64 + 63 - words[top].leading_zeros() as usize;
-        let bit = |at: usize| words[at / 64] >> (at % 64) & 1 == 1;
         // The least bit of the mantissa stands at `shift`. A double's bits are `exponent << 52 | mantissa` without the
         // leading one, so that adding the mantissa with it raises the exponent by one, and rounding up carries right.
         let shift = highest.saturating_sub(MANTISSA_BITS as usize);
         let low = u128::from(words[shift / 64]) >> (shift % 64);
         let high = words.get(shift / 64 + 1).map_or(0, |word| u128::from(*word) << (64 - shift % 64));
         let mut mantissa = (low | high) as u64 & (MANTISSA_MASK << 1 | 1);
-        if shift > 0 && bit(shift - 1) {
-            let sticky = (0..shift - 1).any(bit);
-            mantissa += u64::from(sticky || mantissa & 1 == 1);
+        if shift > 0 {
+            // The bit behind the mantissa decides, then the bits behind it, then whether the mantissa is odd.
+            let (word, half) = ((shift - 1) / 64, 1 << ((shift - 1) % 64));
+            let sticky = words[word] & (half - 1) != 0 || words[..word].iter().any(|word| *word != 0);
+            mantissa += u64::from(words[word] & half != 0 && (sticky || mantissa & 1 == 1));
         }
         let bits = ((shift as u64) << MANTISSA_BITS) + mantissa;
         let value = if bits >= f64::INFINITY.to_bits() { f64::INFINITY } else { f64::from_bits(bits) };
@@ -153,58 +154,127 @@ impl WideSum {
     }
 }
 
-/// The sums of all groups. The value of a group is `high + low` plus its wide number; where `high` is not finite, it
-/// alone counts: an infinity, or NaN, was among the values.
+/// Values that are added at once, in lanes of their own.
+pub(super) const LANES: usize = 4;
+
+/// The type of a column of pairs. It holds any 128 bits.
+const PAIR: DataType = DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0);
+
+/// Two doubles as the bits of one number: that is how a column holds them side by side.
+#[derive(Clone, Copy)]
+struct Pair {
+    high: f64,
+    low: f64,
+}
+
+impl Pair {
+    #[inline]
+    fn of(bits: i128) -> Self {
+        Self { high: f64::from_bits(bits as u64), low: f64::from_bits((bits >> 64) as u64) }
+    }
+
+    #[inline]
+    fn bits(self) -> i128 {
+        (u128::from(self.low.to_bits()) << 64 | u128::from(self.high.to_bits())) as i128
+    }
+}
+
+/// The sums of all groups. The value of a group is that of its pair, `high + low`, plus its wide number; where `high` is
+/// not finite, it alone counts: an infinity, or NaN, was among the values.
 #[derive(Debug, Default)]
 pub(super) struct ExactSums {
-    high: Vec<f64>,
-    low: Vec<f64>,
+    /// See [`Pair`]; zeros are zero.
+    pairs: Vec<i128>,
     wide: HashMap<u32, Box<WideSum>>,
 }
 
 impl ExactSums {
     pub(super) fn resize(&mut self, groups: usize) {
-        self.high.resize(groups, 0.0);
-        self.low.resize(groups, 0.0);
+        self.pairs.resize(groups, 0);
+    }
+
+    fn pair(&self, group: usize) -> Pair {
+        Pair::of(self.pairs[group])
     }
 
     /// Adds a value to a group.
     #[inline]
     pub(super) fn add(&mut self, group: usize, value: f64) {
-        let (high, error) = two_sum(self.high[group], value);
-        let (low, rest) = two_sum(self.low[group], error);
+        let pair = &mut self.pairs[group];
+        let sum = Pair::of(*pair);
+        let (high, error) = two_sum(sum.high, value);
+        let (low, rest) = two_sum(sum.low, error);
         // False for NaN too, which is what infinite sums leave behind.
         if rest == 0.0 {
-            self.high[group] = high;
-            self.low[group] = low;
+            *pair = Pair { high, low }.bits();
         } else {
             self.add_slowly(group, value);
         }
     }
 
+    /// Adds values to a group.
+    pub(super) fn add_all(&mut self, group: usize, values: &[f64]) {
+        let (blocks, rest) = values.as_chunks::<LANES>();
+        let mut lanes = Lanes::ZERO;
+        for block in blocks {
+            let (sums, inexact) = lanes.plus(block);
+            if inexact == 0 {
+                lanes = sums;
+            } else {
+                self.add_each(group, block);
+            }
+        }
+        self.add_lanes(group, &lanes);
+        self.add_each(group, rest);
+    }
+
+    #[inline(never)]
+    fn add_each(&mut self, group: usize, values: &[f64]) {
+        values.iter().for_each(|value| self.add(group, *value));
+    }
+
+    /// Adds the sums of all lanes to a group.
+    pub(super) fn add_lanes(&mut self, group: usize, lanes: &Lanes<LANES>) {
+        self.add_each(group, &lanes.high);
+        self.add_each(group, &lanes.low);
+    }
+
     #[cold]
     fn add_slowly(&mut self, group: usize, value: f64) {
-        let current = self.high[group];
-        if !value.is_finite() || !current.is_finite() {
+        let sum = self.pair(group);
+        if !value.is_finite() || !sum.high.is_finite() {
             // The sum of infinities is NaN where they differ in sign, in any order.
-            self.high[group] = current + value;
+            self.pairs[group] = Pair { high: sum.high + value, ..sum }.bits();
             return;
         }
-        let (high, error) = two_sum(current, value);
-        let (low, rest) = two_sum(self.low[group], error);
+        let (high, error) = two_sum(sum.high, value);
+        let (low, rest) = two_sum(sum.low, error);
         let wide = self.wide.entry(group as u32).or_default();
         if rest.is_finite() {
-            self.high[group] = high;
-            self.low[group] = low;
+            self.pairs[group] = Pair { high, low }.bits();
             wide.add(rest);
         } else {
             wide.add(value);
         }
     }
 
+    /// The sum of a group in these sums and in others to 106 bits, where both are finite.
+    pub(super) fn value_with(&self, others: &Self, group: usize) -> DoubleDouble {
+        let mut total = WideSum::default();
+        for sums in [self, others] {
+            let Pair { high, low } = sums.pair(group);
+            total.add(high);
+            total.add(low);
+            if let Some(wide) = sums.wide.get(&(group as u32)) {
+                total.merge(wide);
+            }
+        }
+        total.to_double_double()
+    }
+
     /// The sum of a group to 106 bits: the same for the same values, whatever order they came in.
     pub(super) fn value(&self, group: usize) -> DoubleDouble {
-        let (high, low) = (self.high[group], self.low[group]);
+        let Pair { high, low } = self.pair(group);
         if !high.is_finite() {
             return DoubleDouble { high: if high.is_nan() { f64::NAN } else { high }, low: 0.0 };
         }
@@ -220,13 +290,13 @@ impl ExactSums {
     }
 
     pub(super) fn state_types() -> Vec<DataType> {
-        vec![DataType::Float64, DataType::Float64, DataType::LargeBinary]
+        vec![PAIR, DataType::LargeBinary]
     }
 
     /// The sums as columns; leaves no group behind.
     pub(super) fn state(&mut self) -> Vec<ArrayRef> {
         let wide = std::mem::take(&mut self.wide);
-        let groups = self.high.len();
+        let groups = self.pairs.len();
         let mut column = LargeBinaryBuilder::with_capacity(groups, wide.len() * WORDS * 8);
         if wide.is_empty() {
             column.append_nulls(groups);
@@ -235,17 +305,17 @@ impl ExactSums {
                 column.append_option(wide.get(&(group as u32)).map(|wide| wide.to_bytes()));
             }
         }
-        let doubles = |values: &mut Vec<f64>| Arc::new(Float64Array::from(std::mem::take(values))) as ArrayRef;
-        vec![doubles(&mut self.high), doubles(&mut self.low), Arc::new(column.finish())]
+        let pairs = Decimal128Array::from(std::mem::take(&mut self.pairs)).with_data_type(PAIR);
+        vec![Arc::new(pairs), Arc::new(column.finish())]
     }
 
     /// Adds states.
     pub(super) fn merge(&mut self, states: &[ArrayRef], groups: &[u32]) -> Result<()> {
-        let [high, low, wide] = states else {
-            return Err(Error::internal("the state of a sum of floats has three columns"));
+        let [pairs, wide] = states else {
+            return Err(Error::internal("the state of a sum of floats has two columns"));
         };
-        let (high, low) = (high.as_primitive::<Float64Type>().values(), low.as_primitive::<Float64Type>().values());
-        for ((&group, &high), &low) in groups.iter().zip(high).zip(low) {
+        for (&group, &bits) in groups.iter().zip(pairs.as_primitive::<Decimal128Type>().values()) {
+            let Pair { high, low } = Pair::of(bits);
             self.add(group as usize, high);
             self.add(group as usize, low);
         }
@@ -265,14 +335,14 @@ impl ExactSums {
     }
 
     pub(super) fn memory(&self) -> usize {
-        let offsets = (self.high.len() + 1) * size_of::<i64>();
+        let offsets = (self.pairs.len() + 1) * size_of::<i64>();
         // A wide number once here and once in the state.
         let wide = self.wide.allocation_size() + 2 * self.wide.len() * size_of::<WideSum>();
-        vec_memory(&self.high) + vec_memory(&self.low) + offsets + wide
+        vec_memory(&self.pairs) + offsets + wide
     }
 
     pub(super) fn growth(&self, new_groups: usize) -> usize {
-        vec_growth(&self.high, new_groups) + vec_growth(&self.low, new_groups) + new_groups * size_of::<i64>()
+        vec_growth(&self.pairs, new_groups) + new_groups * size_of::<i64>()
     }
 }
 
@@ -330,6 +400,10 @@ mod tests {
             }
             prop_assert_eq!(sum(&values), exact);
             prop_assert_eq!(sum(&shuffled), exact);
+            let mut at_once = ExactSums::default();
+            at_once.resize(1);
+            at_once.add_all(0, &shuffled);
+            prop_assert_eq!(at_once.value(0), exact);
 
             let (left, right) = shuffled.split_at(cut.min(shuffled.len()));
             let mut total = ExactSums::default();
@@ -341,6 +415,12 @@ mod tests {
                 total.merge(&sums.state(), &[0]).unwrap();
             }
             prop_assert_eq!(total.value(0), exact);
+            let mut parts = [ExactSums::default(), ExactSums::default()];
+            for (part, values) in parts.iter_mut().zip([left, right]) {
+                part.resize(1);
+                part.add_all(0, values);
+            }
+            prop_assert_eq!(parts[0].value_with(&parts[1], 0), exact);
         }
     }
 }

@@ -77,6 +77,10 @@ impl<V: Values> Accumulator for EdgeValue<V> {
         Ok(())
     }
 
+    fn needs_positions(&self) -> bool {
+        true
+    }
+
     fn merge(&mut self, states: &[ArrayRef], groups: &[u32], group_count: usize) -> Result<()> {
         let [values, ranks] = states else { return Err(Error::internal("the state of first has two columns")) };
         self.resize(group_count);

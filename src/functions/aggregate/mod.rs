@@ -4,10 +4,11 @@
 //! | --- | --- |
 //! | `registry` | the list of functions, and what types they take |
 //! | `count`, `sum`, `variance`, `min_max`, `first_last`, `boolean`, `quantile` | the accumulators |
+//! | `tally` | what sums and means know of the rows of a group besides the sum |
 //! | `distinct` | the wrapper for DISTINCT |
 //! | `exact_sum`, `double_double` | sums of floats that do not depend on the order of the rows |
 //! | `values` | one value a group, of any type |
-//! | `rows` | the loop over the rows that count |
+//! | `rows` | the loops over the rows that count |
 
 mod boolean;
 mod count;
@@ -20,6 +21,7 @@ mod quantile;
 mod registry;
 mod rows;
 mod sum;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -53,6 +55,11 @@ pub trait Accumulator: Send {
     /// below `group_count`.
     fn update(&mut self, arguments: &[ArrayRef], rows: &GroupedRows<'_>) -> Result<()>;
 
+    /// Whether [`GroupedRows::positions`] must be given.
+    fn needs_positions(&self) -> bool {
+        false
+    }
+
     /// Takes states as [`Accumulator::state`] gave them, one a row.
     fn merge(&mut self, states: &[ArrayRef], groups: &[u32], group_count: usize) -> Result<()>;
 
@@ -84,7 +91,7 @@ pub struct GroupedRows<'a> {
     pub group_count: usize,
     /// Rows where this is not true do not count (FILTER).
     pub filter: Option<&'a BooleanArray>,
-    /// Where each row stands in the order of the input.
+    /// Where each row stands in the order of the input; empty where [`Accumulator::needs_positions`] is false.
     pub positions: &'a [u64],
 }
 

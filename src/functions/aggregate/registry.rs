@@ -7,6 +7,7 @@ use super::count::{Count, Counted};
 use super::first_last::{Edge, edge_value};
 use super::min_max::extreme;
 use super::sum::{DecimalSums, FloatSums, IntegerSums, IntervalSums, Sum};
+use super::tally::{Counts, Seen, Tally};
 use super::variance::{Spread, Variance};
 use super::{Accumulator, AggregateFunction, AggregateSignature, quantile};
 use crate::error::{Error, Result};
@@ -71,7 +72,7 @@ static FUNCTIONS: &[AggregateFunction] = &[
             };
             Ok(signature(vec![added_as(types, &result)], result))
         },
-        create: |signature, _| sum(signature, false),
+        create: |signature, _| sum::<Seen>(signature),
         ..PLAIN
     },
     AggregateFunction {
@@ -89,7 +90,7 @@ static FUNCTIONS: &[AggregateFunction] = &[
             };
             Ok(signature(vec![added_as(types, &result)], result))
         },
-        create: |signature, _| sum(signature, true),
+        create: |signature, _| sum::<Counts>(signature),
         ..PLAIN
     },
     AggregateFunction {
@@ -282,13 +283,14 @@ fn any_type(name: &str, types: &[DataType]) -> Result<AggregateSignature> {
     }
 }
 
-fn sum(signature: &AggregateSignature, average: bool) -> Result<Box<dyn Accumulator>> {
+/// A sum that knows of each group whether it has values, or a mean, which knows how many.
+fn sum<T: Tally + 'static>(signature: &AggregateSignature) -> Result<Box<dyn Accumulator>> {
     let result = &signature.result;
     Ok(match signature.arguments.as_slice() {
-        [DataType::Int64] => Box::new(Sum::new(average, result, IntegerSums::default())),
-        [DataType::Float64] => Box::new(Sum::new(average, result, FloatSums::default())),
-        [DataType::Decimal128(_, scale)] => Box::new(Sum::new(average, result, DecimalSums::new(*scale))),
-        [DataType::Interval(_)] => Box::new(Sum::new(average, result, IntervalSums::default())),
+        [DataType::Int64] => Box::new(Sum::<_, T>::new(result, IntegerSums::default())),
+        [DataType::Float64] => Box::new(Sum::<_, T>::new(result, FloatSums::default())),
+        [DataType::Decimal128(_, scale)] => Box::new(Sum::<_, T>::new(result, DecimalSums::new(*scale))),
+        [DataType::Interval(_)] => Box::new(Sum::<_, T>::new(result, IntervalSums::default())),
         other => return Err(Error::internal(format!("no sum over {other:?}"))),
     })
 }

@@ -1,9 +1,14 @@
-//! The loop over the rows that count, and the sizes of vectors.
+//! The loops over the rows that count, and the sizes of vectors.
+
+use std::ops::Range;
 
 use arrow::array::Array;
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 
 use super::GroupedRows;
+
+/// How many rows a stretch must have on average to be worth it.
+const SHORTEST_RUNS: usize = 16;
 
 impl GroupedRows<'_> {
     /// Calls `f(row, group)` for each row that the filter lets through and that is not null.
@@ -21,6 +26,46 @@ impl GroupedRows<'_> {
                 }
             }
         }
+    }
+
+    /// Calls `f(group, value)` for each row that the filter lets through and that is not null; `values` has one a row.
+    #[inline]
+    pub(super) fn for_each_value<T: Copy>(
+        &self,
+        values: &[T],
+        nulls: Option<&NullBuffer>,
+        mut f: impl FnMut(usize, T),
+    ) {
+        match self.counted(nulls) {
+            None => {
+                for (&group, &value) in self.groups.iter().zip(values) {
+                    f(group as usize, value);
+                }
+            }
+            Some(mask) => {
+                for row in mask.set_indices() {
+                    f(self.groups[row] as usize, values[row]);
+                }
+            }
+        }
+    }
+
+    /// Stretches of rows of one group, with the group, where all rows count and the stretches are long: then it pays to
+    /// sum up each before it is added to its group. `None` where they are short.
+    pub(super) fn runs(&self, nulls: Option<&NullBuffer>) -> Option<impl Iterator<Item = (usize, Range<usize>)>> {
+        if self.filter.is_some() || nulls.is_some_and(|nulls| nulls.null_count() > 0) {
+            return None;
+        }
+        let changes = self.groups.iter().zip(self.groups.iter().skip(1)).filter(|(a, b)| a != b).count();
+        if self.groups.len() / (changes + 1) < SHORTEST_RUNS {
+            return None;
+        }
+        let mut start = 0;
+        Some(self.groups.chunk_by(|a, b| a == b).map(move |run| {
+            let rows = start..start + run.len();
+            start = rows.end;
+            (run[0] as usize, rows)
+        }))
     }
 
     /// The rows that count; `None` where all do.

@@ -9,10 +9,10 @@ use arrow::datatypes::{
     i256,
 };
 
-use super::count::merge_counts;
 use super::double_double::DoubleDouble;
 use super::exact_sum::ExactSums;
 use super::rows::{vec_growth, vec_memory};
+use super::tally::Tally;
 use super::{Accumulator, GroupedRows};
 use crate::error::{Error, Result};
 use crate::types::coercion::MAX_PRECISION;
@@ -22,8 +22,8 @@ use crate::types::sql_name;
 pub(super) trait Sums: Send {
     fn resize(&mut self, groups: usize);
 
-    /// Adds the rows that count, and counts them.
-    fn update(&mut self, column: &ArrayRef, rows: &GroupedRows<'_>, counts: &mut [i64]);
+    /// Adds the rows that count, and tallies them.
+    fn update(&mut self, column: &ArrayRef, rows: &GroupedRows<'_>, tally: &mut impl Tally);
 
     fn state_types() -> Vec<DataType>;
 
@@ -32,8 +32,8 @@ pub(super) trait Sums: Send {
 
     fn merge(&mut self, states: &[ArrayRef], groups: &[u32]) -> Result<()>;
 
-    /// The sums, null where the count is zero; leaves no group behind.
-    fn sums(&mut self, counts: &[i64], result: &DataType) -> Result<ArrayRef>;
+    /// The sums, null where no value was seen; leaves no group behind.
+    fn sums(&mut self, seen: &[bool], result: &DataType) -> Result<ArrayRef>;
 
     /// The means, null where the count is zero; leaves no group behind.
     fn averages(&mut self, counts: &[i64], result: &DataType) -> Result<ArrayRef>;
@@ -43,61 +43,57 @@ pub(super) trait Sums: Send {
     fn growth(&self, new_groups: usize) -> usize;
 }
 
-/// `sum` and `avg`.
+/// `sum` and `avg`: sums, and what is to be known of the rows that went into them.
 #[derive(Debug)]
-pub(super) struct Sum<S> {
-    average: bool,
+pub(super) struct Sum<S, T> {
     result: DataType,
-    counts: Vec<i64>,
+    tally: T,
     sums: S,
 }
 
-impl<S: Sums> Sum<S> {
-    pub(super) fn new(average: bool, result: &DataType, sums: S) -> Self {
-        Self { average, result: result.clone(), counts: Vec::new(), sums }
+impl<S: Sums, T: Tally> Sum<S, T> {
+    pub(super) fn new(result: &DataType, sums: S) -> Self {
+        Self { result: result.clone(), tally: T::default(), sums }
     }
 
     fn resize(&mut self, groups: usize) {
-        self.counts.resize(groups, 0);
+        self.tally.resize(groups);
         self.sums.resize(groups);
     }
 }
 
-impl<S: Sums> Accumulator for Sum<S> {
+impl<S: Sums, T: Tally> Accumulator for Sum<S, T> {
     fn update(&mut self, arguments: &[ArrayRef], rows: &GroupedRows<'_>) -> Result<()> {
         let column = arguments.first().ok_or_else(|| Error::internal("sum and avg take an argument"))?;
         self.resize(rows.group_count);
-        self.sums.update(column, rows, &mut self.counts);
+        self.sums.update(column, rows, &mut self.tally);
         Ok(())
     }
 
     fn merge(&mut self, states: &[ArrayRef], groups: &[u32], group_count: usize) -> Result<()> {
         self.resize(group_count);
-        merge_counts(&mut self.counts, states.first(), groups)?;
+        self.tally.merge(states.first(), groups)?;
         self.sums.merge(states.get(1..).unwrap_or_default(), groups)
     }
 
     fn state(&mut self) -> Result<Vec<ArrayRef>> {
-        let counts: ArrayRef = Arc::new(Int64Array::from(std::mem::take(&mut self.counts)));
-        Ok(std::iter::once(counts).chain(self.sums.state()?).collect())
+        Ok(std::iter::once(self.tally.state()).chain(self.sums.state()?).collect())
     }
 
     fn state_types(&self) -> Vec<DataType> {
-        std::iter::once(DataType::Int64).chain(S::state_types()).collect()
+        std::iter::once(T::state_type()).chain(S::state_types()).collect()
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {
-        let counts = std::mem::take(&mut self.counts);
-        let result = &self.result;
-        if self.average { self.sums.averages(&counts, result) } else { self.sums.sums(&counts, result) }
+        std::mem::take(&mut self.tally).finish(&mut self.sums, &self.result)
     }
 
     fn memory(&self) -> usize {
-        vec_memory(&self.counts) + self.sums.memory()
+        self.tally.memory() + self.sums.memory()
     }
 
     fn growth(&self, _: usize, new_groups: usize, _: usize) -> usize {
-        vec_growth(&self.counts, new_groups) + self.sums.growth(new_groups)
+        self.tally.growth(new_groups) + self.sums.growth(new_groups)
     }
 }
 
@@ -110,8 +106,19 @@ fn missing(column: &str) -> Error {
 }
 
 /// `f(group)` for groups with rows, null for the others.
-fn per_group<T>(counts: &[i64], f: impl Fn(usize) -> Result<T>) -> impl Iterator<Item = Result<Option<T>>> {
-    counts.iter().enumerate().map(move |(group, count)| (*count > 0).then(|| f(group)).transpose())
+fn per_group<T>(
+    groups: impl Iterator<Item = bool>,
+    f: impl Fn(usize) -> Result<T>,
+) -> impl Iterator<Item = Result<Option<T>>> {
+    groups.enumerate().map(move |(group, any)| any.then(|| f(group)).transpose())
+}
+
+fn seen_groups<T>(seen: &[bool], f: impl Fn(usize) -> Result<T>) -> impl Iterator<Item = Result<Option<T>>> {
+    per_group(seen.iter().copied(), f)
+}
+
+fn counted_groups<T>(counts: &[i64], f: impl Fn(usize) -> Result<T>) -> impl Iterator<Item = Result<Option<T>>> {
+    per_group(counts.iter().map(|count| *count > 0), f)
 }
 
 /// Integers of up to 64 bits. 2^64 of them do not overflow 128 bits.
@@ -123,13 +130,21 @@ impl Sums for IntegerSums {
         self.0.resize(groups, 0);
     }
 
-    fn update(&mut self, column: &ArrayRef, rows: &GroupedRows<'_>, counts: &mut [i64]) {
+    fn update(&mut self, column: &ArrayRef, rows: &GroupedRows<'_>, tally: &mut impl Tally) {
         let column = column.as_primitive::<Int64Type>();
         let (values, sums) = (column.values(), &mut self.0);
-        rows.for_each(column.nulls(), |row, group| {
-            counts[group] += 1;
-            sums[group] += i128::from(values[row]);
-        });
+        match rows.runs(column.nulls()) {
+            Some(runs) => {
+                for (group, rows) in runs {
+                    tally.add(group, rows.len());
+                    sums[group] += values[rows].iter().copied().map(i128::from).sum::<i128>();
+                }
+            }
+            None => rows.for_each_value(values, column.nulls(), |group, value| {
+                tally.add(group, 1);
+                sums[group] += i128::from(value);
+            }),
+        }
     }
 
     fn state_types() -> Vec<DataType> {
@@ -149,17 +164,17 @@ impl Sums for IntegerSums {
         Ok(())
     }
 
-    fn sums(&mut self, counts: &[i64], result: &DataType) -> Result<ArrayRef> {
+    fn sums(&mut self, seen: &[bool], result: &DataType) -> Result<ArrayRef> {
         let sums = std::mem::take(&mut self.0);
         let hint = "sum decimals instead: sum(x::DECIMAL(38,0))";
         let checked = |group: usize| i64::try_from(sums[group]).map_err(|_| out_of_range("sum", result, hint));
-        Ok(Arc::new(per_group(counts, checked).collect::<Result<Int64Array>>()?))
+        Ok(Arc::new(seen_groups(seen, checked).collect::<Result<Int64Array>>()?))
     }
 
     fn averages(&mut self, counts: &[i64], _: &DataType) -> Result<ArrayRef> {
         let sums = std::mem::take(&mut self.0);
         let mean = |group: usize| Ok(DoubleDouble::of_integer(sums[group]).over(counts[group] as f64).high);
-        Ok(Arc::new(per_group(counts, mean).collect::<Result<Float64Array>>()?))
+        Ok(Arc::new(counted_groups(counts, mean).collect::<Result<Float64Array>>()?))
     }
 
     fn memory(&self) -> usize {
@@ -201,12 +216,12 @@ impl Sums for DecimalSums {
         self.sums.resize(groups, i256::ZERO);
     }
 
-    fn update(&mut self, column: &ArrayRef, rows: &GroupedRows<'_>, counts: &mut [i64]) {
+    fn update(&mut self, column: &ArrayRef, rows: &GroupedRows<'_>, tally: &mut impl Tally) {
         let column = column.as_primitive::<Decimal128Type>();
         let (values, sums) = (column.values(), &mut self.sums);
-        rows.for_each(column.nulls(), |row, group| {
-            counts[group] += 1;
-            sums[group] = sums[group].wrapping_add(i256::from_i128(values[row]));
+        rows.for_each_value(values, column.nulls(), |group, value| {
+            tally.add(group, 1);
+            sums[group] = sums[group].wrapping_add(i256::from_i128(value));
         });
     }
 
@@ -229,9 +244,9 @@ impl Sums for DecimalSums {
         Ok(())
     }
 
-    fn sums(&mut self, counts: &[i64], result: &DataType) -> Result<ArrayRef> {
+    fn sums(&mut self, seen: &[bool], result: &DataType) -> Result<ArrayRef> {
         let sums = std::mem::take(&mut self.sums);
-        Self::decimals(per_group(counts, |group| Self::narrow(sums[group], "sum", result)), result)
+        Self::decimals(seen_groups(seen, |group| Self::narrow(sums[group], "sum", result)), result)
     }
 
     /// Rounded half away from zero to the scale of the result.
@@ -251,7 +266,7 @@ impl Sums for DecimalSums {
             let step = if !up { i256::ZERO } else { i256::from_i128(if rest.is_negative() { -1 } else { 1 }) };
             Self::narrow(quotient.wrapping_add(step), "mean", result)
         };
-        Self::decimals(per_group(counts, mean), result)
+        Self::decimals(counted_groups(counts, mean), result)
     }
 
     fn memory(&self) -> usize {
@@ -272,13 +287,21 @@ impl Sums for FloatSums {
         self.0.resize(groups);
     }
 
-    fn update(&mut self, column: &ArrayRef, rows: &GroupedRows<'_>, counts: &mut [i64]) {
+    fn update(&mut self, column: &ArrayRef, rows: &GroupedRows<'_>, tally: &mut impl Tally) {
         let column = column.as_primitive::<Float64Type>();
         let (values, sums) = (column.values(), &mut self.0);
-        rows.for_each(column.nulls(), |row, group| {
-            counts[group] += 1;
-            sums.add(group, values[row]);
-        });
+        match rows.runs(column.nulls()) {
+            Some(runs) => {
+                for (group, rows) in runs {
+                    tally.add(group, rows.len());
+                    sums.add_all(group, &values[rows]);
+                }
+            }
+            None => rows.for_each_value(values, column.nulls(), |group, value| {
+                tally.add(group, 1);
+                sums.add(group, value);
+            }),
+        }
     }
 
     fn state_types() -> Vec<DataType> {
@@ -293,9 +316,9 @@ impl Sums for FloatSums {
         self.0.merge(states, groups)
     }
 
-    fn sums(&mut self, counts: &[i64], _: &DataType) -> Result<ArrayRef> {
+    fn sums(&mut self, seen: &[bool], _: &DataType) -> Result<ArrayRef> {
         let sums: Float64Array =
-            per_group(counts, |group| Ok(self.0.value(group).high)).collect::<Result<Float64Array>>()?;
+            seen_groups(seen, |group| Ok(self.0.value(group).high)).collect::<Result<Float64Array>>()?;
         self.0.clear();
         Ok(Arc::new(sums))
     }
@@ -305,7 +328,7 @@ impl Sums for FloatSums {
             let sum = self.0.value(group);
             Ok(if sum.high.is_finite() { sum.over(counts[group] as f64).high } else { sum.high })
         };
-        let means: Float64Array = per_group(counts, mean).collect::<Result<Float64Array>>()?;
+        let means: Float64Array = counted_groups(counts, mean).collect::<Result<Float64Array>>()?;
         self.0.clear();
         Ok(Arc::new(means))
     }
@@ -334,14 +357,14 @@ impl Sums for IntervalSums {
         self.nanos.resize(groups, 0);
     }
 
-    fn update(&mut self, column: &ArrayRef, rows: &GroupedRows<'_>, counts: &mut [i64]) {
+    fn update(&mut self, column: &ArrayRef, rows: &GroupedRows<'_>, tally: &mut impl Tally) {
         let column = column.as_primitive::<IntervalMonthDayNanoType>();
         let values = column.values();
-        rows.for_each(column.nulls(), |row, group| {
-            counts[group] += 1;
-            self.months[group] += i64::from(values[row].months);
-            self.days[group] += i64::from(values[row].days);
-            self.nanos[group] += i128::from(values[row].nanoseconds);
+        rows.for_each_value(values, column.nulls(), |group, value| {
+            tally.add(group, 1);
+            self.months[group] += i64::from(value.months);
+            self.days[group] += i64::from(value.days);
+            self.nanos[group] += i128::from(value.nanoseconds);
         });
     }
 
@@ -371,7 +394,7 @@ impl Sums for IntervalSums {
         Ok(())
     }
 
-    fn sums(&mut self, counts: &[i64], result: &DataType) -> Result<ArrayRef> {
+    fn sums(&mut self, seen: &[bool], result: &DataType) -> Result<ArrayRef> {
         let Self { months, days, nanos } = std::mem::take(self);
         let sum = |group: usize| {
             let parts = (i32::try_from(months[group]), i32::try_from(days[group]), i64::try_from(nanos[group]));
@@ -380,7 +403,7 @@ impl Sums for IntervalSums {
                 _ => Err(out_of_range("sum", result, "sum fewer or shorter intervals")),
             }
         };
-        let sums: Vec<_> = per_group(counts, sum).collect::<Result<_>>()?;
+        let sums: Vec<_> = seen_groups(seen, sum).collect::<Result<_>>()?;
         Ok(Arc::new(arrow::array::IntervalMonthDayNanoArray::from(sums)))
     }
 

@@ -3,6 +3,9 @@
 //! The sums of the values and of their squares are exact (see `exact_sum`), so that the result is the same for any
 //! order of the rows; `Σx² − (Σx)²/n` is worked out with 106 bits, where the cancellation that spoils it in doubles
 //! leaves enough digits. Values beyond 1e154, whose squares are no doubles, give infinity.
+//!
+//! A square has twice the digits of a double. What it is rounded to and the error of that are summed apart: together
+//! they would hardly ever fit into two doubles.
 
 use std::sync::Arc;
 
@@ -10,8 +13,8 @@ use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array};
 use arrow::datatypes::{DataType, Float64Type};
 
 use super::count::merge_counts;
-use super::double_double::two_product;
-use super::exact_sum::ExactSums;
+use super::double_double::{Lanes, square, two_product};
+use super::exact_sum::{ExactSums, LANES};
 use super::rows::{vec_growth, vec_memory};
 use super::{Accumulator, GroupedRows};
 use crate::error::{Error, Result};
@@ -29,19 +32,104 @@ pub(super) struct Spread {
 pub(super) struct Variance {
     spread: Spread,
     counts: Vec<i64>,
-    sums: ExactSums,
+    moments: Moments,
+}
+
+/// The sums of each group.
+#[derive(Debug, Default)]
+struct Moments {
+    values: ExactSums,
+    /// Of the squares rounded to doubles.
     squares: ExactSums,
+    /// Of what rounding took from the squares.
+    errors: ExactSums,
+}
+
+/// A value beyond has a square whose error is not worked out as for others.
+const LARGE: f64 = 1e150;
+
+impl Moments {
+    fn resize(&mut self, groups: usize) {
+        self.values.resize(groups);
+        self.squares.resize(groups);
+        self.errors.resize(groups);
+    }
+
+    #[inline]
+    fn add(&mut self, group: usize, value: f64) {
+        self.values.add(group, value);
+        let (squared, error) = square(value);
+        // False for NaN too.
+        if value.abs() < LARGE {
+            self.squares.add(group, squared);
+            self.errors.add(group, error);
+        } else {
+            self.add_large(group, value);
+        }
+    }
+
+    #[cold]
+    fn add_large(&mut self, group: usize, value: f64) {
+        let (squared, error) = two_product(value, value);
+        self.squares.add(group, squared);
+        if squared.is_finite() {
+            self.errors.add(group, error);
+        }
+    }
+
+    fn add_all(&mut self, group: usize, values: &[f64]) {
+        let (blocks, rest) = values.as_chunks::<LANES>();
+        let (mut sums, mut squares, mut errors) = (Lanes::ZERO, Lanes::ZERO, Lanes::ZERO);
+        for block in blocks {
+            let (squared, error) = squares_of(block);
+            let (sums_after, inexact_sums) = sums.plus(block);
+            let (squares_after, inexact_squares) = squares.plus(&squared);
+            let (errors_after, inexact_errors) = errors.plus(&error);
+            let small = block.iter().fold(true, |small, value| small & (value.abs() < LARGE));
+            if inexact_sums | inexact_squares | inexact_errors == 0 && small {
+                (sums, squares, errors) = (sums_after, squares_after, errors_after);
+            } else {
+                self.add_each(group, block);
+            }
+        }
+        self.values.add_lanes(group, &sums);
+        self.squares.add_lanes(group, &squares);
+        self.errors.add_lanes(group, &errors);
+        self.add_each(group, rest);
+    }
+
+    #[inline(never)]
+    fn add_each(&mut self, group: usize, values: &[f64]) {
+        values.iter().for_each(|value| self.add(group, *value));
+    }
+
+    fn memory(&self) -> usize {
+        self.values.memory() + self.squares.memory() + self.errors.memory()
+    }
+
+    fn growth(&self, new_groups: usize) -> usize {
+        self.values.growth(new_groups) + self.squares.growth(new_groups) + self.errors.growth(new_groups)
+    }
+}
+
+/// The squares of some values, and their errors.
+#[inline]
+fn squares_of<const N: usize>(values: &[f64; N]) -> ([f64; N], [f64; N]) {
+    let (mut squares, mut errors) = ([0.0; N], [0.0; N]);
+    for lane in 0..N {
+        (squares[lane], errors[lane]) = square(values[lane]);
+    }
+    (squares, errors)
 }
 
 impl Variance {
     pub(super) fn new(spread: Spread) -> Self {
-        Self { spread, counts: Vec::new(), sums: ExactSums::default(), squares: ExactSums::default() }
+        Self { spread, counts: Vec::new(), moments: Moments::default() }
     }
 
     fn resize(&mut self, groups: usize) {
         self.counts.resize(groups, 0);
-        self.sums.resize(groups);
-        self.squares.resize(groups);
+        self.moments.resize(groups);
     }
 
     fn result(&self, group: usize) -> Option<f64> {
@@ -49,7 +137,9 @@ impl Variance {
         if count == 0 || (self.spread.sample && count == 1) {
             return None;
         }
-        let (sum, squares) = (self.sums.value(group), self.squares.value(group));
+        let Moments { values, squares, errors } = &self.moments;
+        let (sum, rounded) = (values.value(group), squares.value(group));
+        let squares = if rounded.high.is_finite() { squares.value_with(errors, group) } else { rounded };
         if !sum.high.is_finite() || !squares.high.is_finite() {
             let overflow = sum.high.is_finite() && squares.high == f64::INFINITY;
             return Some(if overflow { f64::INFINITY } else { f64::NAN });
@@ -66,36 +156,42 @@ impl Accumulator for Variance {
         let column = arguments.first().ok_or_else(|| Error::internal("a variance takes an argument"))?;
         let column = column.as_primitive::<Float64Type>();
         self.resize(rows.group_count);
-        let (counts, sums, squares) = (&mut self.counts, &mut self.sums, &mut self.squares);
-        let values = column.values();
-        rows.for_each(column.nulls(), |row, group| {
-            let value = values[row];
-            counts[group] += 1;
-            sums.add(group, value);
-            let (square, error) = two_product(value, value);
-            squares.add(group, square);
-            if square.is_finite() && error != 0.0 {
-                squares.add(group, error);
+        let (values, counts, moments) = (column.values(), &mut self.counts, &mut self.moments);
+        match rows.runs(column.nulls()) {
+            Some(runs) => {
+                for (group, rows) in runs {
+                    counts[group] += rows.len() as i64;
+                    moments.add_all(group, &values[rows]);
+                }
             }
-        });
+            None => rows.for_each_value(values, column.nulls(), |group, value| {
+                counts[group] += 1;
+                moments.add(group, value);
+            }),
+        }
         Ok(())
     }
 
     fn merge(&mut self, states: &[ArrayRef], groups: &[u32], group_count: usize) -> Result<()> {
         self.resize(group_count);
         merge_counts(&mut self.counts, states.first(), groups)?;
-        let (sums, squares) = states.get(1..).unwrap_or_default().split_at_checked(3).unwrap_or_default();
-        self.sums.merge(sums, groups)?;
-        self.squares.merge(squares, groups)
+        let Moments { values, squares, errors } = &mut self.moments;
+        let mut columns = states.get(1..).unwrap_or_default().chunks(ExactSums::state_types().len());
+        for sums in [values, squares, errors] {
+            sums.merge(columns.next().unwrap_or_default(), groups)?;
+        }
+        Ok(())
     }
 
     fn state(&mut self) -> Result<Vec<ArrayRef>> {
         let counts: ArrayRef = Arc::new(Int64Array::from(std::mem::take(&mut self.counts)));
-        Ok(std::iter::once(counts).chain(self.sums.state()).chain(self.squares.state()).collect())
+        let Moments { values, squares, errors } = &mut self.moments;
+        Ok([vec![counts], values.state(), squares.state(), errors.state()].concat())
     }
 
     fn state_types(&self) -> Vec<DataType> {
-        [vec![DataType::Int64], ExactSums::state_types(), ExactSums::state_types()].concat()
+        let sums = ExactSums::state_types();
+        [vec![DataType::Int64], sums.clone(), sums.clone(), sums].concat()
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {
@@ -105,10 +201,10 @@ impl Accumulator for Variance {
     }
 
     fn memory(&self) -> usize {
-        vec_memory(&self.counts) + self.sums.memory() + self.squares.memory()
+        vec_memory(&self.counts) + self.moments.memory()
     }
 
     fn growth(&self, _: usize, new_groups: usize, _: usize) -> usize {
-        vec_growth(&self.counts, new_groups) + self.sums.growth(new_groups) + self.squares.growth(new_groups)
+        vec_growth(&self.counts, new_groups) + self.moments.growth(new_groups)
     }
 }

@@ -4,9 +4,9 @@
 
 use arrow::datatypes::{Date32Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimestampMicrosecondType};
 
-use super::calendar::{add_interval, civil_from_days, days_from_civil, negate_interval};
+use super::calendar::{LastBucket, add_interval, civil_from_days, days_from_civil, distance, negate_interval};
 use super::extract::moments;
-use super::kernel::{Argument, argument, map_primitive, map_primitive_as, primitive};
+use super::kernel::{Argument, argument, map_column, map_primitive, map_primitive_as, primitive};
 use super::signature::{Call, Take};
 use super::{ScalarFunction, Signature, Value};
 use crate::error::{Error, Result};
@@ -65,6 +65,20 @@ fn time_bucket(args: &[Value], rows: usize) -> Result<Value> {
         Some(_) => Grid::Origin(primitive::<TimestampMicrosecondType>(&args, 2)?),
     };
     let constant = widths.constant().map(Width::new).transpose()?;
+    let out_of_range = || Error::data("time_bucket: the bucket starts out of the range of timestamps");
+    let fixed_grid = match &grid {
+        Grid::Usual => Some(None),
+        Grid::Origin(origins) => origins.constant().map(Some),
+        Grid::Offset(_) => None,
+    };
+    if let (Some(width), Some(origin)) = (constant, fixed_grid)
+        && data_type != DataType::Date32
+    {
+        let last = LastBucket::default();
+        return map_column::<TimestampMicrosecondType>(&args, 1, &data_type, |micros| {
+            last.start(micros, |micros| width.bucket(micros, origin)).ok_or_else(out_of_range)
+        });
+    }
     let start = |row: usize| -> Result<Option<i64>> {
         let Some((width, micros)) = widths.get(row).zip(input.get(row)) else { return Ok(None) };
         let width = match constant {
@@ -85,7 +99,7 @@ fn time_bucket(args: &[Value], rows: usize) -> Result<Value> {
                     .and_then(|start| add_interval(start, offset, None)),
             },
         };
-        start.map(Some).ok_or_else(|| Error::data("time_bucket: the bucket starts out of the range of timestamps"))
+        start.map(Some).ok_or_else(out_of_range)
     };
     if data_type == DataType::Date32 {
         return map_primitive::<Date32Type>(&args, rows, |row| match start(row)? {
@@ -126,6 +140,21 @@ impl Width {
             _ => Err(Error::data(format!("time_bucket: the width '{}' is not positive", shown()))
                 .with_hint("write for instance INTERVAL '15 minutes'")),
         }
+    }
+
+    /// The start of the bucket with its length, for [`LastBucket`].
+    fn bucket(self, micros: i64, origin: Option<i64>) -> Option<(i64, u64)> {
+        let start = self.start(micros, origin)?;
+        let length = match self {
+            Self::Micros(width) => width.unsigned_abs(),
+            Self::Months(width) => {
+                let (year, month, _) = civil_from_days(start.div_euclid(MICROS_PER_DAY));
+                let next = year * 12 + month - 1 + width;
+                let days = days_from_civil(next.div_euclid(12), next.rem_euclid(12) + 1, 1);
+                distance(start, days.checked_mul(MICROS_PER_DAY))
+            }
+        };
+        Some((start, length))
     }
 
     /// The start of the bucket, on the usual grid or on one through `origin`; `None` where it is out of range.

@@ -3,6 +3,8 @@
 //! Days become dates and back by the algorithms of Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms":
 //! the proleptic Gregorian calendar in eras of 400 years that begin on the first of March.
 
+use std::cell::Cell;
+
 use arrow::datatypes::IntervalMonthDayNano;
 
 use crate::config::Config;
@@ -279,7 +281,18 @@ impl Part {
     /// The start of the unit of this part that local microseconds are in; `None` for parts without one (dow, doy,
     /// epoch), and where it is out of range.
     pub fn truncate(self, micros: i64) -> Option<i64> {
+        self.start_of(self.ordinal(micros)?)
+    }
+
+    /// The same with the length of the unit, for [`LastBucket`].
+    pub fn bucket(self, micros: i64) -> Option<(i64, u64)> {
         let ordinal = self.ordinal(micros)?;
+        let start = self.start_of(ordinal)?;
+        Some((start, distance(start, ordinal.checked_add(1).and_then(|next| self.start_of(next)))))
+    }
+
+    /// The start of the unit of that [`ordinal`](Self::ordinal).
+    fn start_of(self, ordinal: i64) -> Option<i64> {
         if let Some(unit) = self.fixed_micros() {
             return ordinal.checked_mul(unit);
         }
@@ -298,6 +311,35 @@ impl Part {
             _ => ordinal,
         };
         days.checked_mul(MICROS_PER_DAY)
+    }
+}
+
+/// Microseconds from the start of a bucket to that of the next one; none where there is no next one.
+pub fn distance(start: i64, next: Option<i64>) -> u64 {
+    next.map_or(0, |next| next.saturating_sub(start).max(0) as u64)
+}
+
+/// The bucket of the row before: rows that follow one another mostly share one, and need no division then.
+#[derive(Debug, Default)]
+pub struct LastBucket {
+    start: Cell<i64>,
+    /// Zero for no bucket.
+    length: Cell<u64>,
+}
+
+impl LastBucket {
+    /// The start of the bucket that the moment is in; `find` gives it with its length, where it is another one.
+    #[inline]
+    pub fn start(&self, micros: i64, find: impl FnOnce(i64) -> Option<(i64, u64)>) -> Option<i64> {
+        let last = self.start.get();
+        // An earlier moment wraps to a large distance.
+        if (micros.wrapping_sub(last) as u64) < self.length.get() {
+            return Some(last);
+        }
+        let (start, length) = find(micros)?;
+        self.start.set(start);
+        self.length.set(length);
+        Some(start)
     }
 }
 
@@ -320,6 +362,50 @@ mod tests {
             let months = chrono::Months::new(u32::try_from(months.abs()).unwrap());
             let later = date.checked_add_months(months).unwrap();
             prop_assert_eq!(add_months(days.into(), i64::from(months.as_u32())), i64::from(days_from_date(later)));
+        }
+    }
+
+    #[test]
+    fn the_bucket_of_the_row_before_is_taken_only_for_moments_inside_of_it() {
+        use Part::*;
+        for part in [
+            Millennium,
+            Century,
+            Decade,
+            Year,
+            IsoYear,
+            Quarter,
+            Month,
+            Week,
+            Day,
+            Hour,
+            Minute,
+            Second,
+            Millisecond,
+            Microsecond,
+            Dow,
+        ] {
+            let last = LastBucket::default();
+            let moments = [
+                0,
+                -1,
+                1,
+                i64::MIN,
+                i64::MAX,
+                i64::MAX,
+                i64::MIN,
+                951_868_799_999_999,
+                951_868_800_000_000,
+                951_868_800_000_001,
+                -62_135_596_800_000_001,
+                -62_135_596_800_000_000,
+                3_599_999_999,
+                3_600_000_000,
+            ];
+            for micros in moments.into_iter().flat_map(|micros| [micros, micros, micros ^ 1, micros ^ 0xfff_ffff]) {
+                let found = last.start(micros, |micros| part.bucket(micros));
+                assert_eq!(found, part.truncate(micros), "{part:?} {micros}");
+            }
         }
     }
 

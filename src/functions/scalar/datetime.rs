@@ -2,9 +2,11 @@
 
 use arrow::datatypes::{Date32Type, Float64Type, Int64Type, IntervalMonthDayNanoType, TimestampMicrosecondType};
 
-use super::calendar::{Part, add_interval, days_from_civil, days_in_month, local_zone, session_zone, to_local, to_utc};
+use super::calendar::{
+    LastBucket, Part, add_interval, days_from_civil, days_in_month, local_zone, session_zone, to_local, to_utc,
+};
 use super::extract::moments;
-use super::kernel::{argument, map_primitive, map_primitive_as, map_text, primitive, text};
+use super::kernel::{argument, map_column, map_primitive, map_primitive_as, map_text, primitive, text};
 use super::signature::Take;
 use super::{ScalarFunction, Signature, Value};
 use crate::config::Config;
@@ -26,12 +28,18 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
             let data_type = argument(args, 1)?.data_type();
             let zone = local_zone(data_type, config)?;
             let constant = names.constant().map(Part::parse).transpose()?;
+            let impossible =
+                |name: &str| Error::data(format!("date_trunc: a timestamp cannot be truncated to '{name}'"));
+            if let (Some(part), Some(name), None) = (constant, names.constant(), zone) {
+                let last = LastBucket::default();
+                return map_column::<TimestampMicrosecondType>(args, 1, data_type, |micros| {
+                    last.start(micros, |micros| part.bucket(micros)).ok_or_else(|| impossible(name))
+                });
+            }
             map_primitive_as::<TimestampMicrosecondType>(args, rows, data_type, |row| {
                 let Some((name, utc)) = names.get(row).zip(input.get(row)) else { return Ok(None) };
                 let part = constant.map_or_else(|| Part::parse(name), Ok)?;
-                truncate(part, utc, zone.as_ref())
-                    .map(Some)
-                    .ok_or_else(|| Error::data(format!("date_trunc: a timestamp cannot be truncated to '{name}'")))
+                truncate(part, utc, zone.as_ref()).map(Some).ok_or_else(|| impossible(name))
             })
         }
     ),

@@ -104,6 +104,19 @@ pub fn map_primitive<O: ArrowPrimitiveType>(
     map_primitive_as::<O>(args, rows, &O::DATA_TYPE, f)
 }
 
+/// A column of `f(value)`, null where the argument at `index` is: for functions whose other arguments are constants.
+pub fn map_column<T: ArrowPrimitiveType>(
+    args: &[Value],
+    index: usize,
+    data_type: &DataType,
+    f: impl Fn(T::Native) -> Result<T::Native>,
+) -> Result<Value> {
+    let value = argument(args, index)?;
+    let array = value.values().as_primitive_opt::<T>().ok_or_else(|| wrong_type(value, &T::DATA_TYPE.to_string()))?;
+    let result = array.try_unary::<_, T, Error>(f)?;
+    Ok(value.like_me(Arc::new(result.with_data_type(data_type.clone()))))
+}
+
 /// A column of `f(row)`.
 pub fn map_boolean(args: &[Value], rows: usize, mut f: impl FnMut(usize) -> Result<Option<bool>>) -> Result<Value> {
     let rows = rows_of(args, rows);

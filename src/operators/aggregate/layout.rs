@@ -5,11 +5,12 @@ use std::hash::BuildHasher;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, StringViewArray, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow_row::{RowConverter, SortField};
 use foldhash::quality::FixedState;
 
+use super::texts::LONGEST_INLINE;
 use crate::error::{Error, Result};
 use crate::expr::{AggregateExpr, BoundExpr};
 use crate::functions::aggregate::{Accumulator, AggregateFunction, AggregateSignature, create_distinct, lookup};
@@ -74,8 +75,12 @@ pub(super) struct Layout {
     pub(super) state_schema: SchemaRef,
     /// Keys, then aggregates.
     pub(super) schema: SchemaRef,
-    /// How many of the columns of `schema` are keys.
-    pub(super) key_count: usize,
+    /// The longest that a key is encoded to that packs into a few words.
+    pub(super) packed_key_bytes: usize,
+    /// Whether an aggregate asks where rows stand in the input.
+    pub(super) needs_positions: bool,
+    /// The types of the keys.
+    pub(super) key_types: Vec<DataType>,
     aggregates: Vec<Aggregate>,
     hasher: FixedState,
 }
@@ -88,18 +93,25 @@ impl Layout {
         }
         let mut fields =
             vec![Field::new("hash", DataType::UInt64, false), Field::new("key", DataType::LargeBinary, false)];
+        let mut needs_positions = false;
         for aggregate in &mut aggregates {
             let start = fields.len();
-            fields.extend(aggregate.create()?.state_types().into_iter().map(|state| Field::new("state", state, true)));
+            let accumulator = aggregate.create()?;
+            needs_positions |= accumulator.needs_positions();
+            fields.extend(accumulator.state_types().into_iter().map(|state| Field::new("state", state, true)));
             aggregate.columns = start..fields.len();
         }
         debug_assert!(aggregates.first().is_none_or(|first| first.columns.start == STATE_COLUMNS));
+        let key_types: Vec<DataType> = keys.iter().map(BoundExpr::data_type).collect();
+        let converter = RowConverter::new(key_types.iter().cloned().map(SortField::new).collect())?;
         Ok(Self {
-            converter: RowConverter::new(keys.iter().map(|key| SortField::new(key.data_type())).collect())?,
+            packed_key_bytes: packed_key_bytes(&converter, &key_types)?,
+            converter,
             global: keys.is_empty(),
             state_schema: Arc::new(Schema::new(fields)),
             schema,
-            key_count: keys.len(),
+            needs_positions,
+            key_types,
             aggregates,
             // Fixed, so that every worker puts a key into the same partition.
             hasher: FixedState::with_seed(0x6867_6877),
@@ -131,8 +143,23 @@ impl Layout {
 
     /// The name of an aggregate's column in the result.
     pub(super) fn aggregate_name(&self, index: usize) -> &str {
-        self.schema.field(self.key_count + index).name()
+        self.schema.field(self.key_types.len() + index).name()
     }
+}
+
+/// The length of an encoded key whose texts are as long as they may be to be packed. Of other types all values, and
+/// null, are encoded to one length.
+fn packed_key_bytes(converter: &RowConverter, types: &[DataType]) -> Result<usize> {
+    if types.is_empty() {
+        return Ok(0);
+    }
+    let longest = "x".repeat(LONGEST_INLINE);
+    let columns = types.iter().map(|of| match of {
+        DataType::Utf8View => Arc::new(StringViewArray::from(vec![longest.as_str()])) as ArrayRef,
+        _ => new_null_array(of, 1),
+    });
+    let rows = converter.convert_columns(&columns.collect::<Vec<_>>())?;
+    Ok(rows.lengths().sum())
 }
 
 impl fmt::Debug for Layout {

@@ -9,32 +9,38 @@
 //! | file | what |
 //! | --- | --- |
 //! | `layout` | what all tables of one aggregation share |
-//! | `table` | from keys to groups, and the accumulators |
+//! | `keys` | from keys to groups, and the encoded keys of the groups |
+//! | `direct`, `packed`, `texts` | from keys of few bits, and texts, to groups without encoding them |
+//! | `table` | the groups and their accumulators |
 //! | `spilling` | a table inside of the memory budget |
 //! | `partition` | groups by partition, and the spill files |
 //! | `result` | merging partitions, and putting them out |
 
+mod direct;
+mod keys;
 mod layout;
+mod packed;
 mod partition;
 mod result;
 mod spilling;
 mod table;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 
+use self::keys::Keys;
 use self::layout::Layout;
 use self::partition::{DrainedGroups, PARTITIONS, PartitionFiles};
 use self::result::{AggregateSource, Portion, States};
 use self::spilling::SpillingTable;
 use self::table::InputRows;
 use super::{Flow, Local, Sink, TaskId};
-use crate::batch::normalize_equal;
 use crate::context::QueryContext;
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Predicate};
@@ -100,7 +106,7 @@ impl Sink for HashAggregate {
     fn sink(&self, local: &mut Local, task: TaskId, batch: RecordBatch) -> Result<Flow> {
         let worker = worker(local)?;
         worker.context.cancel.check()?;
-        worker.encode(&self.layout, task, &batch)?;
+        worker.evaluate(&self.layout, task, &batch)?;
         worker.table.update(&worker.input)?;
         // A worker's own table, and what the next stage or another sink needs.
         worker.table.relieve(2 * worker.workers)?;
@@ -150,7 +156,7 @@ struct Worker {
     keys: Vec<Evaluator>,
     aggregates: Vec<AggregateInput>,
     table: SpillingTable,
-    /// Rows seen of the tasks that are not done.
+    /// Rows seen of the tasks that are not done, where aggregates ask for positions.
     rows_of_tasks: HashMap<usize, u64>,
     /// The batch at hand; kept for its memory.
     input: InputRows,
@@ -176,30 +182,19 @@ impl Worker {
             workers,
             keys,
             aggregates: aggregates.collect::<Result<_>>()?,
-            table: SpillingTable::new(&sink.layout, Some(sink.files.clone()), context, &sink.metrics)?,
+            table: SpillingTable::new(&sink.layout, Keys::Rows, Some(sink.files.clone()), context, &sink.metrics)?,
             rows_of_tasks: HashMap::new(),
-            input: InputRows {
-                keys: sink.layout.converter.empty_rows(0, 0),
-                hashes: Vec::new(),
-                arguments: Vec::new(),
-                filters: Vec::new(),
-                positions: Vec::new(),
-            },
+            input: InputRows::default(),
         })
     }
 
-    /// Evaluates keys, arguments and filters; encodes and hashes the keys.
-    fn encode(&mut self, layout: &Layout, task: TaskId, batch: &RecordBatch) -> Result<()> {
+    /// Evaluates keys, arguments and filters.
+    fn evaluate(&mut self, layout: &Layout, task: TaskId, batch: &RecordBatch) -> Result<()> {
         let (input, rows) = (&mut self.input, batch.num_rows());
+        input.count = rows;
         input.keys.clear();
-        input.hashes.clear();
-        if layout.global {
-            input.hashes.resize(rows, 0);
-        } else {
-            let key = |key: &Evaluator| Ok(normalize_equal(&key.evaluate_array(batch)?));
-            let columns = self.keys.iter().map(key).collect::<Result<Vec<ArrayRef>>>()?;
-            layout.converter.append(&mut input.keys, &columns)?;
-            input.hashes.extend(input.keys.iter().map(|key| layout.hash(key.data())));
+        for key in &self.keys {
+            input.keys.push(key.evaluate_array(batch)?);
         }
         input.arguments.clear();
         input.filters.clear();
@@ -214,10 +209,13 @@ impl Worker {
             input.arguments.push(aggregate.arguments.iter().map(argument).collect::<Result<_>>()?);
             input.filters.push(aggregate.filter.as_ref().map(|filter| filter.mask(batch)).transpose()?);
         }
+        input.positions.clear();
+        if !layout.needs_positions {
+            return Ok(());
+        }
         let seen = self.rows_of_tasks.entry(task.partition).or_default();
         let first = ((task.partition as u64) << POSITION_BITS) | *seen;
         *seen += rows as u64;
-        input.positions.clear();
         input.positions.extend(first..first + rows as u64);
         Ok(())
     }

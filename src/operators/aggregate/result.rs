@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
+use super::keys::Keys;
 use super::layout::Layout;
 use super::partition::{DrainedGroups, LAST_LEVEL, PARTITIONS, PartitionFiles};
 use super::spilling::SpillingTable;
@@ -109,7 +110,7 @@ impl ResultStream {
     fn process(&mut self, portion: Portion) -> Result<()> {
         let level = portion.level;
         let files = (level <= LAST_LEVEL).then(|| PartitionFiles::new(level, &self.layout, &self.metrics));
-        let mut table = SpillingTable::new(&self.layout, files.clone(), &self.context, &self.metrics)?;
+        let mut table = SpillingTable::new(&self.layout, Keys::States, files.clone(), &self.context, &self.metrics)?;
         for states in portion.states {
             self.merge(states, &mut table)?;
         }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
+use super::keys::Keys;
 use super::layout::Layout;
 use super::partition::{DrainedGroups, PartitionFiles};
 use super::table::{FinishedGroups, GroupTable, InputRows};
@@ -39,19 +40,21 @@ pub(super) struct SpillingTable {
 impl SpillingTable {
     pub(super) fn new(
         layout: &Arc<Layout>,
+        keys: Keys,
         files: Option<Arc<PartitionFiles>>,
         context: &QueryContext,
         metrics: &Arc<OperatorMetrics>,
     ) -> Result<Self> {
         let mut reservation = context.memory.reservation("aggregate", metrics);
-        let table = GroupTable::new(layout)?;
+        let table = GroupTable::new(layout, keys)?;
         reservation.resize(table.memory() as u64)?;
         Ok(Self { table, reservation, files, context: context.clone(), metrics: metrics.clone() })
     }
 
     /// Takes rows.
     pub(super) fn update(&mut self, input: &InputRows) -> Result<()> {
-        let (mut start, end) = (0, input.hashes.len());
+        self.table.prepare(input)?;
+        let (mut start, end) = (0, input.count);
         while start < end {
             let count = self.admit(end - start, |table, count| table.update_growth(input, &(start..start + count)))?;
             self.table.update(input, start..start + count)?;

@@ -407,16 +407,17 @@ fn memory_never_rises_by_more_than_was_foreseen() {
     for (count, keys) in [(20_000, 10), (20_000, 100_000)] {
         let sink = run.sink(vec![column(0), column(1)], aggregates());
         let mut worker = Worker::new(&sink, &run.context, 1).unwrap();
-        let mut table = GroupTable::new(&sink.layout).unwrap();
+        let mut table = GroupTable::new(&sink.layout, Keys::Rows).unwrap();
         for (step, batch) in batches(&rows(count, keys, 5), 700).iter().enumerate() {
-            worker.encode(&sink.layout, TaskId { partition: step }, batch).unwrap();
+            worker.evaluate(&sink.layout, TaskId { partition: step }, batch).unwrap();
+            table.prepare(&worker.input).unwrap();
             let rows = 0..batch.num_rows();
             let foreseen = table.memory() + table.update_growth(&worker.input, &rows);
             table.update(&worker.input, rows).unwrap();
             assert!(table.memory() <= foreseen, "{} bytes, {foreseen} foreseen at batch {step}", table.memory());
         }
         let states = table.drain().unwrap();
-        let mut merged = GroupTable::new(&sink.layout).unwrap();
+        let mut merged = GroupTable::new(&sink.layout, Keys::States).unwrap();
         for start in (0..states.num_rows()).step_by(333) {
             let states = states.slice(start, 333.min(states.num_rows() - start));
             let foreseen = merged.memory() + merged.merge_growth(&states);
