@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::sync::OnceLock;
 
-use super::file::InputFile;
+use super::file::{InputFile, UNKNOWN};
 use super::machine::{Machine, State, Transition};
 use crate::context::CancelToken;
 use crate::error::Result;
@@ -25,9 +25,10 @@ pub struct Chunks {
 }
 
 impl Chunks {
-    /// Cuts the bytes from `start` to `end` into chunks of `size`. A record must start at `start`.
+    /// Cuts the bytes from `start` to `end` into chunks of `size`; what ends at an [`UNKNOWN`] place is one chunk. A record
+    /// must start at `start`.
     pub fn new(start: u64, end: u64, size: u64) -> Self {
-        let size = size.max(1);
+        let size = if end == UNKNOWN { UNKNOWN } else { size.max(1) };
         let count = end.saturating_sub(start).div_ceil(size);
         Self {
             start,

@@ -1,5 +1,6 @@
 //! What the user says about CSV files: the options of `read_csv`, by DuckDB's names and by those of pandas, Dask and Polars.
 
+use super::decode::{Compression, Encoding};
 use crate::config::suggest;
 use crate::error::{Error, Result};
 use crate::io::options::{OptionValue, Options};
@@ -66,6 +67,9 @@ pub struct CsvOptions {
     pub(super) on_error: OnError,
     pub(super) null_padding: bool,
     pub(super) max_line_size: usize,
+    pub(super) compression: Compression,
+    /// `None` for UTF-8, and UTF-16 where its mark says so.
+    pub(super) encoding: Option<Encoding>,
 }
 
 /// The largest `max_line_size`: positions in a block are 32 bits wide, and two of them carry flags.
@@ -89,6 +93,8 @@ impl Default for CsvOptions {
             on_error: OnError::Error,
             null_padding: false,
             max_line_size: 16 << 20,
+            compression: Compression::Auto,
+            encoding: None,
         }
     }
 }
@@ -198,6 +204,20 @@ impl CsvOptions {
     #[must_use]
     pub fn max_line_size(mut self, bytes: usize) -> Self {
         self.max_line_size = bytes;
+        self
+    }
+
+    /// How the files are compressed; found out from each file unless set.
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// How the text of the files is encoded: UTF-8 unless set, and UTF-16 where a file begins with its byte order mark.
+    #[must_use]
+    pub fn encoding(mut self, encoding: Encoding) -> Self {
+        self.encoding = Some(encoding);
         self
     }
 
@@ -449,11 +469,21 @@ const OPTIONS: &[CsvOption] = &[
         },
     },
     CsvOption {
+        names: &["compression"],
+        usage: "write compression = 'auto', 'none', 'gzip', 'zstd', 'lz4', 'bz2' or 'xz'",
+        set: |options, value| {
+            let name = text(value)?;
+            options.compression = Compression::parse(name).ok_or_else(|| format!("'{name}', which is unknown"))?;
+            Ok(())
+        },
+    },
+    CsvOption {
         names: &["encoding"],
-        usage: "convert the file first: iconv -t UTF-8",
-        set: |_, value| match text(value)?.to_ascii_lowercase().replace(['-', '_'], "").as_str() {
-            "utf8" => Ok(()),
-            other => Err(format!("'{other}', but only UTF-8 can be read")),
+        usage: "write encoding = 'utf-8', 'utf-16', 'latin-1', 'windows-1252' or another label of the WHATWG",
+        set: |options, value| {
+            let label = text(value)?;
+            options.encoding = Some(Encoding::for_label(label).ok_or_else(|| format!("'{label}', which is unknown"))?);
+            Ok(())
         },
     },
 ];
@@ -564,7 +594,8 @@ mod tests {
         assert!(message(parse("header", OptionValue::List(vec![]))).contains("a list"));
         assert!(message(parse("types", OptionValue::Map(vec![("a".into(), text("blub"))]))).contains("no type 'blub'"));
         assert!(message(parse("delim", text("\""))).contains("both"));
-        assert!(message(parse("encoding", text("latin-1"))).contains("UTF-8"));
+        assert!(message(parse("encoding", text("latin-47"))).contains("'latin-47', which is unknown"));
+        assert!(message(parse("compression", text("zip"))).contains("'zip', which is unknown"));
         assert!(message(parse("max_line_size", text("1TB"))).contains("512MiB"));
         assert!(parse("union_by_name", OptionValue::Boolean(false)).is_err());
     }

@@ -77,7 +77,7 @@ impl CsvTable {
         let mut opened: Vec<(Arc<InputFile>, Option<FileSample>)> = Vec::with_capacity(files.len());
         let mut first: Option<(Dialect, bool, usize)> = None;
         for path in files {
-            let input = Arc::new(InputFile::new(path)?);
+            let input = Arc::new(InputFile::new(path, &options)?);
             let head = Head::read(&input, &options)?;
             let (dialect, header) = match first {
                 Some((dialect, header, _)) => (dialect, Some(header)),
