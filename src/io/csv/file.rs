@@ -190,7 +190,10 @@ impl InputFile {
             Ok(Fault::CutOff) => return cut_off(),
             Ok(Fault::TrailingGarbage) => {
                 let message = format!("'{name}' has something else behind the end of its {format} data");
-                return located(message, "take it away; several compressed texts may follow one another, and nothing else");
+                return located(
+                    message,
+                    "take it away; several compressed texts may follow one another, and nothing else",
+                );
             }
             Ok(Fault::NotBuiltIn(feature)) => {
                 return Error::usage(format!("'{name}' is compressed ({format}), which this build cannot read"))
@@ -223,7 +226,8 @@ impl InputFile {
     }
 
     fn other_order(&self, wanted: Encoding, found: Encoding) -> Error {
-        let message = format!("'{}' begins with the mark of {}, and not of {}", self.path.display(), found.name(), wanted.name());
+        let message =
+            format!("'{}' begins with the mark of {}, and not of {}", self.path.display(), found.name(), wanted.name());
         Error::data(message).with_file(&self.path).with_hint("use encoding='utf-16', which follows the mark")
     }
 }

@@ -38,7 +38,12 @@ struct State {
 
 impl BlockPool {
     /// Memory out of the budget, for so many partitions, which `threads` threads read.
-    pub fn new(memory: &Arc<MemoryPool>, metrics: &Arc<OperatorMetrics>, partitions: usize, threads: usize) -> Arc<Self> {
+    pub fn new(
+        memory: &Arc<MemoryPool>,
+        metrics: &Arc<OperatorMetrics>,
+        partitions: usize,
+        threads: usize,
+    ) -> Arc<Self> {
         let reservation = Some(memory.reservation("csv blocks", metrics));
         Arc::new(Self {
             state: Mutex::new(State { reservation, idle: Vec::new(), readers_to_come: partitions }),
@@ -178,5 +183,114 @@ impl Block {
 impl Drop for Block {
     fn drop(&mut self) {
         self.pool.give_back(std::mem::take(&mut self.bytes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Thresholds;
+
+    fn pool(budget: u64, partitions: usize) -> (Arc<MemoryPool>, Arc<BlockPool>) {
+        let memory = MemoryPool::new(budget, Thresholds::default(), None);
+        let pool = BlockPool::new(&memory, &OperatorMetrics::new(), partitions, 1);
+        (memory, pool)
+    }
+
+    fn buffer(pool: &Arc<BlockPool>, text: &[u8]) -> Buffer {
+        let mut block = pool.take(text.len(), text.len()).unwrap();
+        block.memory()[..text.len()].copy_from_slice(text);
+        block.into_buffer(text.len())
+    }
+
+    #[test]
+    fn memory_is_used_again_only_when_nobody_shows_it() {
+        let (memory, pool) = pool(1 << 20, 10);
+        let first = buffer(&pool, &[b'a'; 5000]);
+        let shown = first.slice_with_length(100, 50);
+        let address = first.as_ptr();
+        drop(first);
+        let second = buffer(&pool, &[b'b'; 5000]);
+        assert_ne!(second.as_ptr(), address);
+        assert_eq!(shown.as_slice(), [b'a'; 50]);
+        drop(shown);
+        assert_eq!(pool.held(), (16 << 10, 8 << 10));
+        let third = buffer(&pool, &[b'c'; 4900]);
+        assert_eq!(third.as_ptr(), address);
+        assert_eq!(memory.reserved(), 16 << 10);
+        drop((second, third));
+        assert!(buffer(&pool, &[b'd'; 5000]).into_vec::<u8>().is_err(), "nobody gets the memory as his own");
+    }
+
+    #[test]
+    fn zeros_stand_behind_every_text() {
+        let (_, pool) = pool(1 << 20, 10);
+        for len in [0, 1, 4031, 4032, 4033, 3] {
+            let buffer = buffer(&pool, &vec![b'x'; len]);
+            assert_eq!(buffer.len(), len);
+            // SAFETY: the padding is part of the allocation and initialized.
+            let behind = unsafe { std::slice::from_raw_parts(buffer.as_ptr().add(len), PADDING) };
+            assert_eq!(behind, [0; PADDING]);
+        }
+    }
+
+    #[test]
+    fn idle_memory_is_bounded_and_goes_with_the_last_reader() {
+        let (memory, pool) = pool(1 << 20, 2);
+        let buffers: Vec<_> = (0..5).map(|_| buffer(&pool, b"text")).collect();
+        assert_eq!(memory.reserved(), 5 * 4096);
+        drop(buffers);
+        assert_eq!(pool.held(), (2 * 4096, 2 * 4096));
+        let large = buffer(&pool, &[0; 50_000]);
+        assert_eq!(pool.held().1, 2 * 4096, "too small");
+        drop(large);
+        let small = buffer(&pool, b"small");
+        assert_eq!(pool.held().1, 4096);
+        pool.reader_is_done();
+        pool.reader_is_done();
+        assert_eq!(pool.held(), (4096, 0));
+        drop(small);
+        assert_eq!(memory.reserved(), 0);
+    }
+
+    #[test]
+    fn what_is_short_is_taken_smaller_and_what_is_not_there_is_an_error() {
+        let (memory, pool) = pool(1_000_000, 10);
+        let idle = buffer(&pool, &[0; 300_000]);
+        drop(idle);
+        let first = pool.take(10_000, 690_000).unwrap();
+        assert_eq!(pool.held(), (first.bytes.len() as u64, 0), "what was idle had to go");
+        let mut second = pool.take(10_000, 600_000).unwrap();
+        assert_eq!(second.memory().len(), allocation(10_000) - PADDING);
+        let error = pool.take(400_000, 600_000).unwrap_err();
+        assert!(error.to_string().starts_with("csv blocks needs"), "{error}");
+        drop((first, second, pool));
+        assert_eq!(memory.reserved(), 0);
+        let unmetered = BlockPool::unmetered();
+        drop(buffer(&unmetered, b"text"));
+        assert_eq!(unmetered.held(), (0, 0));
+    }
+
+    #[test]
+    fn threads_share_a_pool() {
+        let (memory, pool) = pool(1 << 30, usize::MAX);
+        std::thread::scope(|scope| {
+            for thread in 0..4u8 {
+                let pool = &pool;
+                scope.spawn(move || {
+                    let mut shown: Vec<Buffer> = Vec::new();
+                    for round in 0..500usize {
+                        let text = vec![thread; 1 + round * 37 % 9000];
+                        shown.push(buffer(pool, &text));
+                        if shown.len() > 3 {
+                            let old = shown.swap_remove(round % 4);
+                            assert!(old.iter().all(|byte| *byte == thread));
+                        }
+                    }
+                });
+            }
+        });
+        let (reserved, idle) = pool.held();
+        assert_eq!((reserved, memory.reserved()), (idle, idle));
     }
 }

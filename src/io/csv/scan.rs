@@ -1,7 +1,7 @@
 //! A scan: partitions of files, and the stream of batches from each.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringViewBuilder, new_null_array};
 use arrow::compute::filter;
@@ -175,7 +175,9 @@ impl PartitionStream {
         self.context.cancel.check()?;
         let reader = match &mut self.reader {
             Some(reader) => reader,
-            None => self.reader.insert(PartitionReader::open(&self.plan, self.file, self.chunk, &self.pool, &self.context)?),
+            None => {
+                self.reader.insert(PartitionReader::open(&self.plan, self.file, self.chunk, &self.pool, &self.context)?)
+            }
         };
         let rows = rows_of_width(self.context.config.batch_size, self.plan.schema.fields().len()).min(self.rows_left);
         let read = reader.read_batch(rows, &self.plan, &self.context)?;
@@ -233,13 +235,7 @@ struct ReadBatch {
 }
 
 impl PartitionReader {
-    fn open(
-        plan: &ScanPlan,
-        file: usize,
-        chunk: usize,
-        pool: &Arc<BlockPool>,
-        context: &QueryContext,
-    ) -> Result<Self> {
+    fn open(plan: &ScanPlan, file: usize, chunk: usize, pool: &Arc<BlockPool>, context: &QueryContext) -> Result<Self> {
         let (csv, chunks) = &plan.files[file];
         let layout = &plan.layout;
         let handle = csv.input.open()?;
