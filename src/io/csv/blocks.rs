@@ -13,8 +13,11 @@ use crate::error::Result;
 
 /// Bytes read at once: all of a usual partition, so that no record of it lies in two blocks.
 const BLOCK: usize = 4 << 20;
-/// Bytes decoded at once. Decoding takes longer than reading, and its output is better still in the cache when it is cut.
+/// Bytes decoded at once at most. Decoding takes longer than reading, and its output is better still in the cache when it
+/// is cut.
 const STREAM_BLOCK: usize = 1 << 20;
+/// How many times as long as the file a decoded text is expected to be: blocks of small files need not be larger.
+const EXPANSION: u64 = 8;
 /// Bytes that a block has room for at least, where memory is short.
 const SMALLEST_BLOCK: usize = 64 << 10;
 /// Bytes read beyond the end of the range, to complete its last record.
@@ -45,6 +48,8 @@ pub struct Blocks {
     position: usize,
     /// Whether the block ends where the text does.
     is_last: bool,
+    /// What the pool has reserved for the decoder.
+    reserved: u64,
 }
 
 impl Blocks {
@@ -53,19 +58,32 @@ impl Blocks {
     /// # Errors
     /// Those of [`TextReader::new`].
     pub fn new(input: Arc<InputFile>, file: File, pool: Arc<BlockPool>, start: u64, stop: u64) -> Result<Self> {
-        let reader = TextReader::new(&input, file)?;
+        let reserved = input.decoder_memory();
+        pool.reserve(reserved)?;
+        let reader = TextReader::new(&input, file).inspect_err(|_| pool.reader_is_done(reserved))?;
         if stop == UNKNOWN || stop - start >= BLOCK as u64 {
             reader.will_read_all();
         }
         let is_last = start >= input.len;
         let block = Buffer::from_vec(Vec::<u8>::new());
-        Ok(Self { input, pool, reader: Some(reader), start, stop, block, offset: start, position: 0, is_last })
+        Ok(Self {
+            input,
+            pool,
+            reader: Some(reader),
+            start,
+            stop,
+            block,
+            offset: start,
+            position: 0,
+            is_last,
+            reserved,
+        })
     }
 
     /// Reads from the start of a head on, which is the first block. The file is only opened if that is not enough.
     pub fn behind_head(input: Arc<InputFile>, head: &Head, pool: Arc<BlockPool>, stop: u64) -> Self {
         let (start, block, is_last) = (head.start, head.bytes.clone(), head.is_all);
-        Self { input, pool, reader: None, start, stop, block, offset: start, position: 0, is_last }
+        Self { input, pool, reader: None, start, stop, block, offset: start, position: 0, is_last, reserved: 0 }
     }
 
     /// The block.
@@ -133,7 +151,8 @@ impl Blocks {
         let next = self.offset_of(self.block.len());
         let in_range = usize::try_from(self.stop.saturating_sub(next)).unwrap_or(usize::MAX);
         let left = usize::try_from(self.input.len.saturating_sub(next)).unwrap_or(usize::MAX);
-        let usual = if self.input.is_stream() { STREAM_BLOCK } else { BLOCK };
+        let expected = usize::try_from(self.input.size.saturating_mul(EXPANSION)).unwrap_or(usize::MAX);
+        let usual = if self.input.is_stream() { expected.clamp(SMALLEST_BLOCK, STREAM_BLOCK) } else { BLOCK };
         let wanted = match in_range {
             0 => OVERHANG,
             _ if in_range <= usual => in_range + OVERHANG,
@@ -168,7 +187,7 @@ impl Blocks {
 
 impl Drop for Blocks {
     fn drop(&mut self) {
-        self.pool.reader_is_done();
+        self.pool.reader_is_done(self.reserved);
     }
 }
 

@@ -38,8 +38,9 @@ impl Head {
     /// A data error, where the file cannot be read or is something other than text in UTF-8.
     pub fn read(input: &InputFile, options: &CsvOptions) -> Result<Self> {
         let mut reader = TextReader::new(input, input.open()?)?;
-        let mut block = BlockPool::unmetered().take(HEAD, HEAD)?;
-        let bytes = &mut block.memory()[..HEAD];
+        let size = usize::try_from(input.len).map_or(HEAD, |len| len.min(HEAD));
+        let mut block = BlockPool::unmetered().take(size, size)?;
+        let bytes = &mut block.memory()[..size];
         let mut filled = reader.fill(input, bytes)?;
         check_content(&bytes[..filled], input)?;
         let mut used = if bytes[..filled].starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rustix::buffer::spare_capacity;
 use rustix::io::{pread, retry_on_intr};
 
 use super::decode::{Compression, Decoding, Encoding, Fault, MAGIC_BYTES, Stream};
@@ -35,6 +34,8 @@ pub struct InputFile {
     modified: Option<SystemTime>,
     /// What makes text of its bytes; `None` where they are the text.
     decoding: Option<Decoding>,
+    /// Bytes that the decompressor needs.
+    decoder_memory: u64,
 }
 
 impl InputFile {
@@ -54,7 +55,8 @@ impl InputFile {
         let file = File::open(&path).map_err(failed)?;
         let meta = file.metadata().map_err(failed)?;
         let size = meta.len();
-        let mut input = Self { len: size, size, modified: meta.modified().ok(), decoding: None, path };
+        let mut input =
+            Self { len: size, size, modified: meta.modified().ok(), decoding: None, decoder_memory: 0, path };
         input.find_decoding(file, options)?;
         Ok(input)
     }
@@ -69,6 +71,7 @@ impl InputFile {
             },
             wanted => wanted,
         };
+        self.decoder_memory = compression.memory(&magic);
         if !compression.fits(&magic) {
             return Err(self.not_compressed(compression, options.compression));
         }
@@ -76,6 +79,7 @@ impl InputFile {
         if options.encoding.is_none_or(Encoding::is_utf16) {
             if compression != Compression::None {
                 self.set_decoding(Decoding { encoding: Encoding::UTF_8, ..decoding });
+                magic.clear();
                 magic.resize(MARK_BYTES, 0);
                 let filled = TextReader::new(self, file)?.fill(self, &mut magic)?;
                 magic.truncate(filled);
@@ -99,6 +103,11 @@ impl InputFile {
     /// Whether its text can only be read in order, from the start to an end that nobody knows.
     pub fn is_stream(&self) -> bool {
         self.decoding.is_some()
+    }
+
+    /// Bytes of memory that decoding it takes beside the blocks of text, as far as the start of the file tells.
+    pub fn decoder_memory(&self) -> u64 {
+        self.decoder_memory
     }
 
     /// Opens it again.
@@ -136,18 +145,8 @@ impl InputFile {
     /// A data error, where reading fails or the file ends early.
     pub fn read(&self, file: &File, offset: u64, amount: usize, buffer: &mut Vec<u8>) -> Result<()> {
         let start = buffer.len();
-        buffer.reserve(amount);
-        while buffer.len() < start + amount {
-            let at = offset + (buffer.len() - start) as u64;
-            match retry_on_intr(|| pread(file, spare_capacity(buffer), at)) {
-                Ok(0) => return Err(self.changed()),
-                Ok(_) => {}
-                Err(error) => return Err(Error::io("read", &self.path, &error.into())),
-            }
-        }
-        // The spare capacity may be larger than what was asked for.
-        buffer.truncate(start + amount);
-        Ok(())
+        buffer.resize(start + amount, 0);
+        self.read_exact(file, offset, &mut buffer[start..])
     }
 
     /// Fills the target with the bytes from `offset` on. They must lie within the file.

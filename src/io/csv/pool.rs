@@ -78,9 +78,20 @@ impl BlockPool {
         Ok(block(vec![0; amount]))
     }
 
-    /// To be told when one of the partitions was read or given up.
-    pub fn reader_is_done(&self) {
+    /// Reserves what a reader needs beside blocks. It tells how much that was when it is done.
+    ///
+    /// # Errors
+    /// A resource error, where there is not enough.
+    pub fn reserve(&self, bytes: u64) -> Result<()> {
+        self.lock().grow(bytes)
+    }
+
+    /// To be told when one of the partitions was read or given up, with what was reserved for it.
+    pub fn reader_is_done(&self, reserved: u64) {
         let mut state = self.lock();
+        if let Some(reservation) = &mut state.reservation {
+            reservation.shrink(reserved);
+        }
         state.readers_to_come = state.readers_to_come.saturating_sub(1);
         if state.readers_to_come == 0 {
             state.drop_idle();
@@ -116,20 +127,37 @@ impl fmt::Debug for BlockPool {
 }
 
 impl State {
-    /// Reserves `usual` bytes, or `smallest` where those are refused, and says which.
+    /// Reserves `usual` bytes, or a half, a fourth and so on of them down to `smallest` where those are refused, and says
+    /// how many.
     fn reserve(&mut self, smallest: usize, usual: usize) -> Result<usize> {
-        let Some(reservation) = &mut self.reservation else { return Ok(usual) };
-        if reservation.try_grow(usual as u64) {
-            return Ok(usual);
+        let mut amount = usual;
+        while !self.try_grow(amount as u64) {
+            if amount == smallest {
+                self.grow(amount as u64)?;
+                break;
+            }
+            amount = (amount / 2).next_multiple_of(GRAIN).max(smallest);
         }
-        // What lies idle has the wrong size, or the whole session is short of memory.
+        Ok(amount)
+    }
+
+    /// As [`MemoryReservation::try_grow`], at the cost of what lies idle.
+    fn try_grow(&mut self, bytes: u64) -> bool {
+        let grows = |state: &mut Self| state.reservation.as_mut().is_none_or(|reservation| reservation.try_grow(bytes));
+        if grows(self) {
+            return true;
+        }
+        // It has the wrong size, or the whole session is short of memory.
         self.drop_idle();
-        let Some(reservation) = &mut self.reservation else { return Ok(usual) };
-        if smallest < usual && reservation.try_grow(usual as u64) {
-            return Ok(usual);
+        grows(self)
+    }
+
+    /// As [`MemoryReservation::grow`], at the cost of what lies idle.
+    fn grow(&mut self, bytes: u64) -> Result<()> {
+        if self.try_grow(bytes) {
+            return Ok(());
         }
-        reservation.grow(smallest as u64)?;
-        Ok(smallest)
+        self.reservation.as_mut().map_or(Ok(()), |reservation| reservation.grow(bytes))
     }
 
     fn drop_idle(&mut self) {
@@ -246,8 +274,10 @@ mod tests {
         drop(large);
         let small = buffer(&pool, b"small");
         assert_eq!(pool.held().1, 4096);
-        pool.reader_is_done();
-        pool.reader_is_done();
+        pool.reserve(100).unwrap();
+        assert_eq!(memory.reserved(), 3 * 4096 - 4096 + 100);
+        pool.reader_is_done(100);
+        pool.reader_is_done(0);
         assert_eq!(pool.held(), (4096, 0));
         drop(small);
         assert_eq!(memory.reserved(), 0);
@@ -260,8 +290,8 @@ mod tests {
         drop(idle);
         let first = pool.take(10_000, 690_000).unwrap();
         assert_eq!(pool.held(), (first.bytes.len() as u64, 0), "what was idle had to go");
-        let mut second = pool.take(10_000, 600_000).unwrap();
-        assert_eq!(second.memory().len(), allocation(10_000) - PADDING);
+        let mut second = pool.take(100_000, 600_000).unwrap();
+        assert_eq!(second.memory().len(), allocation(100_000) - PADDING);
         let error = pool.take(400_000, 600_000).unwrap_err();
         assert!(error.to_string().starts_with("csv blocks needs"), "{error}");
         drop((first, second, pool));

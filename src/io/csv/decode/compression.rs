@@ -33,8 +33,8 @@ pub enum Compression {
     Xz,
 }
 
-/// Bytes at the start of a file that tell its compression.
-pub const MAGIC_BYTES: usize = 10;
+/// Bytes at the start of a file that tell its compression, and the memory that it takes: the longest header of zstd.
+pub const MAGIC_BYTES: usize = 18;
 const GZIP: &[u8] = b"\x1f\x8b";
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 const LZ4: &[u8] = b"\x04\x22\x4d\x18";
@@ -44,6 +44,8 @@ const BZIP2: &[u8] = b"BZh";
 const BZIP2_BLOCKS: [&[u8]; 2] = [b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90"];
 /// The last three of the four bytes of a frame that zstd and LZ4 skip; the first is from 0x50 to 0x5f.
 const SKIPPABLE: &[u8] = b"\x2a\x4d\x18";
+/// The largest window that the zstd library decodes unless told otherwise.
+const ZSTD_WINDOW: u64 = 128 << 20;
 /// Memory that a decoder of xz may take; `xz -9` needs 65 MiB.
 #[cfg(feature = "xz")]
 const XZ_MEMORY: u64 = 256 << 20;
@@ -125,6 +127,24 @@ impl Compression {
         }
     }
 
+    /// Memory that decoding a file with these first bytes takes, about. Other parts of the file may ask for more.
+    pub fn memory(self, head: &[u8]) -> u64 {
+        match self {
+            Self::Auto | Self::None => 0,
+            // A window of 32 KiB, tables, and the buffer in front.
+            Self::Gzip => 256 << 10,
+            Self::Zstd => zstd_window(head).unwrap_or(8 << 20) + (512 << 10),
+            // Blocks of 64 KiB to 4 MiB: one that is compressed, and two that are not.
+            Self::Lz4 => match head.get(5).map(|descriptor| descriptor >> 4 & 7) {
+                Some(size @ 4..=7) => 3 * (1 << (8 + 2 * size)) + (256 << 10),
+                _ => 12 << 20,
+            },
+            Self::Bzip2 => 4 << 20,
+            // What the usual levels need; the largest takes 65 MiB.
+            Self::Xz => 9 << 20,
+        }
+    }
+
     /// The text of a compressed file.
     pub fn decoder(self, mut raw: RawFile) -> Result<Box<dyn Read + Send>> {
         // Some decoders take no bytes at all for a complete file.
@@ -149,6 +169,23 @@ impl Compression {
             Self::Xz => return Err(Fault::NotBuiltIn("xz").into()),
         })
     }
+}
+
+/// The window of the first frame, out of its header (RFC 8878, 3.1.1.1): what a decoder keeps of the text behind it.
+fn zstd_window(head: &[u8]) -> Option<u64> {
+    let [descriptor, rest @ ..] = head.strip_prefix(ZSTD)? else { return None };
+    let is_single_segment = descriptor & 0x20 != 0;
+    if !is_single_segment {
+        let window = *rest.first()?;
+        let base = 1u64 << (10 + (window >> 3));
+        return Some(base + base / 8 * u64::from(window & 7)).filter(|window| *window <= ZSTD_WINDOW);
+    }
+    // The whole text is the window. An id of a dictionary stands in front of its length.
+    let dictionary = [0, 1, 2, 4][usize::from(descriptor & 3)];
+    let (bytes, base) = [(1, 0), (2, 256), (4, 0), (8, 0)][usize::from(descriptor >> 6)];
+    let length = rest.get(dictionary..dictionary + bytes)?;
+    let length = length.iter().rev().fold(0u64, |length, byte| length << 8 | u64::from(*byte));
+    Some((length + base).min(ZSTD_WINDOW))
 }
 
 fn is_skippable(head: &[u8]) -> bool {

@@ -2,7 +2,8 @@
 //!
 //! Such a file is a *stream*: its text can only be read in order, in one pass, and nobody knows how long it is before
 //! the end. The layers are the file (`raw`), the decompressor (`compression`) and the converter to UTF-8 (`encoding`);
-//! each holds a buffer of fixed size, and the decompressor what its format asks for (a window of 128 MiB at most).
+//! each holds a buffer of fixed size, and the decompressor what its format asks for (a window of 128 MiB at most), which
+//! whoever reads a partition reserves.
 //! Offsets and lines of errors are those of the text that comes out.
 
 mod compression;
