@@ -1,6 +1,7 @@
 //! The command line as a user has it: output, errors, exit codes, files left behind.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command as Process, Stdio};
 
@@ -283,6 +284,40 @@ fn convert_keeps_folders_below_the_input() {
     let sql = format!("SELECT sum(x) AS s FROM '{}'", out.display());
     query(&sql).success().stdout("s\n6.5\n");
     assert!(out.join("b/c/2.parquet").is_file());
+}
+
+#[test]
+fn compressed_files_are_files_like_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in");
+    fs::create_dir(&input).unwrap();
+    let gzip = |name: &str, text: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        fs::write(input.join(name), encoder.finish().unwrap()).unwrap();
+    };
+    gzip("a.csv.gz", "id,name\n1,one\n2,two\n");
+    fs::write(input.join("b.csv.zst"), zstd::encode_all(&b"id,name\n3,three\n"[..], 3).unwrap()).unwrap();
+    fs::write(input.join("c.csv"), "id,name\n4,four\n").unwrap();
+    for pattern in ["", "/*", "/*.csv*"] {
+        query(&format!(
+            "SELECT sum(id), max(filename) LIKE '%c.csv' FROM read_csv('{}{pattern}', filename = true)",
+            input.display()
+        ))
+        .success()
+        .stdout(contains("10,true"));
+    }
+    query(&format!("SELECT name FROM '{}/a.csv.gz' WHERE a.id = 2", input.display())).success().stdout("name\ntwo\n");
+    let out = folder.path().join("out");
+    highwater().arg("convert").arg(&input).arg("-o").arg(&out).assert().success();
+    assert_eq!(names(&out), ["a.parquet", "b.parquet", "c.parquet"]);
+
+    let whole = fs::read(input.join("a.csv.gz")).unwrap();
+    fs::write(input.join("a.csv.gz"), &whole[..whole.len() - 3]).unwrap();
+    query(&format!("SELECT count(*) FROM '{}/a.csv.gz'", input.display()))
+        .code(1)
+        .stdout("")
+        .stderr(contains("cut off").and(contains("a.csv.gz")));
 }
 
 #[test]

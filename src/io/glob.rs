@@ -10,7 +10,7 @@ use ::glob::{MatchOptions, glob_with};
 use crate::config::suggest;
 use crate::error::{Error, Result};
 
-/// Names that a hint lists at most.
+/// Names or endings that a message lists at most.
 const LISTED: usize = 5;
 /// Patterns that braces may expand to at most.
 const MAX_ALTERNATIVES: usize = 10_000;
@@ -90,7 +90,11 @@ fn files_in_folder(folder: &Path, endings: &[&str]) -> Result<Vec<PathBuf>> {
     if !files.is_empty() {
         return Ok(files);
     }
-    let what = if endings.is_empty() { "no files".into() } else { format!("no file ending in {}", endings.join(", ")) };
+    let more = if endings.len() > LISTED { " and the like" } else { "" };
+    let what = match &endings[..endings.len().min(LISTED)] {
+        [] => "no files".into(),
+        listed => format!("no file ending in {}{more}", listed.join(", ")),
+    };
     Err(with_content(Error::data(format!("the folder '{}' has {what}", folder.display())), folder))
 }
 

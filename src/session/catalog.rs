@@ -18,7 +18,10 @@ use crate::io::parquet::ParquetTable;
 use crate::io::source::Table;
 use crate::sql::{Catalog, CatalogEntry, FileFormat};
 
-const CSV_ENDINGS: &[&str] = &["csv", "tsv", "txt"];
+const CSV_ENDINGS: &[&str] = &[
+    "csv", "tsv", "txt", "csv.gz", "csv.zst", "csv.lz4", "csv.bz2", "csv.xz", "tsv.gz", "tsv.zst", "tsv.lz4",
+    "tsv.bz2", "tsv.xz", "txt.gz", "txt.zst", "txt.lz4", "txt.bz2", "txt.xz",
+];
 const PARQUET_ENDINGS: &[&str] = &["parquet", "pq"];
 /// The first bytes of every Parquet file.
 const PARQUET_MAGIC: &[u8; 4] = b"PAR1";

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::catalog::{is_parquet, open_csv, open_parquet};
 use super::{RunOptions, Session};
 use crate::error::{Error, Result};
-use crate::io::csv::CsvOptions;
+use crate::io::csv::{Compression, CsvOptions};
 use crate::io::options::Options;
 use crate::io::source::Table;
 use crate::io::write::{Existing, OutputFormat, WriteOptions};
@@ -160,7 +160,11 @@ fn outputs(convert: &ConvertOptions, parts: &[Part], format: OutputFormat) -> Re
         .iter()
         .map(|file| {
             let below = file.strip_prefix(&common).unwrap_or(file);
-            convert.output.join(below).with_extension(format.extension())
+            let mut output = convert.output.join(below);
+            if Compression::of_ending(&output) != Compression::None {
+                output.set_extension("");
+            }
+            output.with_extension(format.extension())
         })
         .collect())
 }

@@ -22,7 +22,7 @@ const TABLE_FUNCTIONS: &[&str] = &["read_csv", "read_parquet", "range", "generat
 const MAX_SERIES: i128 = 10_000_000;
 
 /// Endings by which a name is taken for a file that lacks its quotes.
-const FILE_ENDINGS: &[&str] = &["csv", "tsv", "txt", "parquet", "pq", "gz", "zst", "bz2", "xz", "json", "jsonl"];
+const FILE_ENDINGS: &[&str] = &["csv", "tsv", "txt", "parquet", "pq", "gz", "zst", "lz4", "bz2", "xz", "json", "jsonl"];
 
 impl Binder<'_> {
     /// One item of FROM.

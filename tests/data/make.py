@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Write the small CSV files of this folder, byte for byte (README.md says what
 each is for). Needs nothing but Python: python3 tests/data/make.py"""
+import gzip
 import pathlib
 import random
 
@@ -50,6 +51,8 @@ put("header_only.csv", "id,name,value\n")
 put("empty.csv", b"")
 put("unterminated.csv", 'id,text\n1,fine\n2,"never closed\n3,swallowed\n')
 put("dup_header.csv", "id,x,x,\n1,2,3,4\n5,6,7,8\n")
+put("quoted.csv.gz", gzip.compress(QUOTED[:100].encode(), mtime=0) + gzip.compress(QUOTED[100:].encode(), mtime=0))
+put("utf16.csv", "id,city\n1,Bern\n2,Zürich\n3,東京\n".encode("utf-16"))
 put("latin1.csv", "id,city\n1,Bern\n2,Zürich\n3,Málaga\n4,Oslo\n".encode("latin-1"))
 
 rng = random.Random(2013)

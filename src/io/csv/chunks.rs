@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::file::InputFile;
+use super::file::{InputFile, UNKNOWN};
 use super::machine::{Machine, State, Transition};
 use crate::context::CancelToken;
 use crate::error::Result;
@@ -42,9 +42,10 @@ struct Chunk {
 }
 
 impl Chunks {
-    /// Cuts the bytes from `start` to `end` into chunks of `size`. A record must start at `start`.
+    /// Cuts the bytes from `start` to `end` into chunks of `size`; what ends at an [`UNKNOWN`] place is one chunk. A record
+    /// must start at `start`.
     pub fn new(start: u64, end: u64, size: u64) -> Self {
-        let size = size.max(1);
+        let size = if end == UNKNOWN { UNKNOWN } else { size.max(1) };
         let count = end.saturating_sub(start).div_ceil(size);
         let chunks = (0..count).map(|_| Chunk::default()).collect();
         Self { start, end, size, chunks, published: Default::default() }
@@ -78,7 +79,6 @@ impl Chunks {
         chunk: usize,
         machine: &Machine,
         input: &InputFile,
-        file: &File,
         cancel: &CancelToken,
     ) -> Result<State> {
         let mut state = State::RecordStart;
@@ -90,14 +90,14 @@ impl Chunks {
                 first = before + 1;
                 break;
             }
-            if let Some(end) = self.transition(before, machine, input, file, cancel)?.constant() {
+            if let Some(end) = self.transition(before, machine, input, cancel)?.constant() {
                 state = end;
                 first = before + 1;
                 break;
             }
         }
         for before in first..chunk {
-            state = self.transition(before, machine, input, file, cancel)?.after(state);
+            state = self.transition(before, machine, input, cancel)?.after(state);
         }
         if let Some(known) = self.chunks.get(chunk) {
             let _ = known.state.set(state);
@@ -110,7 +110,6 @@ impl Chunks {
         chunk: usize,
         machine: &Machine,
         input: &InputFile,
-        file: &File,
         cancel: &CancelToken,
     ) -> Result<Transition> {
         let slot = &self.chunks[chunk];
@@ -127,6 +126,7 @@ impl Chunks {
             return Ok(*known);
         }
         let (start, end) = self.range(chunk);
+        let file = &input.open()?;
         let tail = start.max(end.saturating_sub(TAIL));
         let mut found = summarize(machine, input, file, tail, end)?;
         if found.constant().is_none() && tail > start {

@@ -1,18 +1,20 @@
 //! What a file is: where its text starts, its delimiter, whether it has a header.
 
+use arrow::buffer::Buffer;
 use memchr::{memchr, memchr_iter};
 
 use super::dialect::Dialect;
-use super::file::InputFile;
+use super::file::{InputFile, TextReader};
 use super::infer::{Guess, Guesses};
 use super::options::{CsvOptions, Delimiter, Header};
+use super::pool::BlockPool;
 use super::rules::Rules;
 use super::tokenizer::{NextQuote, Scan};
 use super::values::trim;
 use crate::error::{Error, Result};
 
 /// Bytes at the head of a file that are looked at.
-const HEAD: u64 = 64 << 10;
+const HEAD: usize = 64 << 10;
 /// Delimiters that are tried, in the order in which they win a draw.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// Records that are cut with each of them at most.
@@ -23,9 +25,9 @@ const TRIED_RECORDS: usize = 500;
 pub struct Head {
     /// Where the first record may start: behind a byte order mark and the lines to skip.
     pub start: u64,
-    /// The bytes from there on, 64 KiB at most.
-    pub bytes: Vec<u8>,
-    /// Whether the file ends with them.
+    /// The text from there on, 64 KiB at most.
+    pub bytes: Buffer,
+    /// Whether the text ends with them.
     pub is_all: bool,
 }
 
@@ -35,38 +37,37 @@ impl Head {
     /// # Errors
     /// A data error, where the file cannot be read or is something other than text in UTF-8.
     pub fn read(input: &InputFile, options: &CsvOptions) -> Result<Self> {
-        let file = input.open()?;
-        let read = |from: u64| {
-            let amount = HEAD.min(input.len.saturating_sub(from));
-            let mut bytes = Vec::with_capacity(amount as usize);
-            input.read(&file, from, amount as usize, &mut bytes).map(|()| bytes)
-        };
-        let mut bytes = read(0)?;
-        check_content(&bytes, input)?;
-        let mut start = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-        bytes.drain(..start as usize);
-        for _ in 0..options.skip {
-            start += loop {
-                match memchr(b'\n', &bytes) {
-                    Some(index) => {
-                        bytes.drain(..=index);
-                        break index as u64 + 1;
-                    }
-                    None if start + bytes.len() as u64 >= input.len => break bytes.len() as u64,
-                    None => {
-                        start += bytes.len() as u64;
-                        bytes = read(start)?;
-                    }
+        let mut reader = TextReader::new(input, input.open()?)?;
+        let size = usize::try_from(input.len).map_or(HEAD, |len| len.min(HEAD));
+        let mut block = BlockPool::unmetered().take(size, size)?;
+        let bytes = &mut block.memory()[..size];
+        let mut filled = reader.fill(input, bytes)?;
+        check_content(&bytes[..filled], input)?;
+        let mut used = if bytes[..filled].starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        // Where in the text the bytes start.
+        let mut offset = 0;
+        let mut lines = options.skip;
+        while lines > 0 {
+            match memchr(b'\n', &bytes[used..filled]) {
+                Some(index) => {
+                    used += index + 1;
+                    lines -= 1;
                 }
-            };
-            if start >= input.len {
-                break;
+                None => {
+                    used = filled;
+                    if reader.has_ended(input) {
+                        break;
+                    }
+                    offset += filled as u64;
+                    (used, filled) = (0, reader.fill(input, bytes)?);
+                }
             }
         }
-        if start > 0 {
-            bytes = read(start.min(input.len))?;
-        }
-        Ok(Self { start, is_all: start + bytes.len() as u64 >= input.len, bytes })
+        bytes.copy_within(used..filled, 0);
+        filled -= used;
+        filled += reader.fill(input, &mut bytes[filled..])?;
+        let is_all = reader.has_ended(input);
+        Ok(Self { start: offset + used as u64, is_all, bytes: block.into_buffer(filled) })
     }
 
     /// The dialect: what the options say, and the delimiter that cuts the most records into the same number of fields.
@@ -112,20 +113,23 @@ impl Head {
     }
 }
 
-/// Refuses what is no text in UTF-8 at a glance.
+/// Refuses what is no text at a glance. The head is that of the text, behind a decoder where there is one: what looks
+/// compressed or encoded in it was not to be decoded, or is so twice.
 fn check_content(head: &[u8], input: &InputFile) -> Result<()> {
-    const COMPRESSED: &str = "decompress it first";
-    const SIGNS: [(&[u8], &str, &str); 11] = [
+    const COMPRESSED: &str = "decompress it first, or leave out the option compression";
+    const UTF_16: &str = "leave out the option encoding, or write encoding='utf-16'";
+    const SIGNS: [(&[u8], &str, &str); 12] = [
         (b"PAR1", "a Parquet file", "use read_parquet"),
         (b"ARROW1", "an Arrow file", "convert it to Parquet or CSV first"),
         (b"\x1f\x8b", "compressed (gzip)", COMPRESSED),
         (b"\x28\xb5\x2f\xfd", "compressed (zstd)", COMPRESSED),
+        (b"\x04\x22\x4d\x18", "compressed (lz4)", COMPRESSED),
         (b"\xfd7zXZ\0", "compressed (xz)", COMPRESSED),
-        (b"BZh9", "compressed (bzip2)", COMPRESSED),
+        (b"BZh91AY&SY", "compressed (bzip2)", COMPRESSED),
         (b"PK\x03\x04", "a ZIP archive", "unpack it first; a spreadsheet must be saved as CSV"),
         (b"\xff\xfe\0\0", "UTF-32 text", "convert it first: iconv -f UTF-32 -t UTF-8"),
-        (b"\xff\xfe", "UTF-16 text", "convert it first: iconv -f UTF-16 -t UTF-8"),
-        (b"\xfe\xff", "UTF-16 text", "convert it first: iconv -f UTF-16 -t UTF-8"),
+        (b"\xff\xfe", "UTF-16 text", UTF_16),
+        (b"\xfe\xff", "UTF-16 text", UTF_16),
         (b"SQLite format 3", "an SQLite database", "export its tables as CSV first"),
     ];
     let refuse = |what: &str, hint: &str| {
@@ -137,7 +141,7 @@ fn check_content(head: &[u8], input: &InputFile) -> Result<()> {
         return refuse(what, hint);
     }
     if memchr(0, head).is_some() {
-        return refuse("binary: it has NUL bytes", "if it is text in UTF-16, convert it first by iconv");
+        return refuse("binary: it has NUL bytes", "if it is text in UTF-16, write encoding='utf-16le' or 'utf-16be'");
     }
     let returns = memchr_iter(b'\r', head).count();
     if returns > 1 && memchr(b'\n', head).is_none() {

@@ -41,11 +41,12 @@ pub fn footer_start(input: &InputFile, lines: u64) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::csv::CsvOptions;
 
     fn kept(text: &str, lines: u64) -> String {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        let input = InputFile::new(file.path().to_path_buf()).unwrap();
+        let input = InputFile::new(file.path().to_path_buf(), &CsvOptions::default()).unwrap();
         text[..footer_start(&input, lines).unwrap() as usize].to_string()
     }
 

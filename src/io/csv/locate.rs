@@ -2,7 +2,7 @@
 
 use memchr::memchr_iter;
 
-use super::file::InputFile;
+use super::file::{InputFile, TextReader};
 use crate::error::{DataLocation, Error};
 use crate::types::{DataType, format_bytes, sql_name};
 
@@ -46,8 +46,7 @@ impl Place<'_> {
     /// Text that is not UTF-8.
     pub fn bad_text(&self, column: &str, raw: &[u8]) -> Error {
         Error::data("a text is not valid UTF-8").with_location(self.location(Some(column), raw)).with_hint(
-            "convert the file first, for instance by iconv -f LATIN1 -t UTF-8, or use on_error='null' or \
-             on_error='reject'",
+            "name the encoding, such as encoding='windows-1252', or use on_error='null' or on_error='reject'",
         )
     }
 
@@ -81,16 +80,15 @@ impl Place<'_> {
     }
 }
 
-/// The line that a position is in, from 1; `None` where the file cannot be read any more.
+/// The line that a position is in, from 1; `None` where the file cannot be read any more. A stream is decoded again.
 fn line_of(input: &InputFile, offset: u64) -> Option<u64> {
-    let file = input.open().ok()?;
-    let (mut line, mut at, mut buffer) = (1, 0, Vec::new());
+    let mut reader = TextReader::new(input, input.open().ok()?).ok()?;
+    let (mut line, mut at, mut buffer) = (1, 0, vec![0; READ]);
     while at < offset {
         let amount = usize::try_from(offset - at).unwrap_or(READ).min(READ);
-        buffer.clear();
-        input.read(&file, at, amount, &mut buffer).ok()?;
-        line += memchr_iter(b'\n', &buffer).count() as u64;
-        at += amount as u64;
+        let filled = reader.fill(input, &mut buffer[..amount]).ok().filter(|filled| *filled > 0)?;
+        line += memchr_iter(b'\n', &buffer[..filled]).count() as u64;
+        at += filled as u64;
     }
     Some(line)
 }

@@ -6,8 +6,10 @@
 //!    end of every file; `infer` makes one schema of what it saw.
 //! 3. [`CsvTable`] is the result. A scan cuts every file into chunks of `partition_bytes`; a record belongs to the
 //!    chunk where it starts. `machine` and `chunks` find out exactly in which state of quoting a chunk starts.
-//! 4. A task reads its chunk in blocks (`blocks`), cuts them into records and fields (`tokenizer`), and appends the
-//!    fields of each wanted column to a typed builder (`columns`, with the parsers of `values`) until a batch is full.
+//! 4. A task reads its chunk in blocks (`blocks`, in the memory of a `pool`), cuts them into records and fields
+//!    (`tokenizer`), and appends the fields of each wanted column to a typed builder (`columns`, with the parsers of
+//!    `values`) until a batch is full. A file that is compressed or in another encoding is a stream that `decode` makes
+//!    text of: one partition, in one pass.
 //! 5. What does not fit is an error with its place (`locate`), a null, or a rejected row, as the user chose.
 //!
 //! Grammar: records end with `\n` or `\r\n`; a `\r` elsewhere is data. A field that starts with a quote runs to the
@@ -20,6 +22,7 @@ mod blocks;
 mod chunks;
 mod columns;
 mod decimal_float;
+mod decode;
 mod detect;
 mod dialect;
 mod digits;
@@ -31,6 +34,7 @@ mod locate;
 mod machine;
 mod nulls;
 mod options;
+mod pool;
 mod reader;
 mod rules;
 mod sample;
@@ -43,5 +47,6 @@ mod tests;
 mod tokenizer;
 mod values;
 
+pub use decode::{Compression, Encoding};
 pub use options::{CsvOptions, Delimiter, Header, OnError, ParseDates, SampleSize};
 pub use table::CsvTable;

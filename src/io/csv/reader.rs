@@ -15,6 +15,7 @@ use super::dialect::Dialect;
 use super::locate::Place;
 use super::machine::State;
 use super::options::OnError;
+use super::pool::BlockPool;
 use super::scan::{Condition, ScanPlan};
 use super::structure::count_records;
 use super::table::CsvFile;
@@ -79,11 +80,17 @@ impl PartitionReader {
     ///
     /// # Errors
     /// A data error, where the file cannot be read or changed since the query was planned.
-    pub fn open(plan: &Arc<ScanPlan>, file: usize, chunk: usize, context: &QueryContext) -> Result<Self> {
+    pub fn open(
+        plan: &Arc<ScanPlan>,
+        file: usize,
+        chunk: usize,
+        pool: &Arc<BlockPool>,
+        context: &QueryContext,
+    ) -> Result<Self> {
         let (csv, chunks) = &plan.files[file];
         let layout = &plan.layout;
         let (start, stop) = chunks.range(chunk);
-        let mut blocks = Blocks::new(csv.input.clone(), csv.input.open()?, start, stop);
+        let mut blocks = Blocks::new(csv.input.clone(), csv.input.open()?, pool.clone(), start, stop)?;
         let claim = chunks.claim(chunk);
         blocks.refill()?;
         if blocks.stop_position() <= blocks.buffer().len() {
@@ -91,7 +98,7 @@ impl PartitionReader {
         } else {
             drop(claim);
         }
-        let state = chunks.start_state(chunk, &plan.machine, &csv.input, blocks.file(), &context.cancel)?;
+        let state = chunks.start_state(chunk, &plan.machine, &csv.input, &context.cancel)?;
         skip_record(&mut blocks, state, stop, plan, context)?;
 
         let mut columns = Vec::new();
@@ -151,9 +158,9 @@ impl PartitionReader {
         self.is_finished
     }
 
-    /// Where in the file the records end that were read.
-    pub fn offset(&self) -> u64 {
-        self.blocks.offset()
+    /// How many of the chunk's bytes are done: of a stream, how many of the file's were read.
+    pub fn bytes_done(&self) -> u64 {
+        self.blocks.bytes_done()
     }
 
     /// Bytes read from the file.

@@ -12,6 +12,7 @@ use super::infer::Guesses;
 use super::locate::Place;
 use super::machine::{Machine, State};
 use super::options::{CsvOptions, Header, SampleSize};
+use super::pool::BlockPool;
 use super::rules::{ColumnRules, Rules};
 use super::tokenizer::{NextQuote, Scan, Span};
 use super::values::trim;
@@ -47,13 +48,17 @@ pub fn sample(
     options: &CsvOptions,
     rules: &Rules,
 ) -> Result<Option<FileSample>> {
-    let small = input.len - head.start <= 3 * WINDOW;
+    // Of a stream only the head can be looked at without decoding all.
+    let is_stream = input.is_stream();
+    let small = !is_stream && input.len - head.start <= 3 * WINDOW;
     let (rows, stop) = match options.sample_size {
+        SampleSize::Windows if is_stream => (u64::MAX, head.start + 3 * WINDOW),
         SampleSize::Windows if !small => (u64::MAX, head.start + WINDOW),
         SampleSize::Rows(rows) => (rows, input.len),
         SampleSize::Windows | SampleSize::All => (u64::MAX, input.len),
     };
-    let mut records = Records::new(input, dialect, options.max_line_size, head.start, stop)?;
+    let blocks = Blocks::behind_head(input.clone(), head, BlockPool::unmetered(), stop);
+    let mut records = Records::new(input, blocks, dialect, options.max_line_size);
     if !records.next(true)? {
         return Ok(None);
     }
@@ -86,7 +91,7 @@ pub fn sample(
     columns.guesses.resize(width, Guesses::default());
 
     let data_start = if has_header { behind_first } else { head.start };
-    if !small && options.sample_size != SampleSize::All {
+    if !small && !is_stream && options.sample_size != SampleSize::All {
         let middle = data_start.max(input.len / 2 - WINDOW / 2);
         for start in [middle, input.len - WINDOW] {
             if start > records.blocks.offset() {
@@ -111,7 +116,7 @@ fn header_names(first: &[Vec<u8>], input: &InputFile, start: u64) -> Result<Vec<
                     raw: Some(String::from_utf8_lossy(text).into_owned()),
                     ..DataLocation::default()
                 })
-                .with_hint("convert the file first, for instance by iconv -f LATIN1 -t UTF-8")),
+                .with_hint("name the encoding, such as encoding='windows-1252'")),
         })
         .collect()
 }
@@ -207,7 +212,9 @@ impl Columns<'_> {
         let Some((offset, is_certain)) = record_start(&bytes, self.dialect) else {
             return Ok(());
         };
-        let mut records = Records::new(input, self.dialect, max_record, start + offset as u64, end)?;
+        let start = start + offset as u64;
+        let blocks = Blocks::new(input.clone(), input.open()?, BlockPool::unmetered(), start, end)?;
+        let mut records = Records::new(input, blocks, self.dialect, max_record);
         let mut seen = Columns { guesses: vec![Guesses::default(); width], ..*self };
         while records.next(false)? {
             if !is_certain && records.fields.len() != width {
@@ -256,10 +263,9 @@ struct Records {
 }
 
 impl Records {
-    fn new(input: &Arc<InputFile>, dialect: Dialect, max_record: usize, start: u64, stop: u64) -> Result<Self> {
-        let blocks = Blocks::new(input.clone(), input.open()?, start, stop);
+    fn new(input: &Arc<InputFile>, blocks: Blocks, dialect: Dialect, max_record: usize) -> Self {
         let quotes = NextQuote::default();
-        Ok(Self { input: input.clone(), blocks, dialect, quotes, max_record, fields: Vec::new() })
+        Self { input: input.clone(), blocks, dialect, quotes, max_record, fields: Vec::new() }
     }
 
     /// Goes to the next record; false at the end. A record that is not well formed is an end too, unless it

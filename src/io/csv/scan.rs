@@ -1,12 +1,13 @@
 //! A scan: partitions of files, and the stream of batches from each.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 
 use super::chunks::Chunks;
 use super::machine::Machine;
+use super::pool::BlockPool;
 use super::reader::PartitionReader;
 use super::table::{CsvFile, Layout};
 use crate::batch::Coalescer;
@@ -25,6 +26,8 @@ pub struct CsvSource {
     plan: Arc<ScanPlan>,
     /// The number of the first partition of each file, and of one behind the last.
     first_partition: Vec<usize>,
+    /// Made with the first partition that is opened.
+    pool: OnceLock<Arc<BlockPool>>,
 }
 
 /// What all partitions of a scan share.
@@ -93,7 +96,7 @@ impl CsvSource {
         }
         let machine = Machine::new(layout.dialect);
         let plan = ScanPlan { layout, files, machine, projection, schema, condition, limit: request.limit };
-        Ok(Self { plan: Arc::new(plan), first_partition })
+        Ok(Self { plan: Arc::new(plan), first_partition, pool: OnceLock::new() })
     }
 
     /// The file and the chunk that a partition is.
@@ -103,6 +106,15 @@ impl CsvSource {
             Some((file, first)) if file < self.plan.files.len() => Ok((file, partition - first)),
             _ => Err(Error::internal(format!("a scan of CSV has no partition {partition}"))),
         }
+    }
+}
+
+impl ScanPlan {
+    /// What progress counts of a partition: of a stream, the bytes of the file.
+    fn partition_bytes(&self, file: usize, chunk: usize) -> u64 {
+        let (csv, chunks) = &self.files[file];
+        let (start, stop) = chunks.range(chunk);
+        if csv.input.is_stream() { csv.input.size } else { stop - start }
     }
 }
 
@@ -120,15 +132,15 @@ impl Source for CsvSource {
     }
 
     fn partition_bytes(&self, partition: usize) -> u64 {
-        self.locate(partition).map_or(0, |(file, chunk)| {
-            let (start, stop) = self.plan.files[file].1.range(chunk);
-            stop - start
-        })
+        self.locate(partition).map_or(0, |(file, chunk)| self.plan.partition_bytes(file, chunk))
     }
 
     fn open(&self, partition: usize, context: &QueryContext, metrics: &Arc<OperatorMetrics>) -> Result<BatchStream> {
         let (file, chunk) = self.locate(partition)?;
+        let threads = context.config.threads;
+        let pool = self.pool.get_or_init(|| BlockPool::new(&context.memory, metrics, self.partitions(), threads));
         let stream = PartitionStream {
+            pool: pool.clone(),
             plan: self.plan.clone(),
             file,
             chunk,
@@ -148,6 +160,7 @@ impl Source for CsvSource {
 
 /// The batches of one partition. Nothing is read before the first is asked for.
 struct PartitionStream {
+    pool: Arc<BlockPool>,
     plan: Arc<ScanPlan>,
     file: usize,
     chunk: usize,
@@ -210,7 +223,9 @@ impl PartitionStream {
         self.context.cancel.check()?;
         let reader = match &mut self.reader {
             Some(reader) => reader,
-            None => self.reader.insert(PartitionReader::open(&self.plan, self.file, self.chunk, &self.context)?),
+            None => {
+                self.reader.insert(PartitionReader::open(&self.plan, self.file, self.chunk, &self.pool, &self.context)?)
+            }
         };
         let rows = rows_of_width(self.context.config.batch_size, reader.width());
         // Of a limit nothing is known before the filter.
@@ -218,8 +233,8 @@ impl PartitionStream {
         let read = reader.read_batch(rows)?;
         self.is_finished = reader.is_finished();
 
-        let (start, stop) = self.plan.files[self.file].1.range(self.chunk);
-        let done = if self.is_finished { stop } else { reader.offset().clamp(start, stop) } - start;
+        let all = self.plan.partition_bytes(self.file, self.chunk);
+        let done = if self.is_finished { all } else { reader.bytes_done() };
         let progress = &self.context.progress;
         progress.bytes_done.fetch_add(done - self.reported_bytes, Relaxed);
         self.reported_bytes = done;

@@ -82,7 +82,12 @@ impl CsvTable {
         let mut opened: Vec<(Arc<InputFile>, Option<FileSample>)> = Vec::with_capacity(files.len());
         let mut first: Option<(Dialect, bool, usize)> = None;
         for path in files {
-            let mut input = InputFile::new(path)?;
+            let mut input = InputFile::new(path, &options)?;
+            if options.skip_footer > 0 && input.is_stream() {
+                return Err(Error::usage("skip_footer cannot be used on a compressed or transcoded file")
+                    .with_file(&input.path)
+                    .with_hint("its end is not known before all of it is read: decompress or convert it first"));
+            }
             if options.skip_footer > 0 {
                 let end = footer_start(&input, options.skip_footer)?;
                 input = input.ending_at(end);

@@ -12,6 +12,7 @@ mod table;
 mod tests;
 mod value;
 
+use crate::io::csv::decode::{Compression, Encoding};
 use crate::types::DataType;
 
 pub use self::delimiter::Delimiter;
@@ -103,6 +104,9 @@ pub struct CsvOptions {
     pub(super) on_error: OnError,
     pub(super) null_padding: bool,
     pub(super) max_line_size: usize,
+    pub(super) compression: Compression,
+    /// `None` for UTF-8, and UTF-16 where its mark says so.
+    pub(super) encoding: Option<Encoding>,
     pub(super) blocksize: Option<u64>,
 }
 
@@ -136,6 +140,8 @@ impl Default for CsvOptions {
             on_error: OnError::Error,
             null_padding: false,
             max_line_size: 16 << 20,
+            compression: Compression::Auto,
+            encoding: None,
             blocksize: None,
         }
     }
@@ -331,6 +337,20 @@ impl CsvOptions {
     #[must_use]
     pub fn null_padding(mut self, null_padding: bool) -> Self {
         self.null_padding = null_padding;
+        self
+    }
+
+    /// How the files are compressed; found out from each file unless set.
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// How the text of the files is encoded: UTF-8 unless set, and UTF-16 where a file begins with its byte order mark.
+    #[must_use]
+    pub fn encoding(mut self, encoding: Encoding) -> Self {
+        self.encoding = Some(encoding);
         self
     }
 

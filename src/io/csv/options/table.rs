@@ -4,6 +4,7 @@ use super::value::{
     Problem, boolean, bytes, data_type, delimiter, one_byte, text, texts, types_by_name, whole_number, wrong_kind,
 };
 use super::{CsvOptions, Header, OnError, ParseDates, SampleSize};
+use crate::io::csv::decode::{Compression, Encoding};
 use crate::io::csv::formats::check_separator;
 use crate::io::csv::strptime::TimeFormat;
 use crate::io::options::OptionValue;
@@ -309,11 +310,21 @@ pub const OPTIONS: &[CsvOption] = &[
         },
     },
     CsvOption {
+        names: &["compression"],
+        usage: "write compression = 'auto', 'none', 'gzip', 'zstd', 'lz4', 'bz2' or 'xz'",
+        set: |options, value| {
+            let name = text(value)?;
+            options.compression = Compression::parse(name).ok_or_else(|| format!("'{name}', which is unknown"))?;
+            Ok(())
+        },
+    },
+    CsvOption {
         names: &["encoding"],
-        usage: "convert the file first: iconv -t UTF-8",
-        set: |_, value| match text(value)?.to_ascii_lowercase().replace(['-', '_'], "").as_str() {
-            "utf8" => Ok(()),
-            other => Err(format!("'{other}', but only UTF-8 can be read")),
+        usage: "write encoding = 'utf-8', 'utf-16', 'latin-1', 'windows-1252' or another label of the WHATWG",
+        set: |options, value| {
+            let label = text(value)?;
+            options.encoding = Some(Encoding::for_label(label).ok_or_else(|| format!("'{label}', which is unknown"))?);
+            Ok(())
         },
     },
 ];

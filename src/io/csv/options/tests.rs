@@ -117,7 +117,8 @@ fn wrong_options_say_what_would_be_right() {
     assert!(message(parse("types", list(&["blub"]))).contains("no type 'blub'"));
     assert!(message(parse("dtype", text("int64"))).contains("only VARCHAR can be"));
     assert!(message(parse("delim", text("\""))).contains("both"));
-    assert!(message(parse("encoding", text("latin-1"))).contains("UTF-8"));
+    assert!(message(parse("encoding", text("latin-47"))).contains("'latin-47', which is unknown"));
+    assert!(message(parse("compression", text("zip"))).contains("'zip', which is unknown"));
     assert!(message(parse("max_line_size", text("1TB"))).contains("512MiB"));
     assert!(message(parse("blocksize", OptionValue::Number(0.0))).contains("at least 1 byte"));
     assert!(message(parse("blocksize", text("large"))).contains("'blocksize' is"));

@@ -1,6 +1,7 @@
 //! Tests of whole tables: what is read, whatever the partitions and batches are.
 
 mod grammar;
+mod input;
 mod options;
 mod traps;
 

@@ -243,7 +243,8 @@ fn what_is_no_text_in_utf_8_is_refused() {
     };
     refuses(b"PAR1\x15\x04", "Parquet");
     refuses(b"\x1f\x8b\x08\x00", "gzip");
-    refuses(b"\xff\xfea\0,\0b\0\n\0", "UTF-16");
+    refuses(b"\xff\xfe\0\0a\0\0\0", "UTF-32");
+    refuses(b"a\0,\0b\0\n\0", "encoding='utf-16le'");
     refuses(b"a,b\n1,\0\n", "NUL");
     refuses(b"a,b\r1,2\r3,4\r", "carriage return");
     refuses(b"", "is empty");
