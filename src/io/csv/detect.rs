@@ -6,7 +6,7 @@ use memchr::{memchr, memchr_iter};
 use super::dialect::Dialect;
 use super::file::{InputFile, TextReader};
 use super::infer::{Guess, Guesses};
-use super::options::{CsvOptions, Delimiter, Header};
+use super::options::{CsvOptions, Header};
 use super::pool::BlockPool;
 use super::rules::Rules;
 use super::tokenizer::{NextQuote, Scan};
@@ -73,9 +73,9 @@ impl Head {
     /// The dialect: what the options say, and the delimiter that cuts the most records into the same number of fields.
     pub fn dialect(&self, options: &CsvOptions) -> Dialect {
         let (quote, escape, comment) = (options.quote, options.escape, options.comment);
-        let with = |delimiter| Dialect { delimiter, quote, escape, comment, empty_lines: false };
-        if let Some(delimiter) = options.delimiter.and_then(|delimiter| Delimiter::one_byte(&delimiter)) {
-            return with(delimiter);
+        let with = |delimiter| Dialect { quote, escape, comment, ..Dialect::new(delimiter) };
+        if let Some(delimiter) = options.delimiter {
+            return Dialect { long_delimiter: delimiter.if_long(), ..with(delimiter.first_byte()) };
         }
         // What numbers are written with does not stand between them.
         let separators = [Some(options.decimal_separator), options.thousands];

@@ -1,10 +1,14 @@
 //! The bytes that have a meaning in a file.
 
-/// The bytes that have a meaning in a file. All are ASCII, and none is a line end.
+use super::options::Delimiter;
+
+/// The bytes that have a meaning in a file. None is a line end, and all are ASCII but those of a delimiter of several bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dialect {
     /// Between fields.
     pub delimiter: u8,
+    /// All of a delimiter that has several bytes, of which `delimiter` is the first.
+    pub long_delimiter: Option<Delimiter>,
     /// Around fields.
     pub quote: Option<u8>,
     /// Inside quotes, makes the next byte data; never the same as the quote.
@@ -16,6 +20,11 @@ pub struct Dialect {
 }
 
 impl Dialect {
+    /// A dialect of a delimiter, without quotes and all else.
+    pub fn new(delimiter: u8) -> Self {
+        Self { delimiter, long_delimiter: None, quote: None, escape: None, comment: None, empty_lines: false }
+    }
+
     /// Appends to `out` what a field means that starts with the quote, given with its quotes.
     pub fn unquote(&self, field: &[u8], out: &mut Vec<u8>) {
         let mut at = 1;
@@ -46,7 +55,7 @@ mod tests {
     #[test]
     fn quoted_fields_mean_what_stands_between_the_quotes() {
         let dialect =
-            Dialect { delimiter: b',', quote: Some(b'"'), escape: Some(b'\\'), comment: None, empty_lines: false };
+            Dialect { quote: Some(b'"'), escape: Some(b'\\'), ..Dialect::new(b',') };
         for (field, meaning) in [
             (r#""a""#, "a"),
             (r#""a""b""#, r#"a"b"#),

@@ -135,7 +135,7 @@ impl Machine {
     /// The state after one byte. A `\r` needs no state of its own: in front of `\n` it is not in the record, but
     /// neither does it change where the record ends.
     fn step(&self, state: State, byte: u8) -> State {
-        let Dialect { delimiter, quote, escape, comment, empty_lines: _ } = self.dialect;
+        let Dialect { delimiter, quote, escape, comment, .. } = self.dialect;
         let is = |special: Option<u8>| special == Some(byte);
         match state {
             State::Quoted if is(quote) => State::QuoteInQuoted,
@@ -159,13 +159,7 @@ mod tests {
 
     fn dialects() -> impl Strategy<Value = Dialect> {
         let option = |byte| prop_oneof![Just(None), Just(Some(byte))];
-        (option(b'"'), option(b'\\'), option(b'#')).prop_map(|(quote, escape, comment)| Dialect {
-            delimiter: b',',
-            quote,
-            escape,
-            comment,
-            empty_lines: false,
-        })
+        (option(b'"'), option(b'\\'), option(b'#')).prop_map(|(quote, escape, comment)| Dialect { quote, escape, comment, ..Dialect::new(b',') })
     }
 
     proptest! {
@@ -192,13 +186,7 @@ mod tests {
 
     #[test]
     fn a_quoted_field_is_enough_to_know_the_state() {
-        let machine = Machine::new(Dialect {
-            delimiter: b',',
-            quote: Some(b'"'),
-            escape: None,
-            comment: None,
-            empty_lines: false,
-        });
+        let machine = Machine::new(Dialect { quote: Some(b'"'), ..Dialect::new(b',') });
         let mut transition = machine.identity();
         machine.advance(&mut transition, b"a,\"b\",c");
         assert_eq!(transition.constant(), Some(State::Unquoted));

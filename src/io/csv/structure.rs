@@ -212,10 +212,10 @@ pub struct Counted {
 }
 
 /// Counts the records that start from `from`, where one starts, up to `to`; `None` where quotes do not fit, or the
-/// dialect has comments. Empty lines count only where the dialect says so; a byte behind `to` is looked at to know
+/// dialect has comments or a long delimiter. Empty lines count only where the dialect says so; a byte behind `to` is looked at to know
 /// whether a line is empty, and none is there only at the end of the file.
 pub fn count_records(dialect: &Dialect, block: &[u8], from: usize, to: usize) -> Option<Counted> {
-    if dialect.comment.is_some() {
+    if dialect.comment.is_some() || dialect.long_delimiter.is_some() {
         return None;
     }
     match Level::detect() {

@@ -1,6 +1,6 @@
 //! Cuts blocks into records and fields. Values are not looked at here, and nothing is copied.
 
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter, memchr2, memmem};
 
 use super::dialect::Dialect;
 use super::structure::{Index, Indexer};
@@ -136,10 +136,17 @@ impl Dialect {
             return Scan::Nothing { next };
         }
         let (mut field, mut fields) = (start, 0);
-        for index in memchr_iter(self.delimiter, &block[start..end]) {
+        let mut delimited = |index: usize, length: usize| {
             emit(fields, Span::new(field, start + index, 0));
-            field = start + index + 1;
+            field = start + index + length;
             fields += 1;
+        };
+        match &self.long_delimiter {
+            None => memchr_iter(self.delimiter, &block[start..end]).for_each(|index| delimited(index, 1)),
+            Some(long) => {
+                let long = long.as_bytes();
+                memmem::find_iter(&block[start..end], long).for_each(|index| delimited(index, long.len()));
+            }
         }
         emit(fields, Span::new(field, end, 0));
         Scan::Record { fields: fields + 1, next }
@@ -167,7 +174,7 @@ impl Dialect {
                 }
                 behind = closing + 1;
             }
-            let stop = memchr2(self.delimiter, b'\n', &block[behind..]).map(|index| behind + index);
+            let stop = self.separator(&block[behind..]).map(|index| behind + index);
             if stop.is_none() && !at_end_of_file {
                 return Scan::Incomplete;
             }
@@ -186,7 +193,18 @@ impl Dialect {
             if is_last {
                 return Scan::Record { fields, next: (stop + 1).min(block.len()) };
             }
-            at = stop + 1;
+            at = stop + self.long_delimiter.as_ref().map_or(1, |long| long.as_bytes().len());
+        }
+    }
+
+    /// Where the next delimiter or line end is.
+    fn separator(&self, text: &[u8]) -> Option<usize> {
+        match &self.long_delimiter {
+            None => memchr2(self.delimiter, b'\n', text),
+            Some(long) => {
+                let line = memchr(b'\n', text);
+                memmem::find(&text[..line.unwrap_or(text.len())], long.as_bytes()).or(line)
+            }
         }
     }
 
@@ -388,8 +406,8 @@ impl Tokenizer {
                 let is_over = at >= stop || at_end_of_file;
                 return (at, if is_over { Stop::Done } else { Stop::NeedsMore });
             }
-            let step = if self.single > 0 {
-                self.single -= 1;
+            let step = if self.single > 0 || self.dialect.long_delimiter.is_some() {
+                self.single = self.single.saturating_sub(1);
                 self.take_one(stretch, at, tokens)
             } else {
                 if self.next != Some(at) {

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::CsvOptions;
+use super::{CsvOptions, Delimiter};
 use super::refused::instead_of;
 use super::table::{CsvOption, OPTIONS};
 use crate::config::suggest;
@@ -59,16 +59,13 @@ impl CsvOptions {
 
     fn check_as(&self, call: impl Fn(&str) -> String) -> Result<()> {
         let wrong = |name: &str, problem: &dyn Display| Error::usage(format!("{} {problem}", call(name)));
-        let delimiter = match self.delimiter {
-            None => None,
-            Some(delimiter) => match delimiter.one_byte() {
-                Some(byte) => Some(byte),
-                None => {
-                    let text = String::from_utf8_lossy(delimiter.as_bytes()).into_owned();
-                    return Err(wrong("delim", &format!("is '{text}', which is not one ASCII character")));
-                }
-            },
-        };
+        let delimiter = self.delimiter.and_then(|delimiter| delimiter.one_byte());
+        if let Some(long) = self.delimiter.and_then(Delimiter::if_long) {
+            let special = [Some(b'\n'), Some(b'\r'), Some(0), self.quote, self.escape];
+            if long.as_bytes().iter().any(|byte| special.contains(&Some(*byte))) {
+                return Err(wrong("delim", &"must not hold a line end, the quote or the escape character"));
+            }
+        }
         let special = [("delim", delimiter), ("quote", self.quote), ("escape", self.escape), ("comment", self.comment)];
         for (name, byte) in special {
             if byte.is_some_and(|byte| !byte.is_ascii() || matches!(byte, b'\n' | b'\r' | 0)) {

@@ -24,6 +24,16 @@ impl Delimiter {
         &self.bytes[..usize::from(self.len)]
     }
 
+    /// The first byte, or the only one.
+    pub fn first_byte(&self) -> u8 {
+        self.bytes[0]
+    }
+
+    /// The delimiter, where it has several bytes.
+    pub fn if_long(self) -> Option<Self> {
+        (self.len > 1).then_some(self)
+    }
+
     /// The byte, where it is a single one.
     pub fn one_byte(&self) -> Option<u8> {
         match self.as_bytes() {

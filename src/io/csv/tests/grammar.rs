@@ -174,13 +174,7 @@ fn dialects() -> impl Strategy<Value = Dialect> {
     let quote = prop_oneof![4 => Just(Some(b'"')), 1 => Just(None)];
     let escape = prop_oneof![3 => Just(None), 1 => Just(Some(b'\\'))];
     let comment = prop_oneof![3 => Just(None), 1 => Just(Some(b'#'))];
-    (quote, escape, comment).prop_map(|(quote, escape, comment)| Dialect {
-        delimiter: b',',
-        quote,
-        escape,
-        comment,
-        empty_lines: false,
-    })
+    (quote, escape, comment).prop_map(|(quote, escape, comment)| Dialect { quote, escape, comment, ..Dialect::new(b',') })
 }
 
 /// Texts of pieces that matter. A `\r` alone comes with a newline, since a file with nothing else is refused.
@@ -232,7 +226,7 @@ proptest! {
 fn a_quoted_field_may_span_many_partitions() {
     let long = "line\n\"\" , ".repeat(500);
     let text = format!("1,\"{long}\",2\n3,x,4\n");
-    let dialect = Dialect { delimiter: b',', quote: Some(b'"'), escape: None, comment: None, empty_lines: false };
+    let dialect = Dialect { quote: Some(b'"'), ..Dialect::new(b',') };
     for partition_bytes in [1, 64, 1000, 1 << 20] {
         agrees(text.as_bytes(), &dialect, partition_bytes, 10).unwrap();
     }

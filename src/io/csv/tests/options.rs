@@ -253,3 +253,19 @@ fn a_delimiter_of_several_bytes_is_refused_for_now() {
     let two = crate::io::csv::Delimiter::new(b"||").unwrap();
     assert!(refused("a||b\n", options().delimiter(two)).contains("'||', which is not one ASCII character"));
 }
+
+#[test]
+fn delimiters_of_several_bytes_cut_as_one_byte_would() {
+    use crate::io::csv::Delimiter;
+    let text = "a,b,c\n1,\"x,y\nz\",\n,,\"q\"\"r\"\n3,|u,v\r\n";
+    let (schema, rows) = shown(text, options());
+    for long in ["||", "¦", "<->", "::::::::"] {
+        let delimiter = Delimiter::new(long.as_bytes()).unwrap();
+        // Where a comma is text it stays one.
+        let text = text.replace(',', long).replace(&format!("x{long}y"), "x,y");
+        assert_eq!(shown(&text, options().delimiter(delimiter)), (schema.clone(), rows.clone()), "{long}");
+    }
+    expect("a||b\n1||x|y\n", options().delimiter(Delimiter::new(b"||").unwrap()), "a BIGINT, b VARCHAR", "1|x|y");
+    let error = refused("a\n", options().delimiter(Delimiter::new(b"|\"").unwrap()));
+    assert!(error.contains("must not hold"), "{error}");
+}
