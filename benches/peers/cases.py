@@ -48,6 +48,8 @@ CASES: list[Case] = [
     Case("ts_filter_std", "filter_std", "timeseries"),
     Case("ts_resample_1h", "resample_1h", "timeseries"),
     Case("ts_count", "count", "timeseries"),
+    Case("ts6_filter_std", "filter_std", "rounded"),
+    Case("ts6_resample_1h", "resample_1h", "rounded"),
     Case("h2o_q1", "h2o_q1", "groupby"),
     Case("h2o_q3", "h2o_q3", "groupby"),
     Case("h2o_q5", "h2o_q5", "groupby"),

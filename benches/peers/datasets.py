@@ -30,11 +30,11 @@ class Maker:
     binary: Path
     scale: Scale
 
-    def timeseries(self, folder: Path, first: int, end: int, seed: int) -> None:
-        """Writes the years from `first` until before `end`, a file a month."""
+    def timeseries(self, folder: Path, first: int, end: int, seed: int, *more: str) -> None:
+        """Writes the years from `first` until before `end`, a file a month; `more` are further options."""
         self._generate(
             "timeseries", "--start", f"{first}-01-01", "--end", f"{end}-01-01", "--freq", self.scale.distance,
-            "--seed", str(seed), "--output", str(folder),
+            "--seed", str(seed), "--output", str(folder), *more,
         )  # fmt: skip
 
     def groupby(self, folder: Path) -> None:
@@ -74,6 +74,11 @@ def one_year(maker: Maker, _data: Path, folder: Path) -> None:
     maker.timeseries(folder, 2000, 2001, seed=1)
 
 
+def one_year_rounded(maker: Maker, _data: Path, folder: Path) -> None:
+    """The same rows, with six digits behind the point."""
+    maker.timeseries(folder, 2000, 2001, 1, "--decimals", "6")
+
+
 def four_years(maker: Maker, data: Path, folder: Path) -> None:
     """2000 as in the small one, and three more years."""
     maker.timeseries(folder, 2001, 2004, seed=2)
@@ -106,6 +111,7 @@ TIMESERIES = Dataset("ts", "timeseries-2000-*.csv", one_year)
 
 DATASETS: dict[tuple[str, str], Dataset] = {
     ("timeseries", "1x"): TIMESERIES,
+    ("rounded", "1x"): Dataset("ts6", "timeseries-2000-*.csv", one_year_rounded),
     ("timeseries", "4x"): Dataset("ts4x", "timeseries-*.csv", four_years, needs=("timeseries", "1x")),
     ("groupby", "1x"): Dataset("h2o", "groupby.csv", groupby),
     ("quoted", "1x"): Dataset("quoted", "timeseries-*.csv", quoted, newlines=True, needs=("timeseries", "1x")),

@@ -287,8 +287,9 @@ impl Cells<'_> {
             }
             let text = values::trim(span.text(block, dialect, &mut scratch));
             // A field that the record does not have reads as empty.
-            let is_null = nulls.is_null(text) && !(span.is_quoted() && nulls.is_quoted_nan(text));
-            let value = if is_null { None } else { general(text) };
+            let is_null = nulls.is_null(text);
+            let is_value = !is_null || (span.is_quoted() && nulls.is_quoted_nan(text));
+            let value = if is_value { general(text) } else { None };
             if value.is_none() {
                 validity.append_n_non_nulls(row - validity.len());
                 validity.append_null();

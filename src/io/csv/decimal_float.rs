@@ -189,7 +189,12 @@ pub mod avx2 {
         _mm256_set1_epi16, _mm256_set1_epi32, _mm256_sub_epi8,
     };
 
-    use super::{Digits, MOST_PLACES, POWERS_OF_TEN, positive};
+    use super::{Digits, EXACT_POWERS, MOST_PLACES, POWERS_OF_TEN, positive};
+    use crate::io::csv::digits;
+
+    /// So many digits are a double for sure. Whether more are would depend on the value, and mislead the branch
+    /// prediction.
+    const SURELY_EXACT: usize = 15;
 
     /// Whether the machine has the instructions.
     pub fn is_available() -> bool {
@@ -222,9 +227,18 @@ pub mod avx2 {
         if first_digit > 9 || places == 0 || places + point > MOST_PLACES {
             return None;
         }
-        let fraction = last_digits(block, end, places)?;
+        let fraction = if places <= 8 {
+            let word = block.get(end.checked_sub(8)?..)?.first_chunk()?;
+            digits::last_digits(u64::from_le_bytes(*word), places)?
+        } else {
+            last_digits(block, end, places)?
+        };
         let digits = whole * *POWERS_OF_TEN.get(places)? + fraction;
-        let value = positive(Digits { digits, places })?;
+        let value = if places + point <= SURELY_EXACT {
+            digits as f64 / *EXACT_POWERS.get(places)?
+        } else {
+            positive(Digits { digits, places })?
+        };
         Some(f64::from_bits(value.to_bits() | (u64::from(negative) << 63)))
     }
 

@@ -54,8 +54,7 @@ mod tests {
 
     #[test]
     fn quoted_fields_mean_what_stands_between_the_quotes() {
-        let dialect =
-            Dialect { quote: Some(b'"'), escape: Some(b'\\'), ..Dialect::new(b',') };
+        let dialect = Dialect { quote: Some(b'"'), escape: Some(b'\\'), ..Dialect::new(b',') };
         for (field, meaning) in [
             (r#""a""#, "a"),
             (r#""a""b""#, r#"a"b"#),

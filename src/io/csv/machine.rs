@@ -159,7 +159,12 @@ mod tests {
 
     fn dialects() -> impl Strategy<Value = Dialect> {
         let option = |byte| prop_oneof![Just(None), Just(Some(byte))];
-        (option(b'"'), option(b'\\'), option(b'#')).prop_map(|(quote, escape, comment)| Dialect { quote, escape, comment, ..Dialect::new(b',') })
+        (option(b'"'), option(b'\\'), option(b'#')).prop_map(|(quote, escape, comment)| Dialect {
+            quote,
+            escape,
+            comment,
+            ..Dialect::new(b',')
+        })
     }
 
     proptest! {

@@ -6,6 +6,8 @@
 //! SIGMOD 2019). That mask is right only where every quote opens a field, closes one or is doubled, which is checked
 //! for every quote. Where one does not fit, the index ends, and the caller cuts the record byte by byte.
 
+use std::mem::MaybeUninit;
+
 use super::dialect::Dialect;
 
 /// Bytes of a window: one for each bit of a mask.
@@ -89,7 +91,10 @@ impl Indexer {
         match self.level {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the level says that the machine has the instructions.
-            Level::Avx2 => unsafe { x86::extend(self, block, to, index) },
+            Level::Avx512 => unsafe { avx512::extend(self, block, to, index) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the same.
+            Level::Avx2 => unsafe { avx2::extend(self, block, to, index) },
             Level::Portable => self.run::<portable::Bytes>(block, to, index),
         }
     }
@@ -116,7 +121,7 @@ impl Indexer {
                 };
                 separators &= outside;
             }
-            push(separators, line_ends & separators, at, index);
+            push::<W>(separators, line_ends & separators, at, index);
             at += WINDOW;
         }
         (self.at, self.carry) = (at.min(to), carry);
@@ -165,7 +170,7 @@ fn quoted<W: Window>(
 
 /// Appends the positions of the bits.
 #[inline(always)]
-fn push(separators: u64, line_ends: u64, at: usize, index: &mut Index) {
+fn push<W: Window>(separators: u64, line_ends: u64, at: usize, index: &mut Index) {
     let known = index.separators.len() as u32;
     let mut ends = line_ends;
     while ends != 0 {
@@ -173,17 +178,10 @@ fn push(separators: u64, line_ends: u64, at: usize, index: &mut Index) {
         index.line_ends.push(known + (separators & below).count_ones());
         ends &= ends - 1;
     }
-    let count = separators.count_ones() as usize;
-    let spare = index.separators.spare_capacity_mut();
-    let mut rest = separators;
-    // Eight at once, mostly more than there are, is faster than to ask after each. `extend` reserved for all windows.
-    for octet in spare[..WINDOW].chunks_exact_mut(8).take(count.div_ceil(8)) {
-        for slot in octet {
-            slot.write(at as u32 + rest.trailing_zeros());
-            rest &= rest.wrapping_sub(1);
-        }
-    }
-    // SAFETY: at least `count` slots were written, which are within the capacity.
+    // `extend` reserved for all windows.
+    let (slots, _) = index.separators.spare_capacity_mut().as_chunks_mut();
+    let count = slots.first_mut().map_or(0, |slots| W::write_positions(separators, at as u32, slots));
+    // SAFETY: as many were written, and are within the capacity.
     unsafe { index.separators.set_len(index.separators.len() + count) };
 }
 
@@ -202,8 +200,8 @@ fn load<W: Window>(block: &[u8], at: usize, to: usize) -> (W, u64) {
     }
 }
 
-/// Counts records without finding their fields.
-#[derive(Clone, Copy, Debug)]
+/// How many records start in a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counted {
     /// Records that start in the range.
     pub records: usize,
@@ -221,7 +219,10 @@ pub fn count_records(dialect: &Dialect, block: &[u8], from: usize, to: usize) ->
     match Level::detect() {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the level says that the machine has the instructions.
-        Level::Avx2 => unsafe { x86::count(dialect, block, from, to) },
+        Level::Avx512 => unsafe { avx512::count(dialect, block, from, to) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the same.
+        Level::Avx2 => unsafe { avx2::count(dialect, block, from, to) },
         Level::Portable => count::<portable::Bytes>(dialect, block, from, to),
     }
 }
@@ -270,6 +271,8 @@ fn count<W: Window>(dialect: &Dialect, block: &[u8], from: usize, to: usize) -> 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
     #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
     Avx2,
     Portable,
 }
@@ -282,7 +285,10 @@ impl Level {
             && is_x86_feature_detected!("popcnt")
             && is_x86_feature_detected!("pclmulqdq")
         {
-            return Self::Avx2;
+            let has_512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vbmi2");
+            return if has_512 { Self::Avx512 } else { Self::Avx2 };
         }
         Self::Portable
     }
@@ -297,10 +303,25 @@ trait Window: Copy {
 
     /// Bit i is the parity of the bits 0 to i.
     fn prefix_xor(mask: u64) -> u64;
+
+    /// Writes `at` plus the position of each bit, ascending, and returns how many there are.
+    #[inline(always)]
+    fn write_positions(mask: u64, at: u32, slots: &mut [MaybeUninit<u32>; WINDOW]) -> usize {
+        let count = mask.count_ones() as usize;
+        let mut rest = mask;
+        // Eight at once, mostly more than there are, is faster than to ask after each.
+        for octet in slots.as_chunks_mut::<8>().0.iter_mut().take(count.div_ceil(8)) {
+            for slot in octet {
+                slot.write(at + rest.trailing_zeros());
+                rest &= rest.wrapping_sub(1);
+            }
+        }
+        count
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
-mod x86 {
+mod avx2 {
     //! AVX2. What is here is inlined into the two functions that switch the instructions on, and used by them alone.
 
     use std::arch::x86_64::{
@@ -351,6 +372,90 @@ mod x86 {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+mod avx512 {
+    //! AVX-512 with the byte instructions of VBMI2. What is here is inlined into the two functions that switch the
+    //! instructions on, and used by them alone.
+
+    use std::arch::x86_64::{
+        __m512i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8, _mm512_add_epi32,
+        _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cvtepu8_epi32, _mm512_loadu_si512,
+        _mm512_maskz_compress_epi8, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_storeu_si512,
+    };
+    use std::mem::MaybeUninit;
+
+    use super::{Counted, Dialect, Index, Indexer, WINDOW, Window};
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx2,bmi1,popcnt,pclmulqdq")]
+    pub(super) fn extend(indexer: &mut Indexer, block: &[u8], to: usize, index: &mut Index) -> bool {
+        indexer.run::<Bytes>(block, to, index)
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx2,bmi1,popcnt,pclmulqdq")]
+    pub(super) fn count(dialect: &Dialect, block: &[u8], from: usize, to: usize) -> Option<Counted> {
+        super::count::<Bytes>(dialect, block, from, to)
+    }
+
+    /// The bytes 0 to 63.
+    static POSITIONS: [u8; WINDOW] = {
+        let mut positions = [0; WINDOW];
+        let mut index = 0;
+        while index < WINDOW {
+            positions[index] = index as u8;
+            index += 1;
+        }
+        positions
+    };
+
+    #[derive(Clone, Copy)]
+    struct Bytes(__m512i);
+
+    impl Window for Bytes {
+        #[inline(always)]
+        fn load(bytes: &[u8; WINDOW]) -> Self {
+            // SAFETY: an unaligned load of 64 bytes; the instructions are there, see above.
+            Self(unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) })
+        }
+
+        #[inline(always)]
+        fn equal(&self, byte: u8) -> u64 {
+            // SAFETY: the instructions are there, see above.
+            unsafe { _mm512_cmpeq_epi8_mask(self.0, _mm512_set1_epi8(byte.cast_signed())) }
+        }
+
+        #[inline(always)]
+        fn prefix_xor(mask: u64) -> u64 {
+            // SAFETY: the instruction is there, see above.
+            unsafe {
+                let product = _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, mask.cast_signed()), _mm_set1_epi8(-1));
+                _mm_cvtsi128_si64(product).cast_unsigned()
+            }
+        }
+
+        /// The bytes at the bits, moved together and widened, sixteen at once.
+        #[inline(always)]
+        fn write_positions(mask: u64, at: u32, slots: &mut [MaybeUninit<u32>; WINDOW]) -> usize {
+            let count = mask.count_ones() as usize;
+            if count > 16 {
+                return write_many(mask, at, slots);
+            }
+            // SAFETY: a load of 64 bytes, and a store of 16 of the 64 slots; the instructions are there, see above.
+            unsafe {
+                let positions = _mm512_loadu_si512(POSITIONS.as_ptr().cast());
+                let chosen = _mm512_castsi512_si128(_mm512_maskz_compress_epi8(mask, positions));
+                let wide = _mm512_add_epi32(_mm512_cvtepu8_epi32(chosen), _mm512_set1_epi32(at.cast_signed()));
+                _mm512_storeu_si512(slots.as_mut_ptr().cast(), wide);
+            }
+            count
+        }
+    }
+
+    /// As for all other instructions.
+    fn write_many(mask: u64, at: u32, slots: &mut [MaybeUninit<u32>; WINDOW]) -> usize {
+        super::portable::Bytes::write_positions(mask, at, slots)
+    }
+}
+
 mod portable {
     //! Eight bytes at a time in general registers.
 
@@ -387,6 +492,137 @@ mod portable {
         #[inline(always)]
         fn prefix_xor(mask: u64) -> u64 {
             [1, 2, 4, 8, 16, 32].into_iter().fold(mask, |mask, shift| mask ^ (mask << shift))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn levels() -> Vec<Level> {
+        let mut levels = vec![Level::Portable, Level::detect()];
+        #[cfg(target_arch = "x86_64")]
+        if Level::detect() == Level::Avx512 {
+            levels.push(Level::Avx2);
+        }
+        levels
+    }
+
+    fn dialects() -> impl Strategy<Value = Dialect> {
+        let option = |byte| prop_oneof![Just(None), Just(Some(byte))];
+        (prop_oneof![1 => Just(None), 4 => Just(Some(b'"'))], option(b'\\'), any::<bool>()).prop_map(
+            |(quote, escape, empty_lines)| Dialect {
+                quote,
+                escape: escape.filter(|_| quote.is_some()),
+                empty_lines,
+                ..Dialect::new(b',')
+            },
+        )
+    }
+
+    /// Records of fields that are mostly well formed, so that indexes get long.
+    fn texts() -> impl Strategy<Value = String> {
+        let field = prop_oneof![
+            20 => "[a-z]{0,9}",
+            6 => "\"[a-z,\n]{0,9}\"",
+            4 => "\"([a-z]|\"\"){0,6}\"",
+            1 => "[a\",\\\\]{0,4}",
+        ];
+        let end = prop_oneof![6 => Just("\n"), 2 => Just("\r\n"), 1 => Just("\n\n"), 1 => Just("\n\r\n")];
+        prop::collection::vec((field, prop_oneof![3 => Just(None), 1 => end.prop_map(Some)]), 0..150)
+            .prop_map(|fields| fields.into_iter().map(|(field, end)| field + end.unwrap_or(",")).collect())
+    }
+
+    /// Separators and line ends as single steps through the text find them.
+    fn slow_index(dialect: &Dialect, text: &[u8]) -> (Vec<u32>, Vec<u32>) {
+        let (mut separators, mut line_ends, mut inside) = (Vec::new(), Vec::new(), false);
+        for (at, byte) in text.iter().enumerate() {
+            if Some(*byte) == dialect.quote {
+                inside = !inside;
+            } else if !inside && (*byte == dialect.delimiter || *byte == b'\n') {
+                if *byte == b'\n' {
+                    line_ends.push(separators.len() as u32);
+                }
+                separators.push(at as u32);
+            }
+        }
+        (separators, line_ends)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn all_instructions_index_alike(text in texts(), dialect in dialects(), start in 0usize..70) {
+            let block = text.as_bytes();
+            let start = start.min(block.len());
+            let mut found = Vec::new();
+            for level in levels() {
+                let mut indexer = Indexer { level, ..Indexer::new(dialect) };
+                let mut index = Index::default();
+                indexer.restart(start);
+                // In two steps, of which the first is made of whole windows.
+                let is_whole = indexer.extend(block, start + WINDOW, &mut index)
+                    && indexer.extend(block, block.len(), &mut index);
+                if is_whole {
+                    let (separators, line_ends) = slow_index(&dialect, &block[start..]);
+                    let separators: Vec<u32> = separators.into_iter().map(|at| at + start as u32).collect();
+                    prop_assert_eq!((&index.separators, &index.line_ends), (&separators, &line_ends));
+                }
+                let Index { separators, line_ends, has_quotes, has_doubled } = index;
+                found.push((is_whole, indexer.position(), separators, line_ends, has_quotes, has_doubled));
+            }
+            prop_assert!(found.windows(2).all(|pair| pair[0] == pair[1]), "{:?}", found);
+        }
+
+        #[test]
+        fn all_instructions_count_alike(text in texts(), dialect in dialects(), to in 0usize..1000) {
+            let block = text.as_bytes();
+            let to = to.min(block.len());
+            let by_bytes = count::<portable::Bytes>(&dialect, block, 0, to);
+            prop_assert_eq!(count_records(&dialect, block, 0, to), by_bytes);
+            if let Some(counted) = by_bytes {
+                // Cut one by one, as many start before the end, unless the last one is never closed.
+                let (mut at, mut records, mut last, mut quotes) = (0, 0, 0, Default::default());
+                while at < to {
+                    last = at;
+                    match dialect.record(block, at, true, &mut quotes, |_, _| {}) {
+                        crate::io::csv::tokenizer::Scan::Record { next, .. } => (at, records) = (next, records + 1),
+                        crate::io::csv::tokenizer::Scan::Nothing { next } => at = next,
+                        _ => (at, records) = (to, records + 1),
+                    }
+                }
+                prop_assert_eq!(counted.records, records);
+                prop_assert!(counted.open.is_none_or(|open| open == last));
+            }
+        }
+    }
+
+    #[test]
+    fn quotes_that_do_not_fit_end_the_index_and_others_do_not() {
+        let dialect = Dialect { quote: Some(b'"'), ..Dialect::new(b',') };
+        for (text, fits) in [
+            ("a,\"b\"\n", true),
+            ("a,\"b\"\r\n", true),
+            ("\"a\"\"b\",\"\"\n", true),
+            ("\"a\nb\",c\n", true),
+            ("a\"b\n", false),
+            ("\"a\"b\n", false),
+            ("\"a\"\rb\n", false),
+            ("\"a\" ,b\n", false),
+            ("a, \"b\"\n", false),
+        ] {
+            // At every place in a window, also over its end.
+            for before in 0..130 {
+                let text = format!("{}\n{text}", "x".repeat(before));
+                for level in levels() {
+                    let mut indexer = Indexer { level, ..Indexer::new(dialect) };
+                    let is_whole = indexer.extend(text.as_bytes(), text.len(), &mut Index::default());
+                    assert_eq!(is_whole, fits, "{text:?}");
+                }
+            }
         }
     }
 }

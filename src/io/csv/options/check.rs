@@ -2,9 +2,9 @@
 
 use std::fmt::Display;
 
-use super::{CsvOptions, Delimiter};
 use super::refused::instead_of;
 use super::table::{CsvOption, OPTIONS};
+use super::{CsvOptions, Delimiter};
 use crate::config::suggest;
 use crate::error::{Error, Result};
 use crate::io::csv::formats::check_separator;

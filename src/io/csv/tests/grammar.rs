@@ -174,7 +174,12 @@ fn dialects() -> impl Strategy<Value = Dialect> {
     let quote = prop_oneof![4 => Just(Some(b'"')), 1 => Just(None)];
     let escape = prop_oneof![3 => Just(None), 1 => Just(Some(b'\\'))];
     let comment = prop_oneof![3 => Just(None), 1 => Just(Some(b'#'))];
-    (quote, escape, comment).prop_map(|(quote, escape, comment)| Dialect { quote, escape, comment, ..Dialect::new(b',') })
+    (quote, escape, comment).prop_map(|(quote, escape, comment)| Dialect {
+        quote,
+        escape,
+        comment,
+        ..Dialect::new(b',')
+    })
 }
 
 /// Texts of pieces that matter. A `\r` alone comes with a newline, since a file with nothing else is refused.
@@ -184,6 +189,19 @@ fn texts(pieces: &'static [&'static str], longest: usize) -> impl Strategy<Value
 
 const PIECES: &[&str] =
     &["a", "bc", "\"", "\"\"", ",", "\n", "\r\n", "\r", "\\", "#", " ", "ü", "\"a,\n\"", ",\"", "\","];
+const FIELDS: &[&str] = &[
+    "",
+    "a",
+    "plain",
+    "2013-01-01",
+    "\"\"",
+    "\"quoted\"",
+    "\"a,b\"",
+    "\"two\nlines\"",
+    "\"dou\"\"bled\"",
+    "zürich",
+    "# no",
+];
 const PIECES_OF_CSV_CRATE: &[&str] = &["a", "\"", "\"\"", ",", "\n", "\r\n", "\\", "#", "ü", "\"a,\n\"", ",\"", "\","];
 
 proptest! {
@@ -202,6 +220,26 @@ proptest! {
         if is_text && !refused {
             agrees(text, &dialect, partition_bytes, batch_size)?;
         }
+    }
+
+    #[test]
+    fn long_texts_read_as_the_slow_reader(
+        // Mostly well formed, so that whole windows of the index are.
+        records in prop::collection::vec(
+            prop::collection::vec(prop::sample::select(FIELDS), 1..4), 1..60
+        ),
+        strays in prop::collection::vec((0usize..2000, prop::sample::select(PIECES)), 0..3),
+        ends in prop::collection::vec(prop::sample::select(&["\n", "\r\n", "\n\n"][..]), 1..4),
+        dialect in dialects(),
+        partition_bytes in prop_oneof![1u64..4, 40u64..400, Just(1 << 20)], batch_size in prop_oneof![2usize..9, Just(8192)]
+    ) {
+        let lines = records.iter().zip(ends.iter().cycle());
+        let mut text: String = lines.map(|(fields, end)| fields.join(",") + end).collect();
+        for (at, piece) in strays {
+            let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap();
+            text.insert_str(at, piece);
+        }
+        agrees(text.as_bytes(), &dialect, partition_bytes, batch_size)?;
     }
 
     #[test]

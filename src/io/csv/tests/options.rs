@@ -249,12 +249,6 @@ fn a_nan_in_quotes_is_a_value_of_floats() {
 }
 
 #[test]
-fn a_delimiter_of_several_bytes_is_refused_for_now() {
-    let two = crate::io::csv::Delimiter::new(b"||").unwrap();
-    assert!(refused("a||b\n", options().delimiter(two)).contains("'||', which is not one ASCII character"));
-}
-
-#[test]
 fn delimiters_of_several_bytes_cut_as_one_byte_would() {
     use crate::io::csv::Delimiter;
     let text = "a,b,c\n1,\"x,y\nz\",\n,,\"q\"\"r\"\n3,|u,v\r\n";
