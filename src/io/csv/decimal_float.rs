@@ -208,7 +208,15 @@ pub mod avx2 {
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
     pub fn parse(block: &[u8], start: usize, end: usize) -> Option<f64> {
-        parse_short(block, start, end).or_else(|| super::parse(block, start, end))
+        match parse_short(block, start, end) {
+            Some(value) => Some(value),
+            None => parse_long(block, start, end),
+        }
+    }
+
+    #[cold]
+    fn parse_long(block: &[u8], start: usize, end: usize) -> Option<f64> {
+        super::parse(block, start, end)
     }
 
     #[inline]
@@ -235,7 +243,7 @@ pub mod avx2 {
         };
         let digits = whole * *POWERS_OF_TEN.get(places)? + fraction;
         let value = if places + point <= SURELY_EXACT {
-            digits as f64 / *EXACT_POWERS.get(places)?
+            digits.cast_signed() as f64 / *EXACT_POWERS.get(places)?
         } else {
             positive(Digits { digits, places })?
         };
