@@ -40,6 +40,9 @@ pub struct Args {
     /// Where results go.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// What happens to rejected rows.
+    #[command(flatten)]
+    pub rejects: RejectArgs,
     /// What to do instead of running SQL.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -127,6 +130,21 @@ impl SettingArgs {
     }
 }
 
+/// What happens to rows of CSV that are rejected, and to values that become null.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Rejected rows")]
+pub struct RejectArgs {
+    /// Write what did not fit to this file, or to a file for each input in this folder
+    #[arg(long, global = true, value_name = "FILE|DIR")]
+    pub rejects: Option<PathBuf>,
+    /// Fail once a statement rejects more rows than these
+    #[arg(long, global = true, value_name = "ROWS")]
+    pub max_rejects: Option<u64>,
+    /// Sum up rows read, kept and rejected after each statement, also where all did fit
+    #[arg(long, global = true)]
+    pub summary: bool,
+}
+
 /// When progress is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ProgressMode {
@@ -179,6 +197,9 @@ pub struct ReadArgs {
     /// What happens to a row with a value that does not fit its type
     #[arg(long, value_enum)]
     pub on_error: Option<OnError>,
+    /// Leave out fields that the header of CSV has no names for
+    #[arg(long)]
+    pub ignore_extra: bool,
     /// Add a column with the name of the file
     #[arg(long)]
     pub filename: bool,
@@ -193,6 +214,8 @@ pub enum OnError {
     Null,
     /// The row is set aside and counted.
     Reject,
+    /// The column gets a type that holds the value too.
+    Widen,
 }
 
 /// What to do instead of running SQL.

@@ -176,8 +176,12 @@ fn check_read(args: &ReadArgs) -> Result<Options> {
             OnError::Error => "error",
             OnError::Null => "null",
             OnError::Reject => "reject",
+            OnError::Widen => "widen",
         };
         options.push(("on_error".into(), OptionValue::Text(name.into())));
+    }
+    if args.ignore_extra {
+        options.push(("ignore_extra".into(), OptionValue::Boolean(true)));
     }
     if args.filename {
         options.push(("filename".into(), OptionValue::Boolean(true)));

@@ -1,5 +1,7 @@
 //! What the user says about CSV files: the options of `read_csv`, by DuckDB's names and by those of pandas, Dask and Polars.
 
+use std::path::PathBuf;
+
 use crate::config::suggest;
 use crate::error::{Error, Result};
 use crate::io::options::{OptionValue, Options};
@@ -29,6 +31,10 @@ pub enum OnError {
     /// The row is left out and counted. To judge a row alike in every query, all of its columns are parsed, also those
     /// that are not asked for.
     Reject,
+    /// The column gets the least type that holds the value too, in all files, and the query starts again on its own. A
+    /// frame, whose types are known before it runs, looks at every value when the files are opened instead. Types that
+    /// were declared are never widened, and rows of the wrong length are errors.
+    Widen,
 }
 
 /// How much is read to infer types.
@@ -65,6 +71,9 @@ pub struct CsvOptions {
     pub(super) sample_size: SampleSize,
     pub(super) on_error: OnError,
     pub(super) null_padding: bool,
+    pub(super) ignore_extra: bool,
+    pub(super) max_rejects: Option<u64>,
+    pub(super) rejects: Option<PathBuf>,
     pub(super) max_line_size: usize,
 }
 
@@ -88,6 +97,9 @@ impl Default for CsvOptions {
             sample_size: SampleSize::Windows,
             on_error: OnError::Error,
             null_padding: false,
+            ignore_extra: false,
+            max_rejects: None,
+            rejects: None,
             max_line_size: 16 << 20,
         }
     }
@@ -193,6 +205,32 @@ impl CsvOptions {
         self
     }
 
+    /// Reads rows that are too long without the fields that the header has no names for.
+    #[must_use]
+    pub fn ignore_extra(mut self, ignore_extra: bool) -> Self {
+        self.ignore_extra = ignore_extra;
+        self
+    }
+
+    /// Ends a query with an error once more rows than these are rejected, in all of its files; `None` for no limit.
+    #[must_use]
+    pub fn max_rejects(mut self, rows: Option<u64>) -> Self {
+        self.max_rejects = rows;
+        self
+    }
+
+    /// Writes what did not fit to this file when a query ends; it replaces one that is there.
+    #[must_use]
+    pub fn rejects(mut self, file: impl Into<PathBuf>) -> Self {
+        self.rejects = Some(file.into());
+        self
+    }
+
+    /// What happens with what does not fit.
+    pub(crate) fn errors(&self) -> OnError {
+        self.on_error
+    }
+
     /// Bytes that a record may have at most, 16 MiB unless set: a quote that is never closed ends in an error and not
     /// with the file in memory.
     #[must_use]
@@ -212,6 +250,11 @@ impl CsvOptions {
             parsed.set(name, value)?;
         }
         parsed.escape = parsed.escape.filter(|escape| Some(*escape) != parsed.quote);
+        // Who says what happens to rejected rows wants them to be rejected.
+        let says_how = options.iter().any(|(name, _)| ON_ERROR.contains(&name.to_ascii_lowercase().as_str()));
+        if !says_how && (parsed.rejects.is_some() || parsed.max_rejects.is_some()) {
+            parsed.on_error = OnError::Reject;
+        }
         parsed.check()?;
         Ok(parsed)
     }
@@ -270,6 +313,9 @@ struct CsvOption {
     usage: &'static str,
     set: fn(&mut CsvOptions, &OptionValue) -> Result<(), Problem>,
 }
+
+/// The names of the options that say what happens with what does not fit.
+const ON_ERROR: [&str; 4] = ["on_error", "on_bad_lines", "ignore_errors", "store_rejects"];
 
 const OPTIONS: &[CsvOption] = &[
     CsvOption {
@@ -404,19 +450,20 @@ const OPTIONS: &[CsvOption] = &[
     },
     CsvOption {
         names: &["on_error", "on_bad_lines"],
-        usage: "write on_error = 'error', 'null' or 'reject'",
+        usage: "write on_error = 'error', 'null', 'reject' or 'widen'",
         set: |options, value| {
             options.on_error = match text(value)?.to_ascii_lowercase().as_str() {
                 "error" | "raise" => OnError::Error,
                 "null" | "coerce" => OnError::Null,
-                "reject" | "skip" => OnError::Reject,
-                other => return Err(format!("'{other}', which is none of error, null and reject")),
+                "reject" | "skip" | "warn" => OnError::Reject,
+                "widen" => OnError::Widen,
+                other => return Err(format!("'{other}', which is none of error, null, reject and widen")),
             };
             Ok(())
         },
     },
     CsvOption {
-        names: &["ignore_errors"],
+        names: &["ignore_errors", "store_rejects"],
         usage: "write on_error = 'reject' (the row is left out) or 'null' (the value is)",
         set: |options, value| {
             options.on_error = if boolean(value)? { OnError::Reject } else { OnError::Error };
@@ -454,6 +501,41 @@ const OPTIONS: &[CsvOption] = &[
         set: |_, value| match text(value)?.to_ascii_lowercase().replace(['-', '_'], "").as_str() {
             "utf8" => Ok(()),
             other => Err(format!("'{other}', but only UTF-8 can be read")),
+        },
+    },
+    CsvOption {
+        names: &["ignore_extra", "truncate_ragged_lines"],
+        usage: "write ignore_extra = true to leave out fields that the header has no names for",
+        set: |options, value| {
+            options.ignore_extra = boolean(value)?;
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["strict_mode"],
+        usage: "strict_mode = false leaves out extra fields, as ignore_extra = true does",
+        set: |options, value| {
+            options.ignore_extra = !boolean(value)?;
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["max_rejects", "rejects_limit"],
+        usage: "write how many rows may be rejected before the query fails: max_rejects = 100",
+        set: |options, value| {
+            options.max_rejects = Some(whole_number(value)?);
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["rejects", "rejects_file"],
+        usage: "write the file that takes what did not fit: rejects = 'rejects.csv'",
+        set: |options, value| {
+            options.rejects = match text(value)? {
+                "" => return Err("empty".into()),
+                path => Some(path.into()),
+            };
+            Ok(())
         },
     },
 ];

@@ -15,11 +15,13 @@ use super::machine::{Machine, State};
 use super::options::OnError;
 use super::table::{CsvFile, Layout};
 use super::tokenizer::{Stop, Tokenizer, Tokens};
+use super::widen::Misfit;
 use crate::batch::record_batch;
 use crate::context::QueryContext;
 use crate::error::{Error, Result};
 use crate::io::source::{BatchStream, ScanRequest, Source, rows_of_width};
 use crate::metrics::OperatorMetrics;
+use crate::rejects::{Chunk, Reason, Reject, RejectFile, RejectScan};
 use crate::types::{DataType, Schema, SchemaRef, TEXT};
 
 /// A scan of CSV files: one partition per chunk of each file.
@@ -40,6 +42,8 @@ struct ScanPlan {
     projection: Vec<usize>,
     schema: SchemaRef,
     limit: Option<usize>,
+    /// The number of the scan in the statement's log of rejects.
+    number: usize,
 }
 
 impl CsvSource {
@@ -69,7 +73,13 @@ impl CsvSource {
             first_partition.push(partitions);
         }
         let machine = Machine::new(layout.dialect);
-        let plan = ScanPlan { layout, files, machine, projection, schema, limit: request.limit };
+        let number = context.rejects.register(RejectScan {
+            files: files.iter().map(|(file, _)| file.input.clone() as Arc<dyn RejectFile>).collect(),
+            schema: layout.schema.clone(),
+            limit: layout.options.max_rejects,
+            target: layout.options.rejects.clone(),
+        });
+        let plan = ScanPlan { layout, files, machine, projection, schema, limit: request.limit, number };
         Ok(Self { plan: Arc::new(plan), first_partition })
     }
 
@@ -201,6 +211,7 @@ enum Output {
 /// Reads the records that start in one chunk.
 struct PartitionReader {
     file: Arc<CsvFile>,
+    chunk: Chunk,
     blocks: Blocks,
     tokenizer: Tokenizer,
     tokens: Tokens,
@@ -264,6 +275,7 @@ impl PartitionReader {
             columns,
             outputs,
             file: csv.clone(),
+            chunk: Chunk { scan: plan.number, file, piece: chunk },
             is_finished: false,
         })
     }
@@ -327,34 +339,90 @@ impl PartitionReader {
             nulls: &layout.nulls,
             zone: &layout.zone,
         };
+        let options = &layout.options;
         for (row, fields) in &self.tokens.ragged {
-            if *fields > self.file.width || !layout.options.null_padding {
+            if if *fields > self.file.width { !options.ignore_extra } else { !options.null_padding } {
                 failures.ragged(*row, *fields, self.file.width);
             }
         }
         for reader in &mut self.readers {
             reader.append(&run, failures);
         }
-        let example = failures.example.take().filter(|_| context.progress.misfit.get().is_none());
-        let Some(first) = failures.first.or(example) else { return Ok(()) };
-        let error = self.misfit(first, to, &run, plan);
-        if failures.first.is_some() {
-            return Err(error);
+        if failures.first.is_some() || !failures.found.is_empty() {
+            self.report(failures, to, &run, plan, context)?;
         }
-        // Another thread may have told of one already.
-        let _ = context.progress.misfit.set(error.without_hint().to_string());
         Ok(())
+    }
+
+    /// Tells what of a run did not fit: to who widens types, as the error that ends the query, or to the statement's log.
+    #[cold]
+    fn report(
+        &self,
+        failures: &mut Failures,
+        to: usize,
+        run: &Run<'_>,
+        plan: &ScanPlan,
+        context: &QueryContext,
+    ) -> Result<()> {
+        let mut found = std::mem::take(&mut failures.found);
+        if let Some(widening) = &plan.layout.widening {
+            let values = found.iter().filter_map(|failure| Some((failure.row, failure.slot?)));
+            for (row, slot) in values.filter(|(_, slot)| plan.layout.inferred[self.columns[*slot]]) {
+                let place = Misfit { chunk: self.chunk, offset: self.offset_of(row) };
+                widening.add(self.columns[slot], place, run, row, slot, &self.file.input);
+            }
+        }
+        if let Some(first) = failures.first {
+            return Err(self.misfit(first, to, run, plan));
+        }
+        found.sort_by_key(|failure| (failure.row, failure.slot.map(|slot| self.columns[slot])));
+        let rejects = found.iter().map(|failure| self.reject(*failure, to, run, plan)).collect();
+        found.dedup_by_key(|failure| failure.row);
+        let rows = if plan.layout.options.on_error == OnError::Reject { found.len() as u64 } else { 0 };
+        context.rejects.add(self.chunk, rejects, rows, &context.memory, &context.spill)
+    }
+
+    /// Where in the file a record of the run starts.
+    fn offset_of(&self, row: usize) -> u64 {
+        self.blocks.offset_of(self.tokens.starts[row] as usize)
+    }
+
+    /// The text of a record of the run, which ends at `to`.
+    fn record<'a>(&self, row: usize, to: usize, run: &Run<'a>) -> &'a [u8] {
+        let end = self.tokens.starts.get(row + 1).map_or(to, |next| *next as usize);
+        run.block.get(self.tokens.starts[row] as usize..end).unwrap_or_default().trim_ascii_end()
+    }
+
+    /// How many fields a record of the run has, that has not as many as it should.
+    fn fields_of(&self, row: usize) -> usize {
+        self.tokens.ragged.iter().find(|(ragged, _)| *ragged == row).map_or(0, |(_, fields)| *fields)
+    }
+
+    /// The record of what does not fit.
+    fn reject(&self, failure: Failure, to: usize, run: &Run<'_>, plan: &ScanPlan) -> Reject {
+        let column = failure.slot.map(|slot| self.columns[slot]);
+        let reason = match column {
+            None => Reason::Fields { found: self.fields_of(failure.row), expected: self.file.width },
+            Some(column) if *plan.layout.schema.field(column).data_type() == TEXT => Reason::Text,
+            Some(_) => Reason::Value,
+        };
+        let has_record = column.is_none() || plan.layout.options.on_error == OnError::Reject;
+        Reject {
+            offset: self.offset_of(failure.row),
+            column,
+            reason,
+            raw: failure.slot.map(|slot| Reject::text(raw_field(run, failure.row, slot))),
+            record: has_record.then(|| Reject::text(self.record(failure.row, to, run))),
+        }
     }
 
     /// What does not fit, and where.
     fn misfit(&self, first: Failure, to: usize, run: &Run<'_>, plan: &ScanPlan) -> Error {
-        let (layout, block) = (&plan.layout, run.block);
-        let start = self.tokens.starts[first.row] as usize;
-        let place = Place { input: &self.file.input, offset: self.blocks.offset_of(start) };
+        let layout = &plan.layout;
+        let place = Place { input: &self.file.input, offset: self.offset_of(first.row) };
         let Some(slot) = first.slot else {
-            let fields = self.tokens.ragged.iter().find(|(row, _)| *row == first.row).map_or(0, |(_, fields)| *fields);
-            let end = self.tokens.starts.get(first.row + 1).map_or(to, |next| *next as usize);
-            return place.ragged(fields, self.file.width, block[start..end].trim_ascii_end());
+            let fields = self.fields_of(first.row);
+            return place.ragged(fields, self.file.width, self.record(first.row, to, run));
         };
         let column = self.columns[slot];
         let field = layout.schema.field(column);

@@ -9,9 +9,10 @@ use super::dialect::Dialect;
 use super::file::InputFile;
 use super::infer::Guesses;
 use super::nulls::Nulls;
-use super::options::CsvOptions;
+use super::options::{CsvOptions, OnError};
 use super::sample::{FileSample, sample};
 use super::scan::CsvSource;
+use super::widen::{Misfit, Widened, Widening};
 use crate::config::{Config, suggest};
 use crate::context::QueryContext;
 use crate::error::{Error, Result};
@@ -29,7 +30,7 @@ pub struct CsvTable {
 }
 
 /// What all files of a table have in common.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Layout {
     /// All columns of the table.
     pub schema: SchemaRef,
@@ -42,6 +43,8 @@ pub(super) struct Layout {
     /// The zone of timestamps whose text has none.
     pub zone: Zone,
     pub options: CsvOptions,
+    /// What asks for wider types, where they may be widened.
+    pub widening: Option<Arc<Widening>>,
 }
 
 /// One file of a table.
@@ -124,7 +127,8 @@ impl CsvTable {
         let schema = Arc::new(Schema::new(fields));
         let files: Vec<_> = opened.into_iter().map(|(input, sampled)| CsvFile::new(input, sampled, &schema)).collect();
         let label = label_of(&files);
-        let layout = Arc::new(Layout { schema, inferred, filename, dialect, nulls, zone, options });
+        let widening = (options.on_error == OnError::Widen).then(|| Arc::new(Widening::new(&config.time_zone)));
+        let layout = Arc::new(Layout { schema, inferred, filename, dialect, nulls, zone, options, widening });
         Ok(Arc::new(Self { layout, files, label }))
     }
 
@@ -132,6 +136,25 @@ impl CsvTable {
     #[must_use]
     pub fn with_label(&self, label: impl Into<String>) -> Arc<Self> {
         Arc::new(Self { layout: self.layout.clone(), files: self.files.clone(), label: label.into() })
+    }
+
+    /// Whether a query may have to start again with [`widened`](Self::widened).
+    pub fn may_widen(&self) -> bool {
+        self.layout.widening.is_some()
+    }
+
+    /// Where the first value is that asked for a wider type since the table was opened or widened.
+    pub fn first_misfit(&self) -> Option<Misfit> {
+        self.layout.widening.as_ref()?.first()
+    }
+
+    /// The table with types that hold the values too that did not fit, and what was widened: by all of them that were
+    /// met, or only by those of one row. `None` where there are none.
+    pub fn widened(&self, row: Option<Misfit>) -> Option<(Arc<Self>, Vec<Widened>)> {
+        let (schema, widened) = self.layout.widening.as_ref()?.apply(&self.layout.schema, row)?;
+        let widening = self.layout.widening.as_ref().map(|widening| Arc::new(widening.fresh()));
+        let layout = Arc::new(Layout { schema, widening, ..(*self.layout).clone() });
+        Some((Arc::new(Self { layout, files: self.files.clone(), label: self.label.clone() }), widened))
     }
 
     /// The files, in the order of their rows.
