@@ -215,14 +215,7 @@ fn rejects_are_a_table_in_the_order_of_the_data_at_every_thread_count() {
     assert!(found[0].ends_with("/a.csv|9|119|amount|not a BIGINT|x7|7,x7,2013-01-01"), "{}", found[0]);
     assert!(found[1].contains("/a.csv|52|") && found[1].ends_with("|~|too few fields: 2 of 3|~|50,5"), "{}", found[1]);
     let row: Vec<_> = found[12..15].iter().map(|line| line.split('|').skip(3).collect::<Vec<_>>().join("|")).collect();
-    assert_eq!(
-        row,
-        [
-            "~|too many fields: 4 of 3|~|300,y,z,more",
-            "amount|not a BIGINT|y|300,y,z,more",
-            "day|not a DATE|z|300,y,z,more"
-        ]
-    );
+    assert_eq!(row, ["~|too many fields: 4 of 3|~|300,y,z,more", "amount|not a BIGINT|y|~", "day|not a DATE|z|~"]);
     assert!(found[15].contains("/b.csv|601|") && found[15].contains("day|not a DATE"), "{}", found[15]);
 
     // It is a table like any other, and stays until other files are read.
@@ -480,17 +473,18 @@ fn types_are_widened_as_far_as_the_values_ask_and_the_restarts_do_not_show() {
         let both = run(&session, &format!("SELECT b FROM {from} UNION ALL SELECT a FROM {from}"));
         let both = both.unwrap_err().to_string();
         assert!(both.contains("widened from"), "text and numbers do not meet, and why there is text is told: {both}");
-        assert_eq!(rows(&session, &format!("WITH t AS (FROM {from}) SELECT count(*) FROM t WHERE b = 'many'")), ["1"]);
+        let many = format!("WITH t AS (SELECT * FROM {from}) SELECT count(*) FROM t WHERE CAST(b AS VARCHAR) = 'many'");
+        assert_eq!(rows(&session, &many), ["1"]);
         let error = run(&session, &format!("SELECT sum(b) FROM {from}")).unwrap_err().to_string();
         assert!(error.contains("sum") && error.contains("many") && error.contains("line 1502"), "{error}");
 
         // Tables, views and files get all rows, or nothing.
-        run(&session, &format!("CREATE VIEW v AS FROM {from}; CREATE TABLE t AS FROM v")).unwrap();
+        run(&session, &format!("CREATE VIEW v AS SELECT * FROM {from}; CREATE TABLE t AS SELECT * FROM v")).unwrap();
         assert_eq!(rows(&session, "SELECT count(*), max(b) FROM t"), ["2000|many"]);
-        run(&session, &format!("INSERT INTO t FROM {from}")).unwrap();
+        run(&session, &format!("INSERT INTO t SELECT * FROM {from}")).unwrap();
         assert_eq!(rows(&session, "SELECT count(*) FROM t"), ["4000"]);
         let out = files.path(&format!("copy-{threads}.csv"));
-        run(&session, &format!("COPY (FROM {from}) TO '{}'", out.display())).unwrap();
+        run(&session, &format!("COPY (SELECT * FROM {from}) TO '{}'", out.display())).unwrap();
         assert_eq!(fs::read_to_string(&out).unwrap().lines().count(), 2001);
         let analyzed = run(&session, &format!("EXPLAIN ANALYZE SELECT b FROM {from}")).unwrap();
         assert!(analyzed.rows.iter().any(|line| line.contains("2,000 rows in")), "{analyzed:?}");

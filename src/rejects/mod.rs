@@ -37,7 +37,8 @@ pub struct Reject {
     pub reason: Reason,
     /// The field's text as the file has it.
     pub raw: Option<Box<str>>,
-    /// The record's text, where the row was left out, or no field of it is to blame.
+    /// The record's text, where the row was left out, or no field of it is to blame. Of several rejects of one row the
+    /// first has it.
     pub record: Option<Box<str>>,
 }
 

@@ -212,7 +212,7 @@ impl CsvOptions {
         self
     }
 
-    /// Ends a query with an error once more rows than these are rejected, in all of its files; `None` for no limit.
+    /// Ends a statement with an error once it rejected more rows than these, in all that it reads; `None` for no limit.
     #[must_use]
     pub fn max_rejects(mut self, rows: Option<u64>) -> Self {
         self.max_rejects = rows;
@@ -506,26 +506,17 @@ const OPTIONS: &[CsvOption] = &[
     CsvOption {
         names: &["ignore_extra", "truncate_ragged_lines"],
         usage: "write ignore_extra = true to leave out fields that the header has no names for",
-        set: |options, value| {
-            options.ignore_extra = boolean(value)?;
-            Ok(())
-        },
+        set: |options, value| boolean(value).map(|value| options.ignore_extra = value),
     },
     CsvOption {
         names: &["strict_mode"],
         usage: "strict_mode = false leaves out extra fields, as ignore_extra = true does",
-        set: |options, value| {
-            options.ignore_extra = !boolean(value)?;
-            Ok(())
-        },
+        set: |options, value| boolean(value).map(|value| options.ignore_extra = !value),
     },
     CsvOption {
         names: &["max_rejects", "rejects_limit"],
         usage: "write how many rows may be rejected before the query fails: max_rejects = 100",
-        set: |options, value| {
-            options.max_rejects = Some(whole_number(value)?);
-            Ok(())
-        },
+        set: |options, value| whole_number(value).map(|rows| options.max_rejects = Some(rows)),
     },
     CsvOption {
         names: &["rejects", "rejects_file"],

@@ -24,6 +24,9 @@ use crate::metrics::OperatorMetrics;
 use crate::rejects::{Chunk, Reason, Reject, RejectFile, RejectScan};
 use crate::types::{DataType, Schema, SchemaRef, TEXT};
 
+/// What does not fit is recorded in parts of so many.
+const REJECTS: usize = 4096;
+
 /// A scan of CSV files: one partition per chunk of each file.
 #[derive(Debug)]
 pub struct CsvSource {
@@ -376,10 +379,20 @@ impl PartitionReader {
             return Err(self.misfit(first, to, run, plan));
         }
         found.sort_by_key(|failure| (failure.row, failure.slot.map(|slot| self.columns[slot])));
-        let rejects = found.iter().map(|failure| self.reject(*failure, to, run, plan)).collect();
-        found.dedup_by_key(|failure| failure.row);
-        let rows = if plan.layout.options.on_error == OnError::Reject { found.len() as u64 } else { 0 };
-        context.rejects.add(self.chunk, rejects, rows, &context.memory, &context.spill)
+        let mut last_row = None;
+        for part in found.chunks(REJECTS) {
+            let mut rows = 0;
+            let rejects = part.iter().map(|failure| {
+                // The first of a row tells what became of it.
+                let is_first = last_row.replace(failure.row) != Some(failure.row);
+                rows += u64::from(is_first);
+                self.reject(*failure, is_first, to, run, plan)
+            });
+            let rejects = rejects.collect();
+            let rows = if plan.layout.options.on_error == OnError::Reject { rows } else { 0 };
+            context.rejects.add(self.chunk, rejects, rows, &context.memory, &context.spill)?;
+        }
+        Ok(())
     }
 
     /// Where in the file a record of the run starts.
@@ -395,18 +408,19 @@ impl PartitionReader {
 
     /// How many fields a record of the run has, that has not as many as it should.
     fn fields_of(&self, row: usize) -> usize {
-        self.tokens.ragged.iter().find(|(ragged, _)| *ragged == row).map_or(0, |(_, fields)| *fields)
+        let found = self.tokens.ragged.binary_search_by_key(&row, |(ragged, _)| *ragged);
+        found.ok().and_then(|index| self.tokens.ragged.get(index)).map_or(0, |(_, fields)| *fields)
     }
 
     /// The record of what does not fit.
-    fn reject(&self, failure: Failure, to: usize, run: &Run<'_>, plan: &ScanPlan) -> Reject {
+    fn reject(&self, failure: Failure, is_first: bool, to: usize, run: &Run<'_>, plan: &ScanPlan) -> Reject {
         let column = failure.slot.map(|slot| self.columns[slot]);
         let reason = match column {
             None => Reason::Fields { found: self.fields_of(failure.row), expected: self.file.width },
             Some(column) if *plan.layout.schema.field(column).data_type() == TEXT => Reason::Text,
             Some(_) => Reason::Value,
         };
-        let has_record = column.is_none() || plan.layout.options.on_error == OnError::Reject;
+        let has_record = column.is_none() || is_first && plan.layout.options.on_error == OnError::Reject;
         Reject {
             offset: self.offset_of(failure.row),
             column,

@@ -111,18 +111,20 @@ impl Widening {
         let mut fields = Vec::with_capacity(schema.fields().len());
         for (column, field) in schema.fields().iter().enumerate() {
             let from = field.data_type();
-            let asked =
-                found.iter().filter(|((of, _), value)| *of == column && row.is_none_or(|row| value.place == row));
+            let of_column = found.range((column, Guess::Null)..=(column, Guess::Text));
+            let asked = of_column.filter(|(_, value)| row.is_none_or(|row| value.place == row));
             let asked: Vec<_> = asked.map(|((_, guess), value)| (*guess, value)).collect();
-            let first = asked.iter().map(|(_, value)| *value).min_by_key(|value| value.place);
-            let Some(first) = first.filter(|_| *from != TEXT) else {
+            let merged = |to: &DataType, guess: Guess| merge_inferred(to, &guess.data_type(&self.zone));
+            let all = asked.iter().fold(from.clone(), |to, (guess, _)| merged(&to, *guess));
+            // The one to tell is the first that asks for as much alone.
+            let enough = asked.iter().filter(|(guess, _)| merged(from, *guess) == all);
+            let first = enough.min_by_key(|(_, value)| value.place).or(asked.first());
+            let Some((_, first)) = first.filter(|_| *from != TEXT) else {
                 fields.push(field.clone());
                 continue;
             };
-            let to =
-                asked.iter().fold(from.clone(), |to, (guess, _)| merge_inferred(&to, &guess.data_type(&self.zone)));
             // What looks like its type and yet is none of its values has a spelling that only text can keep.
-            let to = if to == *from { TEXT } else { to };
+            let to = if all == *from { TEXT } else { all };
             widened.push(Widened {
                 column: field.name().clone(),
                 from: from.clone(),
