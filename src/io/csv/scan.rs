@@ -344,7 +344,8 @@ impl PartitionReader {
         };
         let options = &layout.options;
         for (row, fields) in &self.tokens.ragged {
-            if if *fields > self.file.width { !options.ignore_extra } else { !options.null_padding } {
+            let is_allowed = if *fields > self.file.width { options.ignore_extra } else { options.null_padding };
+            if !is_allowed {
                 failures.ragged(*row, *fields, self.file.width);
             }
         }
