@@ -8,7 +8,8 @@
 //!    chunk where it starts. `machine` and `chunks` find out exactly in which state of quoting a chunk starts.
 //! 4. A task reads its chunk in blocks (`blocks`), cuts them into records and fields (`tokenizer`), and appends the
 //!    fields of each wanted column to a typed builder (`columns`, with the parsers of `values`) until a batch is full.
-//! 5. What does not fit is an error with its place (`locate`), a null, or a rejected row, as the user chose.
+//! 5. What does not fit is an error with its place (`locate`), a null, or a rejected row (both recorded in the log of
+//!    the statement), or asks for a wider type (`widen`), as the user chose.
 //!
 //! Grammar: records end with `\n` or `\r\n`; a `\r` elsewhere is data. A field that starts with a quote runs to the
 //! closing quote, in which a doubled quote (or one behind the escape character) means a quote; text between the closing
@@ -42,6 +43,8 @@ mod table;
 mod tests;
 mod tokenizer;
 mod values;
+mod widen;
 
 pub use options::{CsvOptions, Delimiter, Header, OnError, ParseDates, SampleSize};
 pub use table::CsvTable;
+pub use widen::{Misfit, Widened};
