@@ -254,11 +254,11 @@ impl PartitionReader {
         let mut kept = rows - rejected;
         // Told before the rows that do not pass are gone.
         let is_partial = self.eager < self.readers.len();
-        let early: Vec<Reject> = match is_partial {
-            true => self.rejects(std::mem::take(&mut failures.found), to).collect(),
-            false => Vec::new(),
-        };
-        let mut found = failures.found;
+        let mut found = std::mem::take(&mut failures.found);
+        let mut early = Vec::new();
+        if is_partial {
+            early.extend(self.rejects(std::mem::take(&mut found), to));
+        }
         if rejected > 0 {
             let keeps = |row: usize| !failures.rejected.get(row).copied().unwrap_or(false);
             let mask = BooleanArray::from_iter((0..rows).map(|row| Some(keeps(row))));
