@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::memory::MemoryPool;
 use crate::metrics::Progress;
+use crate::rejects::RejectLog;
 use crate::spill::SpillManager;
 
 /// Set once, by Ctrl-C, an error elsewhere or a satisfied LIMIT; looked at by every task at least once per batch.
@@ -53,4 +54,6 @@ pub struct QueryContext {
     pub cancel: CancelToken,
     /// What the progress bar shows.
     pub progress: Arc<Progress>,
+    /// What did not fit while files were read.
+    pub rejects: Arc<RejectLog>,
 }

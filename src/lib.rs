@@ -53,9 +53,11 @@ pub mod operators;
 
 pub mod generate;
 pub mod io;
-pub mod spill;
 
 pub mod context;
+pub mod rejects;
+pub mod spill;
+
 pub mod memory;
 
 pub mod eval;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What one operator used. Shared by all tasks that run it.
 #[derive(Debug, Default)]
@@ -82,8 +82,44 @@ pub struct Progress {
     pub rows_rejected: AtomicU64,
     /// Values that did not fit and became null while reading.
     pub values_nulled: AtomicU64,
-    /// Where one of those rows or values is, and why it did not fit.
-    pub misfit: OnceLock<String>,
     /// Bytes written to spill files.
     pub bytes_spilled: AtomicU64,
+    /// The first of those rows and values, and why it did not fit; known when the statement has ended.
+    misfit: Mutex<Option<String>>,
+    /// What a statement has to say besides its result.
+    notes: Mutex<Vec<String>>,
+}
+
+impl Progress {
+    /// Where the first row or value is that did not fit, and why; known when the statement has ended.
+    pub fn misfit(&self) -> Option<String> {
+        self.misfit.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sets what [`misfit`](Self::misfit) tells, unless an earlier query of the statement did.
+    pub(crate) fn set_misfit(&self, text: impl FnOnce() -> Option<String>) {
+        let mut misfit = self.misfit.lock().unwrap_or_else(PoisonError::into_inner);
+        if misfit.is_none() {
+            *misfit = text();
+        }
+    }
+
+    /// What the statement has to say besides its result, such as that the type of a column was widened.
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn add_note(&self, note: String) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+    }
+
+    /// Back to the start, for a statement that runs again.
+    pub(crate) fn restart(&self) {
+        let Self { bytes_total, bytes_done, rows_read, rows_rejected, values_nulled, bytes_spilled, misfit, notes: _ } =
+            self;
+        for counter in [bytes_total, bytes_done, rows_read, rows_rejected, values_nulled, bytes_spilled] {
+            counter.store(0, Relaxed);
+        }
+        *misfit.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }

@@ -133,11 +133,16 @@ fn rejected_rows_are_counted_and_told_by_the_exit_code() {
     query("SELECT sum(amount) AS s FROM read_csv('tests/data/bad_value.csv', on_error = 'reject')")
         .code(4)
         .stdout("s\n3299063\n")
-        .stderr(contains("1 row did not fit").and(contains("line 2002")).and(contains("amount")).and(contains("abc")));
+        .stderr(
+            contains("6,600 rows read, 6,599 kept, 1 rejected, 0 values set to null")
+                .and(contains("line 2002"))
+                .and(contains("amount"))
+                .and(contains("abc")),
+        );
     query("SELECT count(amount) AS n, count(*) AS all FROM read_csv('tests/data/bad_value.csv', on_error = 'null')")
         .success()
         .stdout("n,all\n6599,6600\n")
-        .stderr(contains("1 value did not fit").and(contains("line 2002")));
+        .stderr(contains("6,600 kept, 0 rejected, 1 value set to null").and(contains("line 2002")));
 }
 
 #[test]

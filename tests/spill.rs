@@ -1,6 +1,5 @@
 //! What does not fit into the budget goes to disk, and the answer is the same. From the counters, not from hope.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
@@ -152,7 +151,7 @@ fn an_interrupt_ends_a_query_within_a_second() {
             .parse(&format!("SELECT * FROM '{}/input.csv' ORDER BY text, value", folder.path().display()))
             .expect("it parses");
         let cancel = CancelToken::default();
-        let options = RunOptions { cancel: cancel.clone(), progress: Arc::default() };
+        let options = RunOptions { cancel: cancel.clone(), ..RunOptions::default() };
         let runner = std::thread::spawn(move || {
             let result = session.run(&statements[0], &options, &mut Nobody);
             (result, Instant::now())

@@ -18,10 +18,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("expr", &["error", "types"]),
     ("memory", &["error", "metrics", "types"]),
     ("spill", &["error", "metrics", "types", "batch"]),
-    ("context", &["config", "error", "memory", "metrics", "spill"]),
+    ("rejects", &["batch", "error", "memory", "metrics", "spill", "types"]),
+    ("context", &["config", "error", "memory", "metrics", "rejects", "spill"]),
     ("functions", &["batch", "config", "error", "types", "eval"]),
     ("eval", &["batch", "config", "error", "expr", "functions", "types"]),
-    ("io", &["batch", "config", "context", "error", "eval", "expr", "memory", "metrics", "types"]),
+    ("io", &["batch", "config", "context", "error", "eval", "expr", "memory", "metrics", "rejects", "types"]),
     ("generate", &["batch", "context", "error", "io", "types"]),
     (
         "operators",

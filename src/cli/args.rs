@@ -40,6 +40,9 @@ pub struct Args {
     /// Where results go.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// What happens to rejected rows.
+    #[command(flatten)]
+    pub rejects: RejectArgs,
     /// What to do instead of running SQL.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -125,6 +128,21 @@ impl SettingArgs {
         ];
         all.into_iter().filter_map(|(flag, name, value)| Some((flag, name, value.as_deref()?))).collect()
     }
+}
+
+/// What happens to rows of CSV that are rejected, and to values that become null.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Rejected rows")]
+pub struct RejectArgs {
+    /// Write what did not fit to this file, or to a file for each input in this folder
+    #[arg(long, global = true, value_name = "FILE|DIR")]
+    pub rejects: Option<PathBuf>,
+    /// Fail once a statement rejects more rows than these
+    #[arg(long, global = true, value_name = "ROWS")]
+    pub max_rejects: Option<u64>,
+    /// Sum up rows read, kept and rejected after each statement, also where all did fit
+    #[arg(long, global = true)]
+    pub summary: bool,
 }
 
 /// When progress is shown.
@@ -230,6 +248,9 @@ pub struct ReadArgs {
     /// Read what a short row lacks as null
     #[arg(long)]
     pub null_padding: bool,
+    /// Leave out fields that the header of CSV has no names for
+    #[arg(long)]
+    pub ignore_extra: bool,
     /// Bytes that a row of CSV may have
     #[arg(long, value_name = "BYTES")]
     pub max_line_size: Option<String>,
@@ -280,6 +301,7 @@ impl ReadArgs {
             ("assume_missing", self.assume_missing),
             ("allow_quoted_nulls", self.allow_quoted_nulls),
             ("null_padding", self.null_padding),
+            ("ignore_extra", self.ignore_extra),
             ("filename", self.filename),
         ];
         all.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name)
@@ -295,6 +317,8 @@ pub enum OnError {
     Null,
     /// The row is set aside and counted.
     Reject,
+    /// The column gets a type that holds the value too.
+    Widen,
 }
 
 /// What to do instead of running SQL.

@@ -174,6 +174,7 @@ fn check_read(args: &ReadArgs) -> Result<Options> {
             OnError::Error => "error",
             OnError::Null => "null",
             OnError::Reject => "reject",
+            OnError::Widen => "widen",
         };
         options.push(("on_error".into(), OptionValue::Text(name.into())));
     }

@@ -39,6 +39,7 @@ mod tests {
             rows_read: 336_776,
             rows_written: 336_776,
             rows_rejected: 0,
+            values_nulled: 0,
             bytes_in: 30_198_989,
             bytes_out: 5_347_738,
         };

@@ -13,6 +13,7 @@ mod interrupt;
 mod layers;
 mod output;
 mod progress;
+mod rejects;
 mod report;
 mod runner;
 mod shell;
@@ -35,6 +36,7 @@ use check::{Request, ScriptSource, check};
 use interrupt::Interrupts;
 use layers::Layers;
 use output::Output;
+use rejects::Rejects;
 use report::{Failure, SourceText, tell};
 use runner::{Finished, Runner};
 use terminal::Terminal;
@@ -74,17 +76,22 @@ fn execute(args: &Args, terminal: Terminal, purge: fn()) -> Result<u8, Failure> 
         };
     }
     let session = Session::with_purge(layers.config, purge)?;
-    let mut runner = Runner::new(session, output, terminal, Interrupts::install()?, args.settings.progress);
-    match request {
-        Request::Shell => shell::run(&mut runner)?,
-        Request::Scripts(sources) => run_scripts(&mut runner, &sources)?,
-        Request::Schema(relation) => inspect::schema(&mut runner, &relation)?,
-        Request::Head(relation, rows) => inspect::head(&mut runner, &relation, rows)?,
-        Request::Describe(relation) => inspect::describe(&mut runner, &relation)?,
-        Request::Convert(options) => convert::run(&mut runner, &options)?,
-        Request::Generate(plan) => generate::run(&mut runner, &plan)?,
-        Request::Config => {}
-    }
+    let rejects = Rejects::new(&args.rejects)?;
+    let mut runner = Runner::new(session, output, terminal, Interrupts::install()?, args.settings.progress, rejects);
+    let done = match request {
+        Request::Shell => shell::run(&mut runner),
+        Request::Scripts(sources) => run_scripts(&mut runner, &sources),
+        Request::Schema(relation) => inspect::schema(&mut runner, &relation),
+        Request::Head(relation, rows) => inspect::head(&mut runner, &relation, rows),
+        Request::Describe(relation) => inspect::describe(&mut runner, &relation),
+        Request::Convert(options) => convert::run(&mut runner, &options),
+        Request::Generate(plan) => generate::run(&mut runner, &plan),
+        Request::Config => Ok(()),
+    };
+    // What was rejected by statements that were done is worth having, whatever came after them.
+    let finished = runner.finish();
+    done?;
+    finished?;
     Ok(if runner.rejected() > 0 { EXIT_REJECTED } else { 0 })
 }
 

@@ -93,12 +93,14 @@ pub fn render(error: &Error, source: Option<&SourceText>, color: bool) -> String
     let mut details = String::new();
     // Writing to a string cannot fail.
     let _ = kind.write_details(&mut details);
-    // Names and raw text of files must not send commands to the terminal.
-    let details: String = details
-        .chars()
+    shown + &plain(&details)
+}
+
+/// The text in which names and raw text of files cannot send commands to the terminal.
+pub fn plain(text: &str) -> String {
+    text.chars()
         .flat_map(|c| if c.is_control() && c != '\n' { c.escape_default().collect() } else { vec![c] })
-        .collect();
-    shown + &details
+        .collect()
 }
 
 /// The bytes of the text that a span covers: at least one character, where there is one.

@@ -1,19 +1,18 @@
 //! Runs statements one after another: connects each to Ctrl-C, the progress display and the output.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::args::ProgressMode;
 use super::interrupt::Interrupts;
-use super::output::{Output, Target};
+use super::output::{Output, Target, on_one_line};
 use super::progress::{ProgressDisplay, Show};
+use super::rejects::Rejects;
 use super::report::{Failure, SourceText, tell};
 use super::terminal::Terminal;
 use crate::error::{Error, Result};
 use crate::session::{Outcome, Receiver, RunOptions, Session};
 use crate::sql::Parsed;
-use crate::types::format_count;
 
 /// What every command works with.
 #[derive(Debug)]
@@ -26,7 +25,7 @@ pub struct Runner {
     pub terminal: Terminal,
     interrupts: Interrupts,
     progress: ProgressMode,
-    rejected: u64,
+    rejects: Rejects,
 }
 
 /// What a statement left behind, and how long it took.
@@ -46,13 +45,22 @@ impl Runner {
         terminal: Terminal,
         interrupts: Interrupts,
         progress: ProgressMode,
+        rejects: Rejects,
     ) -> Self {
-        Self { session, output, terminal, interrupts, progress, rejected: 0 }
+        Self { session, output, terminal, interrupts, progress, rejects }
     }
 
     /// Rows that were rejected by all statements so far.
     pub fn rejected(&self) -> u64 {
-        self.rejected
+        self.rejects.rows()
+    }
+
+    /// No statement follows.
+    ///
+    /// # Errors
+    /// Where the file of rejects cannot be completed.
+    pub fn finish(&self) -> Result<()> {
+        self.rejects.finish()
     }
 
     /// Runs all statements of a text; `done` hears of each one that finished. The first error ends it.
@@ -113,35 +121,24 @@ impl Runner {
         let start = Instant::now();
         let (session, width) = (self.session.clone(), self.terminal.width());
         let show = self.show(true);
-        let options = RunOptions::default();
+        let options = self.rejects.options();
         let mut printer = self.output.receiver(width, &options.cancel);
-        let outcome = watch(&self.interrupts, show, &options, || session.run(statement, &options, &mut printer))?;
+        let run = || session.run(statement, &options, &mut printer);
+        let outcome = watch(&self.interrupts, show, &options, run);
+        tell_notes(&options);
+        let outcome = outcome?;
         printer.finish()?;
-        self.count_rejected(&options);
+        self.rejects.sum_up(&options.progress);
         Ok(Finished { outcome, elapsed: start.elapsed() })
     }
 
     fn watched<T>(&mut self, show: Show, work: impl FnOnce(&RunOptions) -> Result<T>) -> Result<T> {
-        let options = RunOptions::default();
-        let result = watch(&self.interrupts, show, &options, || work(&options))?;
-        self.count_rejected(&options);
+        let options = self.rejects.options();
+        let result = watch(&self.interrupts, show, &options, || work(&options));
+        tell_notes(&options);
+        let result = result?;
+        self.rejects.sum_up(&options.progress);
         Ok(result)
-    }
-
-    fn count_rejected(&mut self, options: &RunOptions) {
-        let rejected = options.progress.rows_rejected.load(Relaxed);
-        let nulled = options.progress.values_nulled.load(Relaxed);
-        let for_instance =
-            options.progress.misfit.get().map_or_else(String::new, |misfit| format!(", for instance:\n  {misfit}"));
-        if rejected > 0 {
-            let rows = if rejected == 1 { "row" } else { "rows" };
-            tell(&format!("warning: {} {rows} did not fit and were rejected{for_instance}", format_count(rejected)));
-        }
-        if nulled > 0 {
-            let values = if nulled == 1 { "value" } else { "values" };
-            tell(&format!("warning: {} {values} did not fit and became null{for_instance}", format_count(nulled)));
-        }
-        self.rejected += rejected;
     }
 
     /// A bar would be drawn into rows that stream to the same terminal.
@@ -155,6 +152,11 @@ impl Runner {
             (ProgressMode::On, false) => Show::Lines,
         }
     }
+}
+
+/// What a statement has to say besides its result, and why it may have failed.
+fn tell_notes(options: &RunOptions) {
+    options.progress.notes().iter().for_each(|note| tell(&format!("note: {}", on_one_line(note))));
 }
 
 /// The bar is gone when this returns, so that a table can be printed.

@@ -26,6 +26,11 @@ impl StageGraph {
         partitions.sum()
     }
 
+    /// Whether the result is told while tables are still being read.
+    pub fn streams_input(&self) -> bool {
+        self.last.pipelines.iter().any(|pipeline| matches!(pipeline.input, StageInput::Source(_)))
+    }
+
     /// Bytes of input that will be read, as far as the sources know.
     pub fn input_bytes(&self) -> u64 {
         let pipelines = self.stages.iter().chain([&self.last]).flat_map(|stage| &stage.pipelines);

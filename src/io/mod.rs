@@ -5,6 +5,7 @@ pub mod glob;
 mod option_values;
 pub mod options;
 pub mod parquet;
+pub mod rejects;
 pub mod source;
 pub mod stored;
 pub mod write;

@@ -22,6 +22,7 @@ pub(crate) fn context(budget: u64, batch_size: usize) -> QueryContext {
         config: Arc::new(config),
         cancel: CancelToken::default(),
         progress: Arc::default(),
+        rejects: Arc::default(),
     }
 }
 

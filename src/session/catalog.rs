@@ -11,7 +11,7 @@ use arrow::datatypes::SchemaRef;
 use super::Session;
 use crate::config::{Config, suggest};
 use crate::error::{Error, Result};
-use crate::io::csv::{CsvOptions, CsvTable};
+use crate::io::csv::{CsvOptions, CsvTable, OnError, SampleSize};
 use crate::io::glob::expand;
 use crate::io::options::Options;
 use crate::io::parquet::ParquetTable;
@@ -79,13 +79,30 @@ impl Catalog for Session {
 
     fn open_files(&self, format: FileFormat, patterns: &[String], options: &Options) -> Result<Arc<dyn Table>> {
         let config = self.config();
-        match format {
-            FileFormat::Csv => Ok(open_csv(patterns, CsvOptions::parse(options)?, &config)?),
-            FileFormat::Parquet => Ok(open_parquet(patterns, options, &config)?),
-            FileFormat::Detect if is_parquet(patterns)? => Ok(open_parquet(patterns, options, &config)?),
-            FileFormat::Detect => Ok(open_csv(patterns, CsvOptions::parse(options)?, &config)?),
+        if is_csv(format, patterns)? {
+            Ok(open_csv(patterns, exact_types(CsvOptions::parse(options)?), &config)?)
+        } else {
+            Ok(open_parquet(patterns, options, &config)?)
         }
     }
+
+    fn rejects(&self) -> Arc<dyn Table> {
+        self.rejects_table()
+    }
+}
+
+/// Whether files are read as CSV.
+pub(super) fn is_csv(format: FileFormat, patterns: &[String]) -> Result<bool> {
+    match format {
+        FileFormat::Csv => Ok(true),
+        FileFormat::Parquet => Ok(false),
+        FileFormat::Detect => Ok(!is_parquet(patterns)?),
+    }
+}
+
+/// A frame tells its types before it runs. Where they may be widened, every value is looked at when files are opened.
+pub(super) fn exact_types(options: CsvOptions) -> CsvOptions {
+    if options.errors() == OnError::Widen { options.sample_size(SampleSize::All) } else { options }
 }
 
 pub(super) fn open_csv(patterns: &[String], options: CsvOptions, config: &Config) -> Result<Arc<CsvTable>> {

@@ -7,13 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::catalog::{is_parquet, open_csv, open_parquet};
+use super::restart::tell_widened;
 use super::{RunOptions, Session};
-use crate::error::{Error, Result};
-use crate::io::csv::{Compression, CsvOptions};
+use crate::error::{Error, ErrorClass, Result};
+use crate::io::csv::{Compression, CsvOptions, CsvTable};
 use crate::io::options::Options;
+use crate::io::parquet::ParquetTable;
 use crate::io::source::Table;
-use crate::io::write::{Existing, OutputFormat, WriteOptions};
+use crate::io::write::{Existing, OutputFormat, WriteOptions, WriteSummary};
 use crate::plan::Scan;
+use crate::rejects::RejectLog;
 
 /// How inputs become outputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +54,8 @@ pub struct ConvertSummary {
     pub rows_written: u64,
     /// Rows rejected by the reader.
     pub rows_rejected: u64,
+    /// Values that did not fit and became null.
+    pub values_nulled: u64,
     /// Bytes of the inputs.
     pub bytes_in: u64,
     /// Bytes of the outputs.
@@ -65,41 +70,79 @@ impl Session {
     /// Where inputs cannot be read, two of them would have one output, or an output is there already and was not to be
     /// overwritten: this is found before anything is written.
     pub fn convert(&self, convert: &ConvertOptions, options: &RunOptions) -> Result<ConvertSummary> {
-        let parts = self.inputs(convert)?;
-        let mut write = convert.write.clone();
+        let (mut inputs, mut write) = (self.inputs(convert)?, convert.write.clone());
         let by_name = match convert.layout {
             Layout::Merge => OutputFormat::from_path(&convert.output),
             Layout::PerFile => None,
         };
         let format = write.format.or(by_name).unwrap_or(OutputFormat::Parquet);
         write.format = Some(format);
-        let outputs = outputs(convert, &parts, format)?;
-        check_outputs(&outputs, &parts, &write)?;
+        let parts = inputs.parts(convert.layout);
+        let outputs = Outputs {
+            paths: outputs(convert, &parts, format)?,
+            makes_folders: convert.layout == Layout::PerFile,
+            all_at_end: inputs.may_widen(),
+        };
+        check_outputs(&outputs.paths, &parts, &write)?;
+        loop {
+            let parts = inputs.parts(convert.layout);
+            let work = |log: &Arc<RejectLog>| self.convert_parts(parts, &outputs, &write, options, log);
+            let error = match self.logged(options, work) {
+                Err(error) if error.class() == ErrorClass::Data => error,
+                outcome => return outcome,
+            };
+            // Nothing has its name yet where types may be widened.
+            let Inputs::Csv(table) = &inputs else { return Err(error) };
+            let Some((table, widened)) = table.widened(None) else { return Err(error) };
+            tell_widened(widened.iter().map(ToString::to_string), &options.progress);
+            inputs = Inputs::Csv(table);
+            options.progress.restart();
+        }
+    }
+
+    /// Converts each part into its output.
+    fn convert_parts(
+        &self,
+        parts: Vec<Part>,
+        outputs: &Outputs,
+        write: &WriteOptions,
+        options: &RunOptions,
+        log: &Arc<RejectLog>,
+    ) -> Result<ConvertSummary> {
         let sizes = parts.iter().flat_map(|part| &part.files).filter_map(|file| fs::metadata(file).ok());
         let bytes_in = sizes.map(|metadata| metadata.len()).sum::<u64>();
         let mut summary = ConvertSummary { bytes_in, ..ConvertSummary::default() };
-        options.progress.bytes_total.store(bytes_in, Relaxed);
+        let progress = &options.progress;
+        progress.bytes_total.store(bytes_in, Relaxed);
         let counter = |counter: &AtomicU64| counter.load(Relaxed);
-        let (read_before, rejected_before) =
-            (counter(&options.progress.rows_read), counter(&options.progress.rows_rejected));
-        for (part, target) in parts.into_iter().zip(&outputs) {
-            let made = match (convert.layout, target.parent()) {
-                (Layout::PerFile, Some(folder)) => make_folders(folder)?,
-                _ => Vec::new(),
-            };
-            let plan = Scan::all(part.table);
-            let written = self.write_file(&plan, target, &write, options);
-            if written.is_err() {
-                // Only those that are empty go.
-                made.iter().for_each(|folder| drop(fs::remove_dir(folder)));
+        let before = [&progress.rows_read, &progress.rows_rejected, &progress.values_nulled].map(counter);
+        let (mut made, mut written) = (Vec::new(), Vec::new());
+        let convert = || {
+            for (part, target) in parts.into_iter().zip(&outputs.paths) {
+                if let Some(folder) = target.parent().filter(|_| outputs.makes_folders) {
+                    made.splice(0..0, make_folders(folder)?);
+                }
+                let file = self.write_in(&Scan::all(part.table), target, write, options, log)?;
+                let WriteSummary { rows, bytes } = file.summary();
+                (summary.files, summary.rows_written) = (summary.files + 1, summary.rows_written + rows);
+                summary.bytes_out += bytes;
+                if outputs.all_at_end {
+                    written.push(file);
+                } else {
+                    file.commit()?;
+                }
             }
-            let written = written?;
-            summary.files += 1;
-            summary.rows_written += written.rows;
-            summary.bytes_out += written.bytes;
+            written.drain(..).try_for_each(|file| file.commit().map(drop))
+        };
+        if let Err(error) = convert() {
+            drop(written);
+            // Only those that are empty go.
+            made.iter().for_each(|folder| drop(fs::remove_dir(folder)));
+            return Err(error);
         }
-        summary.rows_rejected = counter(&options.progress.rows_rejected) - rejected_before;
-        summary.rows_read = counter(&options.progress.rows_read) - read_before;
+        summary.rows_read = counter(&progress.rows_read) - before[0];
+        summary.rows_rejected = counter(&progress.rows_rejected) - before[1];
+        summary.values_nulled = counter(&progress.values_nulled) - before[2];
         if summary.rows_read != summary.rows_written + summary.rows_rejected {
             return Err(Error::internal(format!(
                 "{} rows were read, but {} were written and {} rejected",
@@ -110,19 +153,53 @@ impl Session {
         Ok(summary)
     }
 
-    fn inputs(&self, convert: &ConvertOptions) -> Result<Vec<Part>> {
+    fn inputs(&self, convert: &ConvertOptions) -> Result<Inputs> {
         let config = self.config();
-        let merge = convert.layout == Layout::Merge;
-        if is_parquet(&convert.inputs)? {
-            let table = open_parquet(&convert.inputs, &convert.read, &config)?;
-            let files = table.files().to_vec();
-            let one = |index| table.for_file(index).map(|table| table as Arc<dyn Table>);
-            return Ok(if merge { vec![Part { table, files }] } else { parts(files, one) });
+        Ok(if is_parquet(&convert.inputs)? {
+            Inputs::Parquet(open_parquet(&convert.inputs, &convert.read, &config)?)
+        } else {
+            Inputs::Csv(open_csv(&convert.inputs, CsvOptions::parse(&convert.read)?, &config)?)
+        })
+    }
+}
+
+/// Where the parts go.
+struct Outputs {
+    paths: Vec<PathBuf>,
+    /// Whether folders are made for them.
+    makes_folders: bool,
+    /// Whether they get their names all at the end, since the conversion may have to start again, and not one by one.
+    all_at_end: bool,
+}
+
+/// All inputs as one table.
+enum Inputs {
+    Csv(Arc<CsvTable>),
+    Parquet(Arc<ParquetTable>),
+}
+
+impl Inputs {
+    fn may_widen(&self) -> bool {
+        matches!(self, Self::Csv(table) if table.may_widen())
+    }
+
+    /// The input of each output.
+    fn parts(&self, layout: Layout) -> Vec<Part> {
+        let (table, files): (Arc<dyn Table>, Vec<PathBuf>) = match self {
+            Self::Csv(table) => (table.clone(), table.files().map(Path::to_path_buf).collect()),
+            Self::Parquet(table) => (table.clone(), table.files().to_vec()),
+        };
+        if layout == Layout::Merge {
+            return vec![Part { table, files }];
         }
-        let table = open_csv(&convert.inputs, CsvOptions::parse(&convert.read)?, &config)?;
-        let files: Vec<PathBuf> = table.files().map(Path::to_path_buf).collect();
-        let one = |index| table.for_file(index).map(|table| table as Arc<dyn Table>);
-        Ok(if merge { vec![Part { table, files }] } else { parts(files, one) })
+        let one = |index| -> Option<Arc<dyn Table>> {
+            match self {
+                Self::Csv(table) => Some(table.for_file(index)?),
+                Self::Parquet(table) => Some(table.for_file(index)?),
+            }
+        };
+        let part = |(index, file)| one(index).map(|table| Part { table, files: vec![file] });
+        files.into_iter().enumerate().filter_map(part).collect()
     }
 }
 
@@ -138,11 +215,6 @@ fn make_folders(folder: &Path) -> Result<Vec<PathBuf>> {
 struct Part {
     table: Arc<dyn Table>,
     files: Vec<PathBuf>,
-}
-
-fn parts(files: Vec<PathBuf>, one: impl Fn(usize) -> Option<Arc<dyn Table>>) -> Vec<Part> {
-    let part = |(index, file)| one(index).map(|table| Part { table, files: vec![file] });
-    files.into_iter().enumerate().filter_map(part).collect()
 }
 
 /// Where each part goes. Files of several folders keep their paths below the folder that they have in common.

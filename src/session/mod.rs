@@ -2,6 +2,8 @@
 
 mod catalog;
 mod convert;
+mod rejects;
+mod restart;
 mod show;
 mod statement;
 
@@ -14,6 +16,7 @@ use arrow::datatypes::SchemaRef;
 
 pub use crate::physical::Described;
 pub use convert::{ConvertOptions, ConvertSummary, Layout};
+pub use rejects::RejectFiles;
 pub use show::LAID_OUT_KEY;
 pub use statement::{Outcome, Receiver};
 
@@ -31,9 +34,11 @@ use crate::operators::buffer::Materialize;
 use crate::optimizer::optimize;
 use crate::physical::{PhysicalPlan, lower};
 use crate::plan::{LogicalPlan, PlanBuilder};
+use crate::rejects::RejectLog;
 use crate::spill::SpillManager;
 use crate::sql::{self, Catalog, FileFormat, Parsed, Statement};
 use catalog::Entries;
+use rejects::reads_all;
 
 /// A session: settings, a memory budget, worker threads, and a catalog of tables and views.
 ///
@@ -54,6 +59,8 @@ pub struct Session {
 struct Shared {
     runtime: RwLock<Runtime>,
     entries: RwLock<Entries>,
+    /// Those of the last statement that read CSV files.
+    rejects: RwLock<Arc<RejectLog>>,
 }
 
 /// What settings decide.
@@ -72,6 +79,10 @@ pub struct RunOptions {
     pub cancel: CancelToken,
     /// Counters that a progress bar reads while the statement runs.
     pub progress: Arc<Progress>,
+    /// Where rejects go, besides the files that tables name for theirs.
+    pub rejects: Option<Arc<RejectFiles>>,
+    /// Rows that may be rejected before the statement fails; tables may allow fewer.
+    pub max_rejects: Option<u64>,
 }
 
 impl Session {
@@ -99,7 +110,8 @@ impl Session {
             threads: thread_pool(config.threads)?,
             config: Arc::new(config),
         };
-        Ok(Self { shared: Arc::new(Shared { runtime: RwLock::new(runtime), entries: RwLock::default() }) })
+        let shared = Shared { runtime: RwLock::new(runtime), entries: RwLock::default(), rejects: RwLock::default() };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// The settings now.
@@ -130,15 +142,6 @@ impl Session {
     /// An SQL error with its place where one does not parse.
     pub fn parse(&self, text: &str) -> Result<Vec<Parsed>> {
         sql::parse(text)
-    }
-
-    /// Binds and runs a statement.
-    ///
-    /// # Errors
-    /// All that can go wrong with a query.
-    pub fn run(&self, statement: &Parsed, options: &RunOptions, receiver: &mut dyn Receiver) -> Result<Outcome> {
-        let bound = self.bind(statement)?;
-        self.run_bound(bound, options, receiver)
     }
 
     /// A query as a lazy frame.
@@ -182,7 +185,7 @@ impl Session {
     /// # Errors
     /// Where no file matches, or one is no CSV.
     pub fn read_csv(&self, pattern: &str, options: CsvOptions) -> Result<DataFrame> {
-        let table = catalog::open_csv(&[pattern.to_string()], options, &self.config())?;
+        let table = catalog::open_csv(&[pattern.to_string()], catalog::exact_types(options), &self.config())?;
         Ok(DataFrame::new(self.clone(), PlanBuilder::scan(table)))
     }
 
@@ -231,6 +234,15 @@ impl Session {
 
     /// Optimizes and lowers a plan.
     pub(crate) fn lower(&self, plan: &LogicalPlan, options: &RunOptions) -> Result<(PhysicalPlan, QueryContext)> {
+        self.lower_in(plan, options, &Arc::default())
+    }
+
+    fn lower_in(
+        &self,
+        plan: &LogicalPlan,
+        options: &RunOptions,
+        log: &Arc<RejectLog>,
+    ) -> Result<(PhysicalPlan, QueryContext)> {
         let runtime = self.runtime();
         let context = QueryContext {
             config: runtime.config.clone(),
@@ -238,6 +250,7 @@ impl Session {
             spill: runtime.spill.clone(),
             cancel: options.cancel.clone(),
             progress: options.progress.clone(),
+            rejects: log.clone(),
         };
         let optimized = optimize(plan.clone(), &runtime.config)?;
         tracing::debug!("optimized plan:\n{optimized}");
@@ -255,17 +268,31 @@ impl Session {
         options: &RunOptions,
         receive: &mut dyn FnMut(RecordBatch) -> Result<()>,
     ) -> Result<Described> {
-        let (physical, context) = self.lower(plan, options)?;
-        run(physical.graph, &context, &self.runtime().threads, receive)?;
+        self.logged(options, |log| self.stream_in(plan, options, log, receive))
+    }
+
+    /// [`stream`](Self::stream) as one of the queries of a statement.
+    fn stream_in(
+        &self,
+        plan: &LogicalPlan,
+        options: &RunOptions,
+        log: &Arc<RejectLog>,
+        receive: &mut dyn FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<Described> {
+        let (physical, context) = self.lower_in(plan, options, log)?;
+        log.verdict(run(physical.graph, &context, &self.runtime().threads, receive), reads_all(plan))?;
         Ok(physical.described)
     }
 
     /// Runs a plan and keeps its rows, in memory or spilled, to be read again and again.
     pub(crate) fn keep(&self, plan: &LogicalPlan, options: &RunOptions) -> Result<Arc<dyn Source>> {
-        let (physical, context) = self.lower(plan, options)?;
-        let metrics = OperatorMetrics::new();
-        let sink = Arc::new(Materialize::new(plan.schema().clone(), "table", metrics.clone()));
-        run_into(physical.graph, StageSink { sink, metrics }, &context, &self.runtime().threads)
+        self.logged(options, |log| {
+            let (physical, context) = self.lower_in(plan, options, log)?;
+            let metrics = OperatorMetrics::new();
+            let sink = Arc::new(Materialize::new(plan.schema().clone(), "table", metrics.clone()));
+            let kept = run_into(physical.graph, StageSink { sink, metrics }, &context, &self.runtime().threads);
+            log.verdict(kept, reads_all(plan))
+        })
     }
 
     /// Memory of the session for the caller's own use.

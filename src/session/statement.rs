@@ -13,8 +13,9 @@ use super::{RunOptions, Session};
 use crate::error::{Error, Result};
 use crate::io::options::Options;
 use crate::io::stored::StoredTable;
-use crate::io::write::{FileSink, WriteOptions, WriteSummary};
-use crate::plan::LogicalPlan;
+use crate::io::write::{FileSink, WriteOptions, WriteSummary, WrittenFile};
+use crate::plan::{LogicalPlan, Scan};
+use crate::rejects::RejectLog;
 use crate::sql::{CatalogEntry, Statement};
 use crate::types::{format_bytes, format_count};
 
@@ -53,10 +54,11 @@ impl Session {
         &self,
         statement: Statement,
         options: &RunOptions,
+        may_restart: bool,
         receiver: &mut dyn Receiver,
     ) -> Result<Outcome> {
         match statement {
-            Statement::Query(plan) => self.query(&plan, options, receiver),
+            Statement::Query(plan) => self.query(&plan, options, may_restart, receiver),
             Statement::Explain { analyze, plan } => self.explain(analyze, &plan, options, receiver),
             Statement::CreateView { name, or_replace, view } => {
                 self.check_free(&name, or_replace)?;
@@ -108,7 +110,19 @@ impl Session {
         }
     }
 
-    fn query(&self, plan: &LogicalPlan, options: &RunOptions, receiver: &mut dyn Receiver) -> Result<Outcome> {
+    fn query(
+        &self,
+        plan: &LogicalPlan,
+        options: &RunOptions,
+        may_restart: bool,
+        receiver: &mut dyn Receiver,
+    ) -> Result<Outcome> {
+        if may_restart && self.lower(plan, options)?.0.graph.streams_input() {
+            // Nothing may be told before the last of the input was read.
+            let part = self.keep(plan, options)?;
+            let kept = StoredTable::empty("kept", plan.schema().clone()).with_part(part);
+            return self.query(&Scan::all(Arc::new(kept)), options, false, receiver);
+        }
         // The columns are told with the first rows, so that a query that fails before them has put out nothing.
         let mut told = false;
         let mut rows = 0;
@@ -175,19 +189,22 @@ impl Session {
         write: &Options,
         options: &RunOptions,
     ) -> Result<WriteSummary> {
-        self.write_file(plan, target, &WriteOptions::parse(write)?, options)
+        let write = WriteOptions::parse(write)?;
+        self.logged(options, |log| self.write_in(plan, target, &write, options, log))?.commit()
     }
 
-    pub(super) fn write_file(
+    /// Writes a query's result to a file that has no name yet, as one of the queries of a statement.
+    pub(super) fn write_in(
         &self,
         plan: &LogicalPlan,
         target: &Path,
         write: &WriteOptions,
         options: &RunOptions,
-    ) -> Result<WriteSummary> {
+        log: &Arc<RejectLog>,
+    ) -> Result<WrittenFile> {
         let mut sink = FileSink::new(target, write, plan.schema())?;
-        self.stream(plan, options, &mut |batch| sink.write(&batch))?;
-        sink.commit()
+        self.stream_in(plan, options, log, &mut |batch| sink.write(&batch))?;
+        sink.seal()
     }
 
     fn check_free(&self, name: &str, or_replace: bool) -> Result<()> {

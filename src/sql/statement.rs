@@ -81,4 +81,7 @@ pub trait Catalog {
 
     /// Files as one table; patterns are paths, globs and folders.
     fn open_files(&self, format: FileFormat, patterns: &[String], options: &Options) -> Result<Arc<dyn Table>>;
+
+    /// What did not fit while the last statement that read CSV did so: `rejects()`.
+    fn rejects(&self) -> Arc<dyn Table>;
 }

@@ -16,7 +16,7 @@ use crate::io::options::{OptionValue, Options};
 use crate::plan::{PlanBuilder, Values};
 
 /// Table functions, for "did you mean".
-const TABLE_FUNCTIONS: &[&str] = &["read_csv", "read_parquet", "range", "generate_series"];
+const TABLE_FUNCTIONS: &[&str] = &["read_csv", "read_parquet", "range", "generate_series", "rejects"];
 
 /// Rows that `range` and `generate_series` may make, since they are made at once.
 const MAX_SERIES: i128 = 10_000_000;
@@ -176,6 +176,8 @@ impl Binder<'_> {
                 let arguments = table_arguments(args).map_err(|error| at(error, place))?;
                 return series(&called, &arguments, place)?.alias(&called, &[]);
             }
+            "rejects" if args.is_empty() => return PlanBuilder::scan(self.catalog.rejects()).alias(&called, &[]),
+            "rejects" => return Err(at(Error::sql("rejects takes no arguments"), place)),
             _ => {
                 let error = at(Error::sql(format!("there is no table function '{called}'")), place);
                 return Err(match suggest(&called, TABLE_FUNCTIONS.iter().copied()) {

@@ -47,8 +47,8 @@ pub struct Failures {
     on_error: OnError,
     /// The first failure of the run by row, and then by column; only kept where it ends the query.
     pub first: Option<Failure>,
-    /// A failure of the run that does not end the query.
-    pub example: Option<Failure>,
+    /// All failures of the run that are recorded, in the order in which they were met.
+    pub found: Vec<Failure>,
     /// Values that became null.
     pub nulled: u64,
     /// Whether each row of the batch is rejected; as long as the last one that is.
@@ -67,29 +67,30 @@ pub struct Failure {
 impl Failures {
     /// Nothing has failed yet.
     pub fn new(on_error: OnError) -> Self {
-        Self { on_error, first: None, example: None, nulled: 0, rejected: Vec::new() }
+        Self { on_error, first: None, found: Vec::new(), nulled: 0, rejected: Vec::new() }
     }
 
     /// A value does not fit; the caller appends null in its place.
     #[cold]
     pub fn bad_value(&mut self, row: usize, slot: usize) {
-        self.example.get_or_insert(Failure { row, slot: Some(slot) });
         match self.on_error {
-            OnError::Error => self.fail(row, Some(slot)),
+            OnError::Error => return self.fail(row, Some(slot)),
             OnError::Null => self.nulled += 1,
             OnError::Reject => self.reject(row),
+            OnError::Widen => self.fail(row, Some(slot)),
         }
+        self.found.push(Failure { row, slot: Some(slot) });
     }
 
     /// A row has too few fields, or too many.
     #[cold]
     pub fn ragged(&mut self, row: usize, fields: usize, expected: usize) {
-        self.example.get_or_insert(Failure { row, slot: None });
         match self.on_error {
             OnError::Reject => self.reject(row),
             OnError::Null if fields < expected => self.nulled += (expected - fields) as u64,
-            OnError::Error | OnError::Null => self.fail(row, None),
+            OnError::Error | OnError::Null | OnError::Widen => return self.fail(row, None),
         }
+        self.found.push(Failure { row, slot: None });
     }
 
     fn fail(&mut self, row: usize, slot: Option<usize>) {

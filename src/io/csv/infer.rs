@@ -5,7 +5,7 @@ use crate::types::coercion::merge_inferred;
 use crate::types::{DataType, TEXT, TIME, TIMESTAMP, timestamp_tz};
 
 /// What a field looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Guess {
     /// Empty, or a spelling of null.
@@ -105,7 +105,8 @@ impl Guess {
         matches!(self, Self::IntegerOrDate | Self::IntegerOrTimestamp)
     }
 
-    fn data_type(self, zone: &str) -> DataType {
+    /// The type that holds it.
+    pub fn data_type(self, zone: &str) -> DataType {
         match self {
             Self::Null => DataType::Null,
             Self::Boolean => DataType::Boolean,

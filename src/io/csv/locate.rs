@@ -1,9 +1,12 @@
 //! Errors about records and values, with their place in the file.
 
+use std::path::Path;
+
 use memchr::memchr_iter;
 
 use super::file::{InputFile, TextReader};
 use crate::error::{DataLocation, Error};
+use crate::rejects::RejectFile;
 use crate::types::{DataType, format_bytes, sql_name};
 
 /// Characters of raw text that an error shows.
@@ -38,7 +41,7 @@ impl Place<'_> {
         Error::data(format!("a value does not fit the type of its column: {name}{how}"))
             .with_location(self.location(Some(column), raw))
             .with_hint(format!(
-                "read the column as text by types={{'{}': 'VARCHAR'}}, or use on_error='null' or on_error='reject'",
+                "read the column as text by types={{'{}': 'VARCHAR'}}, or use on_error='widen', 'null' or 'reject'",
                 column.replace('\'', "''")
             ))
     }
@@ -58,7 +61,8 @@ impl Place<'_> {
         let hint = if fields < expected {
             "use null_padding=true to read what is missing as null, or on_error='reject' to leave such rows out"
         } else {
-            "put quotes around fields that hold the delimiter, or use on_error='reject' to leave such rows out"
+            "put quotes around fields that hold the delimiter, or use ignore_extra=true to leave out what is too much, or \
+             on_error='reject' to leave such rows out"
         };
         Error::data(format!("{line} has {fields} field{plural}, {expected} expected"))
             .with_location(location)
@@ -81,19 +85,55 @@ impl Place<'_> {
 }
 
 /// The line that a position is in, from 1; `None` where the file cannot be read any more. A stream is decoded again.
-fn line_of(input: &InputFile, offset: u64) -> Option<u64> {
-    let mut reader = TextReader::new(input, input.open().ok()?).ok()?;
-    let (mut line, mut at, mut buffer) = (1, 0, vec![0; READ]);
-    while at < offset {
-        let amount = usize::try_from(offset - at).unwrap_or(READ).min(READ);
-        let filled = reader.fill(input, &mut buffer[..amount]).ok().filter(|filled| *filled > 0)?;
-        line += memchr_iter(b'\n', &buffer[..filled]).count() as u64;
-        at += filled as u64;
-    }
-    Some(line)
+pub(super) fn line_of(input: &InputFile, offset: u64) -> Option<u64> {
+    Lines::new(input.clone()).line_of(offset)
 }
 
-fn shortened(raw: &[u8]) -> String {
+impl RejectFile for InputFile {
+    fn path(&self) -> &Path {
+        Self::path(self)
+    }
+
+    fn lines(&self) -> Box<dyn FnMut(u64) -> Option<u64> + Send> {
+        let mut lines = Lines::new(self.clone());
+        Box::new(move |offset| lines.line_of(offset))
+    }
+}
+
+/// Counts the lines of a file from its start.
+struct Lines {
+    input: InputFile,
+    /// `None` once it cannot be read.
+    reader: Option<TextReader>,
+    line: u64,
+    at: u64,
+    buffer: Vec<u8>,
+}
+
+impl Lines {
+    fn new(input: InputFile) -> Self {
+        let reader = input.open().and_then(|file| TextReader::new(&input, file)).ok();
+        Self { reader, input, line: 1, at: 0, buffer: vec![0; READ] }
+    }
+
+    /// The line that a position is in, which is not before that of the last call.
+    fn line_of(&mut self, offset: u64) -> Option<u64> {
+        while self.at < offset {
+            let amount = usize::try_from(offset - self.at).unwrap_or(READ).min(READ);
+            let read = self.reader.as_mut()?.fill(&self.input, &mut self.buffer[..amount]);
+            let Some(filled) = read.ok().filter(|filled| *filled > 0) else {
+                self.reader = None;
+                return None;
+            };
+            self.line += memchr_iter(b'\n', &self.buffer[..filled]).count() as u64;
+            self.at += filled as u64;
+        }
+        self.reader.is_some().then_some(self.line)
+    }
+}
+
+/// The beginning of a text, for a message.
+pub(super) fn shortened(raw: &[u8]) -> String {
     // A character has at most four bytes.
     let text = String::from_utf8_lossy(&raw[..raw.len().min(4 * SHOWN + 4)]);
     let mut shown: String = text.chars().take(SHOWN).collect();

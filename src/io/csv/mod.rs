@@ -10,7 +10,8 @@
 //!    (`tokenizer`), and appends the fields of each wanted column to a typed builder (`columns`, with the parsers of
 //!    `values`) until a batch is full. A file that is compressed or in another encoding is a stream that `decode` makes
 //!    text of: one partition, in one pass.
-//! 5. What does not fit is an error with its place (`locate`), a null, or a rejected row, as the user chose.
+//! 5. What does not fit is an error with its place (`locate`), a null, or a rejected row (both recorded in the log of
+//!    the statement), or asks for a wider type (`widen`), as the user chose.
 //!
 //! Grammar: records end with `\n` or `\r\n`; a `\r` elsewhere is data. A field that starts with a quote runs to the
 //! closing quote, in which a doubled quote (or one behind the escape character) means a quote; text between the closing
@@ -46,7 +47,9 @@ mod table;
 mod tests;
 mod tokenizer;
 mod values;
+mod widen;
 
 pub use decode::{Compression, Encoding};
 pub use options::{CsvOptions, Delimiter, Header, OnError, ParseDates, SampleSize};
 pub use table::CsvTable;
+pub use widen::{Misfit, Widened};

@@ -20,10 +20,15 @@ use super::scan::{Condition, ScanPlan};
 use super::structure::count_records;
 use super::table::CsvFile;
 use super::tokenizer::{Stop, Stretch, Tokenizer, Tokens};
+use super::widen::Misfit;
 use crate::batch::record_batch;
 use crate::context::QueryContext;
 use crate::error::{Error, Result};
-use crate::types::DataType;
+use crate::rejects::{Chunk, Reason, Reject};
+use crate::types::{DataType, TEXT};
+
+/// What does not fit is recorded in parts of so many.
+const REJECTS: usize = 4096;
 
 /// Where a column of a batch comes from.
 #[derive(Clone, Debug)]
@@ -41,6 +46,7 @@ enum Output {
 pub struct PartitionReader {
     plan: Arc<ScanPlan>,
     file: Arc<CsvFile>,
+    chunk: Chunk,
     context: QueryContext,
     blocks: Blocks,
     dialect: Dialect,
@@ -132,6 +138,7 @@ impl PartitionReader {
         Ok(Self {
             plan: plan.clone(),
             file: csv.clone(),
+            chunk: Chunk { scan: plan.number, file, piece: chunk },
             context: context.clone(),
             blocks,
             dialect,
@@ -241,7 +248,9 @@ impl PartitionReader {
         let mut failures = Failures::new(layout.options.on_error);
         if !self.readers.is_empty() {
             for (row, fields) in &self.tokens.ragged {
-                if *fields > self.file.width || !layout.options.null_padding {
+                let options = &layout.options;
+                let is_allowed = if *fields > self.file.width { options.ignore_extra } else { options.null_padding };
+                if !is_allowed {
                     failures.ragged(*row, *fields, self.file.width);
                 }
             }
@@ -250,6 +259,13 @@ impl PartitionReader {
         let mut error = self.judge(&mut failures, to);
         let (rejected, mut nulled) = (failures.rejected.iter().filter(|rejected| **rejected).count(), failures.nulled);
         let mut kept = rows - rejected;
+        // Told before the rows that do not pass are gone.
+        let is_partial = self.eager < self.readers.len();
+        let mut found = std::mem::take(&mut failures.found);
+        let mut early = Vec::new();
+        if is_partial {
+            early.extend(self.rejects(std::mem::take(&mut found), to));
+        }
         if rejected > 0 {
             let keeps = |row: usize| !failures.rejected.get(row).copied().unwrap_or(false);
             let mask = BooleanArray::from_iter((0..rows).map(|row| Some(keeps(row))));
@@ -263,14 +279,18 @@ impl PartitionReader {
             }
             kept = self.select(condition, &mut columns, kept)?;
         }
-        if self.eager < self.readers.len() && kept > 0 {
+        if is_partial && kept > 0 {
             let mut failures = Failures::new(layout.options.on_error);
             columns.extend(self.read_columns(self.eager..self.readers.len(), &mut failures)?);
             nulled += failures.nulled;
             error = self.judge(&mut failures, to).or(error);
+            found = failures.found;
         }
         if let Some((_, error)) = error {
             return Err(error);
+        }
+        if !early.is_empty() || !found.is_empty() {
+            self.log(early, found, to)?;
         }
         if kept == 0 {
             return Ok(ReadBatch { batch: RecordBatch::new_empty(plan.schema.clone()), rows, rejected, nulled });
@@ -333,31 +353,106 @@ impl PartitionReader {
         outputs.iter().map(array).collect()
     }
 
-    /// What ends the query, with its row. Of what does not, one example is told.
+    /// What ends the query, with its row; only then nothing is left in `failures` to be recorded. Tells who widens types
+    /// of all that did not fit.
     fn judge(&self, failures: &mut Failures, to: usize) -> Option<(usize, Error)> {
-        let misfit = &self.context.progress.misfit;
-        if let Some(first) = failures.first {
-            return Some((first.row, self.misfit(first, to)));
+        let first = failures.first?;
+        let layout = &self.plan.layout;
+        let found = std::mem::take(&mut failures.found);
+        if let Some(widening) = &layout.widening {
+            let values = found.iter().filter_map(|failure| Some((failure.row, failure.slot?)));
+            for (row, slot) in values.filter(|(_, slot)| layout.inferred[self.columns[*slot]]) {
+                let place = Misfit { chunk: self.chunk, offset: self.offset_of(row) };
+                let column = self.columns[slot];
+                widening.add((column, layout.schema.field(column)), place, &self.run(), (row, slot), &self.file.input);
+            }
         }
-        if let Some(example) = failures.example.take().filter(|_| misfit.get().is_none()) {
-            // Another thread may have told of one already.
-            let _ = misfit.set(self.misfit(example, to).without_hint().to_string());
+        Some((first.row, self.misfit(first, to)))
+    }
+
+    /// Gives what did not fit to the statement's log, in the order of the data: what was told `early`, and the rest.
+    #[cold]
+    fn log(&self, early: Vec<Reject>, found: Vec<Failure>, to: usize) -> Result<()> {
+        let QueryContext { rejects, memory, spill, .. } = &self.context;
+        let place = |reject: &Reject| (reject.offset, reject.column);
+        let mut early = early.into_iter().peekable();
+        let mut late = self.rejects(found, to).peekable();
+        let mut in_order = std::iter::from_fn(|| {
+            let is_early = match (early.peek(), late.peek()) {
+                (Some(early), Some(late)) => place(early) <= place(late),
+                (early, _) => early.is_some(),
+            };
+            if is_early { early.next() } else { late.next() }
+        });
+        let mut last = None;
+        loop {
+            let part: Vec<Reject> = in_order.by_ref().take(REJECTS).collect();
+            if part.is_empty() {
+                return Ok(());
+            }
+            let rows = part.iter().filter(|reject| last.replace(reject.offset) != Some(reject.offset)).count() as u64;
+            let rows = if self.plan.layout.options.on_error == OnError::Reject { rows } else { 0 };
+            rejects.add(self.chunk, part, rows, memory, spill)?;
         }
-        None
+    }
+
+    /// The records of what does not fit, in the order of the data.
+    fn rejects(&self, mut found: Vec<Failure>, to: usize) -> impl Iterator<Item = Reject> {
+        found.sort_by_key(|failure| (failure.row, failure.slot.map(|slot| self.columns[slot])));
+        let mut last = None;
+        found.into_iter().map(move |failure| {
+            // The first of a row tells what became of it.
+            let is_first = last.replace(failure.row) != Some(failure.row);
+            self.reject(failure, is_first, to)
+        })
+    }
+
+    /// The record of what does not fit.
+    fn reject(&self, failure: Failure, is_first: bool, to: usize) -> Reject {
+        let layout = &self.plan.layout;
+        let column = failure.slot.map(|slot| self.columns[slot]);
+        let reason = match column {
+            None => Reason::Fields { found: self.fields_of(failure.row), expected: self.file.width },
+            Some(column) if *layout.schema.field(column).data_type() == TEXT => Reason::Text,
+            Some(_) => Reason::Value,
+        };
+        let has_record = column.is_none() || is_first && layout.options.on_error == OnError::Reject;
+        Reject {
+            offset: self.offset_of(failure.row),
+            column,
+            reason,
+            raw: failure.slot.map(|slot| Reject::text(raw_field(&self.run(), failure.row, slot))),
+            record: has_record.then(|| Reject::text(self.record(failure.row, to))),
+        }
+    }
+
+    /// Where in the file a record starts.
+    fn offset_of(&self, row: usize) -> u64 {
+        self.blocks.offset_of(self.tokens.starts[row] as usize)
+    }
+
+    /// The text of a record, of which the last one ends at `to`. For as long as the tokens are of all records.
+    fn record(&self, row: usize, to: usize) -> &[u8] {
+        let end = self.tokens.starts.get(row + 1).map_or(to, |next| *next as usize);
+        self.blocks.buffer().get(self.tokens.starts[row] as usize..end).unwrap_or_default().trim_ascii_end()
+    }
+
+    /// How many fields a record has, that has not as many as it should. For as long as the tokens are of all records.
+    fn fields_of(&self, row: usize) -> usize {
+        let found = self.tokens.ragged.binary_search_by_key(&row, |(ragged, _)| *ragged);
+        found.ok().and_then(|index| self.tokens.ragged.get(index)).map_or(0, |(_, fields)| *fields)
     }
 
     /// What does not fit, and where.
     fn misfit(&self, first: Failure, to: usize) -> Error {
-        let (layout, run) = (&self.plan.layout, self.run());
-        let start = self.tokens.starts[first.row] as usize;
-        let place = Place { input: &self.file.input, offset: self.blocks.offset_of(start) };
+        let layout = &self.plan.layout;
+        let place = Place { input: &self.file.input, offset: self.offset_of(first.row) };
         let Some(slot) = first.slot else {
-            let fields = self.tokens.ragged.iter().find(|(row, _)| *row == first.row).map_or(0, |(_, fields)| *fields);
-            let end = self.tokens.starts.get(first.row + 1).map_or(to, |next| *next as usize);
-            return place.ragged(fields, self.file.width, run.block[start..end].trim_ascii_end());
+            return place.ragged(self.fields_of(first.row), self.file.width, self.record(first.row, to));
         };
         let column = self.columns[slot];
         let field = layout.schema.field(column);
+        let run = self.run();
         let raw = raw_field(&run, first.row, slot);
         match field.data_type() {
             DataType::Utf8View => place.bad_text(field.name(), raw),

@@ -141,6 +141,11 @@ impl ColumnRules {
         };
         if self.assume_missing && data_type == DataType::Int64 { DataType::Float64 } else { data_type }
     }
+
+    /// Whether the column may be widened to a type: one of nothing but dates and times holds nothing else.
+    pub fn may_widen_to(&self, data_type: &DataType) -> bool {
+        self.dates != Dates::Only || matches!(data_type, DataType::Date32 | DataType::Timestamp(_, _))
+    }
 }
 
 #[cfg(test)]

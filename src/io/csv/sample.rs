@@ -1,5 +1,6 @@
 //! What a file holds, from samples of its head, middle and end.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use memchr::memchr;
@@ -134,13 +135,13 @@ fn complete_names(header: Vec<String>, width: usize, options: &CsvOptions, input
         )));
     }
     let mut names: Vec<String> = Vec::with_capacity(width);
+    let mut taken = HashSet::with_capacity(width);
     for index in 0..width {
         let given = options.names.get(index).or(header.get(index)).filter(|name| !name.is_empty());
         let wanted = given.cloned().unwrap_or_else(|| format!("column{index}"));
-        let is_taken = |name: &String| names.contains(name);
         let mut name = wanted.clone();
         let mut number = 1;
-        while is_taken(&name) {
+        while !taken.insert(name.clone()) {
             name = format!("{wanted}_{number}");
             number += 1;
         }

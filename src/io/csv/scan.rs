@@ -18,6 +18,7 @@ use crate::eval::Predicate;
 use crate::expr::BoundExpr;
 use crate::io::source::{BatchStream, ScanRequest, Source, rows_of_width};
 use crate::metrics::OperatorMetrics;
+use crate::rejects::{RejectFile, RejectScan};
 use crate::types::{Schema, SchemaRef};
 
 /// A scan of CSV files: one partition per chunk of each file.
@@ -41,6 +42,8 @@ pub(super) struct ScanPlan {
     pub schema: SchemaRef,
     /// What only rows that are given fulfil.
     pub condition: Option<Condition>,
+    /// The number of the scan in the statement's log of rejects.
+    pub number: usize,
     limit: Option<usize>,
 }
 
@@ -98,7 +101,14 @@ impl CsvSource {
             first_partition.push(partitions);
         }
         let machine = Machine::new(layout.dialect);
-        let plan = ScanPlan { layout, files, machine, projection, schema, condition, limit: request.limit };
+        let number = context.rejects.register(RejectScan {
+            files: files.iter().map(|(file, _)| file.input.clone() as Arc<dyn RejectFile>).collect(),
+            schema: layout.schema.clone(),
+            limit: layout.options.max_rejects,
+            target: layout.options.rejects.clone(),
+        });
+        let limit = request.limit;
+        let plan = ScanPlan { layout, files, machine, projection, schema, condition, number, limit };
         Ok(Self { plan: Arc::new(plan), first_partition, pool: OnceLock::new() })
     }
 

@@ -10,10 +10,11 @@ use super::file::InputFile;
 use super::footer::footer_start;
 use super::infer::Guesses;
 use super::nulls::Nulls;
-use super::options::{CsvOptions, ParseDates};
+use super::options::{CsvOptions, OnError, ParseDates};
 use super::rules::{ColumnRules, Rules};
 use super::sample::{FileSample, sample};
 use super::scan::CsvSource;
+use super::widen::{Misfit, Widened, Widening};
 use crate::config::{Config, suggest};
 use crate::context::QueryContext;
 use crate::error::{Error, Result};
@@ -31,7 +32,7 @@ pub struct CsvTable {
 }
 
 /// What all files of a table have in common.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Layout {
     /// All columns of the table.
     pub schema: SchemaRef,
@@ -47,6 +48,8 @@ pub(super) struct Layout {
     /// The zone of timestamps whose text has none.
     pub zone: Zone,
     pub options: CsvOptions,
+    /// What asks for wider types, where they may be widened.
+    pub widening: Option<Arc<Widening>>,
 }
 
 /// One file of a table.
@@ -145,7 +148,9 @@ impl CsvTable {
         let files: Vec<_> = opened.into_iter().map(|(input, sampled)| CsvFile::new(input, sampled, &schema)).collect();
         let label = label_of(&files);
         let nulls = rules.usual().nulls.clone();
-        let layout = Arc::new(Layout { schema, inferred, filename, dialect, nulls, rules: readers, zone, options });
+        let widening = (options.on_error == OnError::Widen).then(|| Arc::new(Widening::new(&config.time_zone, rules)));
+        let rules = readers;
+        let layout = Arc::new(Layout { schema, inferred, filename, dialect, nulls, rules, zone, options, widening });
         Ok(Arc::new(Self { layout, files, label }))
     }
 
@@ -153,6 +158,28 @@ impl CsvTable {
     #[must_use]
     pub fn with_label(&self, label: impl Into<String>) -> Arc<Self> {
         Arc::new(Self { layout: self.layout.clone(), files: self.files.clone(), label: label.into() })
+    }
+
+    /// Whether a query may have to start again with [`widened`](Self::widened).
+    pub fn may_widen(&self) -> bool {
+        self.layout.widening.is_some()
+    }
+
+    /// Where the first value is that asked for a wider type since the table was opened or widened.
+    pub fn first_misfit(&self) -> Option<Misfit> {
+        self.layout.widening.as_ref()?.first()
+    }
+
+    /// The table with types that hold the values too that did not fit, and what was widened: by all of them that were
+    /// met, or only by those of one row. `None` where there are none.
+    pub fn widened(&self, row: Option<Misfit>) -> Option<(Arc<Self>, Vec<Widened>)> {
+        let widening = self.layout.widening.as_ref()?;
+        let (schema, widened) = widening.apply(&self.layout.schema, row)?;
+        let fresh = widening.fresh();
+        // What is plain for one type may not be for another. The column of paths has no rules, and no field either.
+        let rules = schema.fields().iter().map(|field| fresh.rules_for_reader(field)).collect();
+        let layout = Arc::new(Layout { schema, rules, widening: Some(Arc::new(fresh)), ..(*self.layout).clone() });
+        Some((Arc::new(Self { layout, files: self.files.clone(), label: self.label.clone() }), widened))
     }
 
     /// The files, in the order of their rows.

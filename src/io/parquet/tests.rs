@@ -29,6 +29,7 @@ fn context(batch_size: usize) -> QueryContext {
         spill: SpillManager::new(&std::env::temp_dir(), Some(0)),
         cancel: CancelToken::default(),
         progress: Arc::new(Progress::default()),
+        rejects: Arc::default(),
     }
 }
 

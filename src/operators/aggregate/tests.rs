@@ -140,6 +140,7 @@ impl Run {
             spill: SpillManager::new(dir.path(), Some(1 << 30)),
             cancel: CancelToken::default(),
             progress: Arc::default(),
+            rejects: Arc::default(),
         };
         Self { budget, workers, batch_size, metrics: OperatorMetrics::new(), context, _dir: dir }
     }

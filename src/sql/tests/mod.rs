@@ -73,6 +73,10 @@ impl Catalog for TestCatalog {
         }
         Ok(Opened::table(format!("{format:?} {patterns:?} {options:?}")))
     }
+
+    fn rejects(&self) -> Arc<dyn Table> {
+        Opened::table("rejects".into())
+    }
 }
 
 fn config() -> Config {

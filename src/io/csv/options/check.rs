@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use super::refused::instead_of;
-use super::table::{CsvOption, OPTIONS};
-use super::{CsvOptions, Delimiter};
+use super::table::{CsvOption, ON_ERROR, OPTIONS};
+use super::{CsvOptions, Delimiter, OnError};
 use crate::config::suggest;
 use crate::error::{Error, Result};
 use crate::io::csv::formats::check_separator;
@@ -48,6 +48,11 @@ impl CsvOptions {
                 .map_err(|problem| Error::usage(format!("{} is {problem}", call(name))).with_hint(option.usage))?;
         }
         parsed.escape = parsed.escape.filter(|escape| Some(*escape) != parsed.quote);
+        // Who says what happens to rejected rows wants them to be rejected.
+        let says_how = given.iter().any(|(_, option)| option.names.iter().any(|name| ON_ERROR.contains(name)));
+        if !says_how && (parsed.rejects.is_some() || parsed.max_rejects.is_some()) {
+            parsed.on_error = OnError::Reject;
+        }
         parsed.check_as(call)?;
         Ok(parsed)
     }

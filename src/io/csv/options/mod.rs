@@ -12,6 +12,8 @@ mod table;
 mod tests;
 mod value;
 
+use std::path::PathBuf;
+
 use crate::io::csv::decode::{Compression, Encoding};
 use crate::types::DataType;
 
@@ -41,6 +43,10 @@ pub enum OnError {
     /// The row is left out and counted. To judge a row alike in every query, all of its columns are parsed, also those
     /// that are not asked for.
     Reject,
+    /// The column gets the least type that holds the value too, in all files, and the query starts again on its own. A
+    /// frame, whose types are known before it runs, looks at every value when the files are opened instead. Types that
+    /// were declared are never widened, and rows of the wrong length are errors.
+    Widen,
 }
 
 /// How much is read to infer types.
@@ -103,6 +109,9 @@ pub struct CsvOptions {
     pub(super) sample_size: SampleSize,
     pub(super) on_error: OnError,
     pub(super) null_padding: bool,
+    pub(super) ignore_extra: bool,
+    pub(super) max_rejects: Option<u64>,
+    pub(super) rejects: Option<PathBuf>,
     pub(super) max_line_size: usize,
     pub(super) compression: Compression,
     /// `None` for UTF-8, and UTF-16 where its mark says so.
@@ -139,6 +148,9 @@ impl Default for CsvOptions {
             sample_size: SampleSize::Windows,
             on_error: OnError::Error,
             null_padding: false,
+            ignore_extra: false,
+            max_rejects: None,
+            rejects: None,
             max_line_size: 16 << 20,
             compression: Compression::Auto,
             encoding: None,
@@ -352,6 +364,32 @@ impl CsvOptions {
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.encoding = Some(encoding);
         self
+    }
+
+    /// Reads rows that are too long without the fields that the header has no names for.
+    #[must_use]
+    pub fn ignore_extra(mut self, ignore_extra: bool) -> Self {
+        self.ignore_extra = ignore_extra;
+        self
+    }
+
+    /// Ends a statement with an error once it rejected more rows than these, in all that it reads; `None` for no limit.
+    #[must_use]
+    pub fn max_rejects(mut self, rows: Option<u64>) -> Self {
+        self.max_rejects = rows;
+        self
+    }
+
+    /// Writes what did not fit to this file when a query ends; it replaces one that is there.
+    #[must_use]
+    pub fn rejects(mut self, file: impl Into<PathBuf>) -> Self {
+        self.rejects = Some(file.into());
+        self
+    }
+
+    /// What happens with what does not fit.
+    pub(crate) fn errors(&self) -> OnError {
+        self.on_error
     }
 
     /// Bytes that a record may have at most, 16 MiB unless set: a quote that is never closed ends in an error and not

@@ -9,9 +9,7 @@ const NULLS: &str = "nullstr replaces the usual spellings of null: list all that
 const DATES: &str = "write dateformat = '%d/%m/%Y' or timestampformat = '%d/%m/%Y %H:%M'";
 const LINES: &str = "it is not needed: lines end with \\n or \\r\\n, which may be mixed";
 const ROW: &str = "rows have no number here; filename = true tells the file that a row comes from";
-const RAGGED: &str =
-    "write null_padding = true for rows that are too short, on_error = 'reject' to leave ragged rows out";
-const ERRORS: &str = "write on_error = 'error', 'null' or 'reject'";
+const ERRORS: &str = "write on_error = 'error', 'null', 'reject' or 'widen'";
 const LOCAL: &str = "files are read from the file system: mount or download them first";
 const TYPES: &str = "types are Arrow's: choose one by types = {'column': 'TYPE'}";
 const SNIFF: &str = "what the options leave open is found out: set header, delim and types to leave nothing open";
@@ -67,8 +65,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["infer_schema"], "write all_varchar = true to read all columns as text"),
     (&["sample", "sample_rows"], "write sample_size = 10000 for the number of rows that types are inferred from"),
     // Of what does not fit.
-    (&["strict_mode", "error_bad_lines", "warn_bad_lines"], ERRORS),
-    (&["truncate_ragged_lines"], RAGGED),
+    (&["error_bad_lines", "warn_bad_lines"], ERRORS),
     (&["verbose"], "write --verbose on the command line"),
     // Of places.
     (&["storage_options", "credential_provider"], LOCAL),

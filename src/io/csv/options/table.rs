@@ -17,6 +17,9 @@ pub struct CsvOption {
     pub set: fn(&mut CsvOptions, &OptionValue) -> Result<(), Problem>,
 }
 
+/// The names of the options that say what happens with what does not fit.
+pub const ON_ERROR: [&str; 4] = ["on_error", "on_bad_lines", "ignore_errors", "store_rejects"];
+
 /// All options, in the order in which errors list them.
 pub const OPTIONS: &[CsvOption] = &[
     CsvOption {
@@ -258,19 +261,20 @@ pub const OPTIONS: &[CsvOption] = &[
     },
     CsvOption {
         names: &["on_error", "on_bad_lines"],
-        usage: "write on_error = 'error', 'null' or 'reject'",
+        usage: "write on_error = 'error', 'null', 'reject' or 'widen'",
         set: |options, value| {
             options.on_error = match text(value)?.to_ascii_lowercase().as_str() {
                 "error" | "raise" => OnError::Error,
                 "null" | "coerce" => OnError::Null,
-                "reject" | "skip" => OnError::Reject,
-                other => return Err(format!("'{other}', which is none of error, null and reject")),
+                "reject" | "skip" | "warn" => OnError::Reject,
+                "widen" => OnError::Widen,
+                other => return Err(format!("'{other}', which is none of error, null, reject and widen")),
             };
             Ok(())
         },
     },
     CsvOption {
-        names: &["ignore_errors"],
+        names: &["ignore_errors", "store_rejects"],
         usage: "write on_error = 'reject' (the row is left out) or 'null' (the value is)",
         set: |options, value| {
             options.on_error = if boolean(value)? { OnError::Reject } else { OnError::Error };
@@ -282,6 +286,41 @@ pub const OPTIONS: &[CsvOption] = &[
         usage: "write null_padding = true",
         set: |options, value| {
             options.null_padding = boolean(value)?;
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["ignore_extra", "truncate_ragged_lines"],
+        usage: "write ignore_extra = true to leave out fields that the header has no names for",
+        set: |options, value| {
+            options.ignore_extra = boolean(value)?;
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["strict_mode"],
+        usage: "strict_mode = false leaves out extra fields, as ignore_extra = true does",
+        set: |options, value| {
+            options.ignore_extra = !boolean(value)?;
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["max_rejects", "rejects_limit"],
+        usage: "write how many rows may be rejected before the query fails: max_rejects = 100",
+        set: |options, value| {
+            options.max_rejects = Some(whole_number(value)?);
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["rejects", "rejects_file"],
+        usage: "write the file that takes what did not fit: rejects = 'rejects.csv'",
+        set: |options, value| {
+            options.rejects = match text(value)? {
+                "" => return Err("empty".into()),
+                path => Some(path.into()),
+            };
             Ok(())
         },
     },

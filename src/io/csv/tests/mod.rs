@@ -63,6 +63,7 @@ fn context(config: Config) -> QueryContext {
         spill: SpillManager::new(&config.temp_dir, None),
         cancel: Default::default(),
         progress: Arc::default(),
+        rejects: Arc::default(),
         config: Arc::new(config),
     }
 }
