@@ -27,7 +27,10 @@ impl Lowering<'_> {
             limit: if node.filters.is_empty() { node.limit } else { None },
         };
         let source = node.table.scan(&request, self.context)?;
-        let headline = LogicalPlan::Scan(node.clone()).headline();
+        let mut headline = LogicalPlan::Scan(node.clone()).headline();
+        if source.files_pruned() > 0 {
+            headline.push_str(&format!(" files pruned={}", source.files_pruned()));
+        }
         let mut chain = Self::start(source, headline, MemoryUse::Bounded("one partition per thread".into()));
         let position = |column: usize| read.iter().position(|&other| other == column).unwrap_or(column);
         let conjuncts = node.filters.iter().map(|filter| filter.clone().renumber(&position));

@@ -75,6 +75,11 @@ impl InputFile {
         Ok(())
     }
 
+    /// When it was written to last, where the file system knows.
+    pub fn modified(&self) -> Option<SystemTime> {
+        self.modified
+    }
+
     /// The path as it was given.
     pub fn path(&self) -> &Path {
         &self.path

@@ -1,9 +1,10 @@
 //! Reading CSV: many files as one table, in partitions that are byte ranges.
 //!
 //! 1. [`CsvOptions`] says what the user knows about the files.
-//! 2. `detect` finds the rest in the first file with content: delimiter, header. `sample` looks at the head, middle and
-//!    end of every file; `infer` makes one schema of what it saw.
-//! 3. [`CsvTable`] is the result. A scan cuts every file into chunks of `partition_bytes`; a record belongs to the
+//! 2. `detect` finds the rest in the first file with content: delimiter, quote, header. `survey` looks at all files in
+//!    parallel: `sample` at the head, middle and end of each, or at every record; `infer` makes types of what was seen.
+//!    A `schema_file` holds the outcome, so that none of this need be done again.
+//! 3. [`CsvTable`] is the result: one schema, and where each file has its columns. A scan cuts every file into chunks of `partition_bytes`; a record belongs to the
 //!    chunk where it starts. `machine` and `chunks` find out exactly in which state of quoting a chunk starts.
 //! 4. A task reads its chunk in blocks (`blocks`), cuts them into records and fields (`tokenizer`), and appends the
 //!    fields of each wanted column to a typed builder (`columns`, with the parsers of `values`) until a batch is full.
@@ -21,6 +22,7 @@ mod columns;
 mod detect;
 mod dialect;
 mod file;
+mod file_options;
 mod infer;
 mod locate;
 mod machine;
@@ -28,6 +30,8 @@ mod nulls;
 mod options;
 mod sample;
 mod scan;
+mod schema_file;
+mod survey;
 mod table;
 #[cfg(test)]
 mod tests;

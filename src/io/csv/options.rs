@@ -1,7 +1,11 @@
 //! What the user says about CSV files: the options of `read_csv`, by DuckDB's names and by those of pandas, Dask and Polars.
 
+use std::path::PathBuf;
+
+use super::file_options::FILE_OPTIONS;
 use crate::config::suggest;
 use crate::error::{Error, Result};
+use crate::io::hive::HiveOptions;
 use crate::io::options::{OptionValue, Options};
 use crate::types::{DataType, TEXT, parse_bytes, parse_type};
 
@@ -53,6 +57,8 @@ pub enum SampleSize {
 pub struct CsvOptions {
     pub(super) delimiter: Option<u8>,
     pub(super) quote: Option<u8>,
+    /// The quote was not given, and may turn out to be another.
+    pub(super) detects_quote: bool,
     pub(super) escape: Option<u8>,
     pub(super) comment: Option<u8>,
     pub(super) header: Header,
@@ -66,6 +72,10 @@ pub struct CsvOptions {
     pub(super) on_error: OnError,
     pub(super) null_padding: bool,
     pub(super) max_line_size: usize,
+    pub(super) files_to_sniff: Option<usize>,
+    pub(super) union_by_name: bool,
+    pub(super) hive: HiveOptions,
+    pub(super) schema_file: Option<PathBuf>,
 }
 
 /// The largest `max_line_size`: positions in a block are 32 bits wide, and two of them carry flags.
@@ -76,6 +86,7 @@ impl Default for CsvOptions {
         Self {
             delimiter: None,
             quote: Some(b'"'),
+            detects_quote: true,
             escape: None,
             comment: None,
             header: Header::Detect,
@@ -89,23 +100,29 @@ impl Default for CsvOptions {
             on_error: OnError::Error,
             null_padding: false,
             max_line_size: 16 << 20,
+            files_to_sniff: None,
+            union_by_name: true,
+            hive: HiveOptions::default(),
+            schema_file: None,
         }
     }
 }
 
 /// The setters take values as they are; [`CsvTable::open`](super::CsvTable::open) checks that they fit together.
 impl CsvOptions {
-    /// The byte between fields; without it, one of `,` `;` tab and `|` is detected.
+    /// The byte between fields; without it, one of `,` `;` tab and `|` is detected, or `^`, `0x01`, `0x1f` where all agree.
     #[must_use]
     pub fn delimiter(mut self, delimiter: u8) -> Self {
         self.delimiter = Some(delimiter);
         self
     }
 
-    /// The byte around fields; `None` where quotes are data like any other. `"` unless set.
+    /// The byte around fields; `None` where quotes are data like any other. Unless set it is `"`, or `'` where a file
+    /// uses that without any doubt.
     #[must_use]
     pub fn quote(mut self, quote: Option<u8>) -> Self {
         self.quote = quote;
+        self.detects_quote = false;
         self
     }
 
@@ -201,6 +218,34 @@ impl CsvOptions {
         self
     }
 
+    /// Infers types from that many of the files, evenly spread, and not from all. Names come from the headers of all.
+    #[must_use]
+    pub fn files_to_sniff(mut self, files: Option<usize>) -> Self {
+        self.files_to_sniff = files;
+        self
+    }
+
+    /// Matches columns of several files by name, which is usual, or by position: then all files must have as many.
+    #[must_use]
+    pub fn union_by_name(mut self, by_name: bool) -> Self {
+        self.union_by_name = by_name;
+        self
+    }
+
+    /// How columns in the paths of files, `year=2024/`, are read.
+    #[must_use]
+    pub fn hive(mut self, hive: HiveOptions) -> Self {
+        self.hive = hive;
+        self
+    }
+
+    /// Takes dialect, names and types from a schema file, and looks only at files that are new or have changed since.
+    #[must_use]
+    pub fn schema_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.schema_file = Some(path.into());
+        self
+    }
+
     /// Reads options as SQL, the API and the command line give them.
     ///
     /// # Errors
@@ -218,13 +263,14 @@ impl CsvOptions {
 
     fn set(&mut self, name: &str, value: &OptionValue) -> Result<()> {
         let wanted = name.to_ascii_lowercase();
-        let Some(option) = OPTIONS.iter().find(|option| option.names.contains(&wanted.as_str())) else {
-            let names = OPTIONS.iter().flat_map(|option| option.names.iter().copied());
+        let all = || OPTIONS.iter().chain(FILE_OPTIONS);
+        let Some(option) = all().find(|option| option.names.contains(&wanted.as_str())) else {
+            let names = all().flat_map(|option| option.names.iter().copied());
             let error = Error::usage(format!("read_csv has no option '{name}'"));
             return Err(match suggest(&wanted, names) {
                 Some(near) => error.with_hint(format!("did you mean '{near}'?")),
                 None => {
-                    let names: Vec<_> = OPTIONS.iter().filter_map(|option| option.names.first().copied()).collect();
+                    let names: Vec<_> = all().filter_map(|option| option.names.first().copied()).collect();
                     error.with_hint(format!("options are {}", names.join(", ")))
                 }
             });
@@ -262,13 +308,13 @@ impl CsvOptions {
 }
 
 /// What is wrong with a value, to follow "the option 'x' is".
-type Problem = String;
+pub(super) type Problem = String;
 
 /// An option: its names (ours first), how it is written, and how it is set.
-struct CsvOption {
-    names: &'static [&'static str],
-    usage: &'static str,
-    set: fn(&mut CsvOptions, &OptionValue) -> Result<(), Problem>,
+pub(super) struct CsvOption {
+    pub names: &'static [&'static str],
+    pub usage: &'static str,
+    pub set: fn(&mut CsvOptions, &OptionValue) -> Result<(), Problem>,
 }
 
 const OPTIONS: &[CsvOption] = &[
@@ -285,6 +331,7 @@ const OPTIONS: &[CsvOption] = &[
         usage: "write the character around fields: quote = '\"', or quote = '' for none",
         set: |options, value| {
             options.quote = one_byte(value)?;
+            options.detects_quote = false;
             Ok(())
         },
     },
@@ -432,11 +479,6 @@ const OPTIONS: &[CsvOption] = &[
         },
     },
     CsvOption {
-        names: &["union_by_name"],
-        usage: "columns of several files are always matched by name",
-        set: |_, value| if boolean(value)? { Ok(()) } else { Err("false, which is not supported".into()) },
-    },
-    CsvOption {
         names: &["max_line_size", "maximum_line_size"],
         usage: "write a number of bytes: max_line_size = '64MiB'",
         set: |options, value| {
@@ -458,7 +500,14 @@ const OPTIONS: &[CsvOption] = &[
     },
 ];
 
-fn wrong_kind(value: &OptionValue) -> Problem {
+/// The first name of the option that has this name; `None`, where there is none.
+pub(super) fn canonical_name(name: &str) -> Option<&'static str> {
+    let wanted = name.to_ascii_lowercase();
+    let option = OPTIONS.iter().chain(FILE_OPTIONS).find(|option| option.names.contains(&wanted.as_str()))?;
+    option.names.first().copied()
+}
+
+pub(super) fn wrong_kind(value: &OptionValue) -> Problem {
     match value {
         OptionValue::Text(text) => format!("the text '{text}'"),
         OptionValue::Boolean(value) => format!("the truth value {value}"),
@@ -468,7 +517,7 @@ fn wrong_kind(value: &OptionValue) -> Problem {
     }
 }
 
-fn text(value: &OptionValue) -> Result<&str, Problem> {
+pub(super) fn text(value: &OptionValue) -> Result<&str, Problem> {
     match value {
         OptionValue::Text(text) => Ok(text),
         other => Err(wrong_kind(other)),
@@ -483,7 +532,7 @@ fn texts(value: &OptionValue) -> Result<Vec<String>, Problem> {
     }
 }
 
-fn boolean(value: &OptionValue) -> Result<bool, Problem> {
+pub(super) fn boolean(value: &OptionValue) -> Result<bool, Problem> {
     match value {
         OptionValue::Boolean(value) => Ok(*value),
         OptionValue::Text(text) if text.eq_ignore_ascii_case("true") => Ok(true),
@@ -493,7 +542,7 @@ fn boolean(value: &OptionValue) -> Result<bool, Problem> {
     }
 }
 
-fn whole_number(value: &OptionValue) -> Result<u64, Problem> {
+pub(super) fn whole_number(value: &OptionValue) -> Result<u64, Problem> {
     match value {
         OptionValue::Number(number) if *number >= 0.0 && number.fract() == 0.0 && *number < 9e15 => Ok(*number as u64),
         OptionValue::Text(text) => text.trim().parse().map_err(|_| wrong_kind(value)),
@@ -566,12 +615,16 @@ mod tests {
         assert!(message(parse("delim", text("\""))).contains("both"));
         assert!(message(parse("encoding", text("latin-1"))).contains("UTF-8"));
         assert!(message(parse("max_line_size", text("1TB"))).contains("512MiB"));
-        assert!(parse("union_by_name", OptionValue::Boolean(false)).is_err());
+        assert!(message(parse("infer", text("some"))).contains("none of sample and full"));
+        assert!(message(parse("files_to_sniff", OptionValue::Number(0.0))).contains("nothing"));
+        assert!(message(parse("hive_partitioning", OptionValue::Number(3.0))).contains("the number 3"));
+        assert!(message(parse("hive_types", text("INT"))).contains("the text 'INT'"));
     }
 
     #[test]
     fn an_escape_that_is_the_quote_means_doubled_quotes() {
         assert_eq!(parse("escape", text("\"")).unwrap(), CsvOptions::default());
         assert_eq!(parse("quote", text("")).unwrap().quote, None);
+        assert_eq!(canonical_name("SEP"), Some("delim"));
     }
 }

@@ -1,24 +1,33 @@
-//! What a file holds, from samples of its head, middle and end.
+//! What a file holds, from samples of its head, middle and end, or from all of it.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fs::File;
 
 use memchr::memchr;
 
-use super::blocks::Blocks;
+use super::chunks::Chunks;
 use super::detect::{Head, has_header};
 use super::dialect::Dialect;
 use super::file::InputFile;
-use super::infer::{Guess, Guesses};
+use super::infer::Guesses;
 use super::locate::Place;
 use super::machine::{Machine, State};
 use super::nulls::Nulls;
 use super::options::{CsvOptions, SampleSize};
 use super::tokenizer::{NextQuote, Scan, Span};
 use super::values::trim;
+use crate::context::CancelToken;
 use crate::error::{DataLocation, Error, Result};
 
 /// Bytes of a sample.
 const WINDOW: u64 = 64 << 10;
+/// A file of that many bytes is its own sample.
+pub const SMALL: u64 = 3 * WINDOW;
+/// Bytes read at once where more than a window is needed.
+const READ: u64 = 256 << 10;
+/// Bytes read beyond the end of a range, to complete its last record.
+const OVERHANG: u64 = 4 << 10;
 
 /// What a file holds.
 #[derive(Debug, Default)]
@@ -33,68 +42,125 @@ pub struct FileSample {
     pub guesses: Vec<Guesses>,
 }
 
-/// Looks at a file. `header` says whether the first record holds names, where that is known. `None` for a file without
-/// any record.
-///
-/// # Errors
-/// A data error, where the file cannot be read or its header is not well formed. What is wrong with other records
-/// is left to whoever reads them.
-pub fn sample(
-    input: &Arc<InputFile>,
-    head: &Head,
-    dialect: Dialect,
-    header: Option<bool>,
-    options: &CsvOptions,
-    nulls: &Nulls,
-) -> Result<Option<FileSample>> {
-    let small = input.len - head.start <= 3 * WINDOW;
-    let (rows, stop) = match options.sample_size {
-        SampleSize::Windows if !small => (u64::MAX, head.start + WINDOW),
-        SampleSize::Rows(rows) => (rows, input.len),
-        SampleSize::Windows | SampleSize::All => (u64::MAX, input.len),
-    };
-    let mut records = Records::new(input, dialect, options.max_line_size, head.start, stop)?;
-    if !records.next(true)? {
-        return Ok(None);
-    }
-    let first = records.texts();
-    let behind_first = records.blocks.offset();
+/// How files are looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Sampler<'a> {
+    /// Cuts records into fields.
+    pub dialect: Dialect,
+    /// What the user says.
+    pub options: &'a CsvOptions,
+    /// What is null.
+    pub nulls: &'a Nulls,
+}
 
-    let mut columns = Columns { guesses: Vec::new(), nulls, dialect };
-    let mut taken = 0;
-    while taken < rows && records.next(false)? {
-        columns.add(&records);
-        taken += 1;
-    }
-    let widest = columns.guesses.len();
-    columns.guesses.resize(widest.max(first.len()), Guesses::default());
-
-    let has_header = header.unwrap_or_else(|| has_header(options, &first, &columns.guesses, nulls));
-    let mut width = first.len();
-    if options.null_padding {
-        width = width.max(options.names.len());
-        if !has_header {
-            width = width.max(widest);
+impl Sampler<'_> {
+    /// Looks at a file. `header` says whether the first record holds names, where that is known; `for_types`, whether
+    /// more than the names is looked for. `None` for a file without any record.
+    ///
+    /// # Errors
+    /// A data error, where the file cannot be read or its header is not well formed. What is wrong with other records
+    /// is left to whoever reads them.
+    pub fn sample(
+        &self,
+        input: &InputFile,
+        head: &Head,
+        header: Option<bool>,
+        for_types: bool,
+    ) -> Result<Option<FileSample>> {
+        let options = self.options;
+        let small = input.len - head.start <= SMALL;
+        let (rows, stop) = match options.sample_size {
+            _ if !for_types => (0, input.len),
+            SampleSize::Rows(rows) => (rows, input.len),
+            // A pass over all is for later, in parallel.
+            SampleSize::Windows | SampleSize::All if small => (u64::MAX, input.len),
+            SampleSize::Windows | SampleSize::All => (u64::MAX, head.start + WINDOW),
+        };
+        let mut records = Records::new(self, input, &head.file, Cow::Borrowed(&head.bytes), head.start, stop);
+        if !records.next(true)? {
+            return Ok(None);
         }
-    }
-    if !has_header {
-        columns.add_texts(&first);
-    }
-    let names = if has_header { header_names(&first, input, head.start)? } else { Vec::new() };
-    let names = complete_names(names, width, options, input)?;
-    columns.guesses.resize(width, Guesses::default());
+        let first = records.texts();
+        let behind_first = records.offset();
 
-    let data_start = if has_header { behind_first } else { head.start };
-    if !small && options.sample_size != SampleSize::All {
-        let middle = data_start.max(input.len / 2 - WINDOW / 2);
-        for start in [middle, input.len - WINDOW] {
-            if start > records.blocks.offset() {
-                columns.add_window(input, start, width, options.max_line_size)?;
+        let mut columns = self.columns();
+        let mut taken = 0;
+        while taken < rows && records.next(false)? {
+            columns.add(&records);
+            taken += 1;
+        }
+        let widest = columns.guesses.len();
+        columns.guesses.resize(widest.max(first.len()), Guesses::default());
+
+        let has_header = header.unwrap_or_else(|| has_header(options, &first, &columns.guesses, self.nulls));
+        let mut width = first.len();
+        if options.null_padding {
+            width = width.max(options.names.len());
+            if !has_header {
+                width = width.max(widest);
             }
         }
+        if !has_header && for_types {
+            columns.add_texts(&first);
+        }
+        let names = if has_header { header_names(&first, input, head.start)? } else { Vec::new() };
+        let names = complete_names(names, width, options, input)?;
+        columns.guesses.resize(width, Guesses::default());
+
+        let data_start = if has_header { behind_first } else { head.start };
+        if for_types && !small {
+            let middle = data_start.max(input.len / 2 - WINDOW / 2);
+            let seen = records.offset();
+            for start in [middle, input.len - WINDOW] {
+                if start > seen {
+                    columns.add_window(self, input, &head.file, start)?;
+                }
+            }
+        }
+        columns.guesses.truncate(width);
+        Ok(Some(FileSample { has_header, names, data_start, guesses: columns.guesses }))
     }
-    columns.guesses.truncate(width);
-    Ok(Some(FileSample { has_header, names, data_start, guesses: columns.guesses }))
+
+    /// What the records that start in one chunk of a file show.
+    ///
+    /// # Errors
+    /// A data error, where the file cannot be read.
+    pub fn look_at_all(
+        &self,
+        input: &InputFile,
+        chunks: &Chunks,
+        chunk: usize,
+        machine: &Machine,
+    ) -> Result<Vec<Guesses>> {
+        let file = input.open()?;
+        let mut state = chunks.start_state(chunk, machine, input, &file, &CancelToken::default())?;
+        let (start, stop) = chunks.range(chunk);
+        let mut records = Records::new(self, input, &file, Cow::Owned(Vec::new()), start, stop);
+        records.skip_to_start(&mut state, machine)?;
+        let mut columns = self.columns();
+        while records.next(false)? {
+            columns.add(&records);
+        }
+        Ok(columns.guesses)
+    }
+
+    /// Gives a file that turned out to have records wider than its first one names for the further columns, where
+    /// the options ask for such records to be read.
+    ///
+    /// # Errors
+    /// None that the first names did not have.
+    pub fn widen(&self, sampled: &mut FileSample, guesses: &[Guesses], input: &InputFile) -> Result<()> {
+        if self.options.null_padding && !sampled.has_header && guesses.len() > sampled.names.len() {
+            sampled.names = complete_names(Vec::new(), guesses.len(), self.options, input)?;
+            sampled.guesses.resize(guesses.len(), Guesses::default());
+        }
+        sampled.guesses.iter_mut().zip(guesses).for_each(|(all, seen)| all.merge(*seen));
+        Ok(())
+    }
+
+    fn columns(&self) -> Columns<'_> {
+        Columns { guesses: Vec::new(), nulls: self.nulls, scratch: Vec::new() }
+    }
 }
 
 /// Names in a header: without blanks around them.
@@ -126,13 +192,13 @@ fn complete_names(header: Vec<String>, width: usize, options: &CsvOptions, input
         )));
     }
     let mut names: Vec<String> = Vec::with_capacity(width);
+    let mut taken = HashSet::with_capacity(width);
     for index in 0..width {
         let given = options.names.get(index).or(header.get(index)).filter(|name| !name.is_empty());
         let wanted = given.cloned().unwrap_or_else(|| format!("column{index}"));
-        let is_taken = |name: &String| names.contains(name);
         let mut name = wanted.clone();
         let mut number = 1;
-        while is_taken(&name) {
+        while !taken.insert(name.clone()) {
             name = format!("{wanted}_{number}");
             number += 1;
         }
@@ -141,56 +207,56 @@ fn complete_names(header: Vec<String>, width: usize, options: &CsvOptions, input
     Ok(names)
 }
 
-/// Columns while they are sampled.
+/// Columns while they are looked at.
 struct Columns<'a> {
     guesses: Vec<Guesses>,
     nulls: &'a Nulls,
-    dialect: Dialect,
+    scratch: Vec<u8>,
 }
 
 impl Columns<'_> {
-    fn guess(&mut self, column: usize, text: &[u8]) {
-        if self.guesses.len() <= column {
-            self.guesses.resize(column + 1, Guesses::default());
-        }
-        if !self.guesses[column].is_text() {
-            let text = trim(text);
-            let guess = if self.nulls.is_null(text) { Guess::Null } else { Guess::of(text) };
-            self.guesses[column].add(guess);
-        }
-    }
-
-    fn add(&mut self, records: &Records) {
-        let mut scratch = Vec::new();
+    fn add(&mut self, records: &Records<'_>) {
+        let mut scratch = std::mem::take(&mut self.scratch);
         for (column, span) in records.fields.iter().enumerate() {
-            let text = span.text(records.blocks.buffer(), &self.dialect, &mut scratch);
-            self.guess(column, text);
+            self.look_at(column, span.text(&records.block, &records.dialect, &mut scratch));
         }
+        self.scratch = scratch;
     }
 
     fn add_texts(&mut self, texts: &[Vec<u8>]) {
-        texts.iter().enumerate().for_each(|(column, text)| self.guess(column, text));
+        texts.iter().enumerate().for_each(|(column, text)| self.look_at(column, text));
+    }
+
+    fn look_at(&mut self, column: usize, text: &[u8]) {
+        if self.guesses.len() <= column {
+            self.guesses.resize(column + 1, Guesses::default());
+        }
+        let guesses = &mut self.guesses[column];
+        if !guesses.is_text() {
+            let text = trim(text);
+            if self.nulls.is_null(text) { guesses.add_null() } else { guesses.add(text) }
+        }
     }
 
     /// Adds a window somewhere in the file, where it is known, or next to certain, where a record starts.
-    fn add_window(&mut self, input: &Arc<InputFile>, start: u64, width: usize, max_record: usize) -> Result<()> {
+    fn add_window(&mut self, sampler: &Sampler<'_>, input: &InputFile, file: &File, start: u64) -> Result<()> {
+        let width = self.guesses.len();
         let end = (start + WINDOW).min(input.len);
         let mut bytes = Vec::new();
-        input.read(&input.open()?, start, (end - start) as usize, &mut bytes)?;
-        let Some((offset, is_certain)) = record_start(&bytes, self.dialect) else {
+        input.read(file, start, (end - start) as usize, &mut bytes)?;
+        let Some((offset, is_certain)) = record_start(&bytes, sampler.dialect) else {
             return Ok(());
         };
-        let mut records = Records::new(input, self.dialect, max_record, start + offset as u64, end)?;
-        let mut seen = Columns { guesses: vec![Guesses::default(); width], nulls: self.nulls, dialect: self.dialect };
+        let mut records = Records::new(sampler, input, file, Cow::Owned(bytes), start, end);
+        records.at = offset;
+        let mut seen = sampler.columns();
         while records.next(false)? {
             if !is_certain && records.fields.len() != width {
                 return Ok(());
             }
             seen.add(&records);
         }
-        for (all, seen) in self.guesses.iter_mut().zip(&seen.guesses) {
-            all.merge(*seen);
-        }
+        self.guesses.iter_mut().zip(&seen.guesses).for_each(|(all, seen)| all.merge(*seen));
         Ok(())
     }
 }
@@ -218,68 +284,117 @@ fn record_start(piece: &[u8], dialect: Dialect) -> Option<(usize, bool)> {
     }
 }
 
-/// Records of a file one by one with all of their fields.
-struct Records {
-    input: Arc<InputFile>,
-    blocks: Blocks,
+/// Records of a range of a file one by one with all of their fields.
+struct Records<'a> {
+    input: &'a InputFile,
+    file: &'a File,
     dialect: Dialect,
-    quotes: NextQuote,
     max_record: usize,
+    /// Records that start here or later are not of the range.
+    stop: u64,
+    /// Bytes of the file from `offset` on, used up to `at`.
+    block: Cow<'a, [u8]>,
+    offset: u64,
+    at: usize,
+    quotes: NextQuote,
     fields: Vec<Span>,
 }
 
-impl Records {
-    fn new(input: &Arc<InputFile>, dialect: Dialect, max_record: usize, start: u64, stop: u64) -> Result<Self> {
-        let blocks = Blocks::new(input.clone(), input.open()?, start, stop);
+impl<'a> Records<'a> {
+    /// `block` holds the first bytes of the range, or none.
+    fn new(
+        sampler: &Sampler<'_>,
+        input: &'a InputFile,
+        file: &'a File,
+        block: Cow<'a, [u8]>,
+        offset: u64,
+        stop: u64,
+    ) -> Self {
+        let (dialect, max_record) = (sampler.dialect, sampler.options.max_line_size);
         let quotes = NextQuote::default();
-        Ok(Self { input: input.clone(), blocks, dialect, quotes, max_record, fields: Vec::new() })
+        Self { input, file, dialect, max_record, stop, block, offset, at: 0, quotes, fields: Vec::new() }
+    }
+
+    /// Where in the file the next record may start.
+    fn offset(&self) -> u64 {
+        self.offset + self.at as u64
+    }
+
+    fn at_end_of_file(&self) -> bool {
+        self.offset + self.block.len() as u64 >= self.input.len
     }
 
     /// Goes to the next record; false at the end. A record that is not well formed is an end too, unless it
     /// `must_be_well_formed`.
     fn next(&mut self, must_be_well_formed: bool) -> Result<bool> {
-        loop {
-            let (at, is_last_block) = (self.blocks.position(), self.blocks.at_end_of_file());
-            if at >= self.blocks.stop_position() {
-                return Ok(false);
-            }
-            let block = self.blocks.buffer().as_slice();
-            let scan = if at < block.len() {
+        while self.offset() < self.stop {
+            let is_last_block = self.at_end_of_file();
+            let scan = if self.at < self.block.len() {
                 self.fields.clear();
                 let fields = &mut self.fields;
-                self.dialect.record(block, at, is_last_block, &mut self.quotes, |_, span| fields.push(span))
+                self.dialect.record(&self.block, self.at, is_last_block, &mut self.quotes, |_, span| fields.push(span))
             } else if is_last_block {
                 return Ok(false);
             } else {
                 Scan::Incomplete
             };
-            let place = Place { input: &self.input, offset: self.blocks.offset() };
+            let place = Place { input: self.input, offset: self.offset() };
             match scan {
                 Scan::Record { next, .. } => {
-                    self.blocks.set_position(next);
+                    self.at = next;
                     return Ok(true);
                 }
-                Scan::Nothing { next } => self.blocks.set_position(next),
-                Scan::Unterminated if must_be_well_formed => return Err(place.unterminated(&block[at..])),
+                Scan::Nothing { next } => self.at = next,
+                Scan::Unterminated if must_be_well_formed => return Err(place.unterminated(&self.block[self.at..])),
                 Scan::Unterminated => return Ok(false),
-                Scan::Incomplete if self.blocks.pending() > self.max_record => {
+                Scan::Incomplete if self.block.len() - self.at > self.max_record => {
                     return if must_be_well_formed {
-                        Err(place.too_long(self.max_record, &block[at..]))
+                        Err(place.too_long(self.max_record, &self.block[self.at..]))
                     } else {
                         Ok(false)
                     };
                 }
-                Scan::Incomplete => {
-                    self.blocks.refill()?;
-                    self.quotes = NextQuote::default();
-                }
+                Scan::Incomplete => self.refill()?,
             }
         }
+        Ok(false)
+    }
+
+    /// Goes to the first record that starts in the range, which starts in that state.
+    fn skip_to_start(&mut self, state: &mut State, machine: &Machine) -> Result<()> {
+        while *state != State::RecordStart && self.offset() < self.stop {
+            if self.at == self.block.len() {
+                if self.at_end_of_file() {
+                    return Ok(());
+                }
+                self.refill()?;
+            }
+            let rest = &self.block[self.at..];
+            self.at += machine.record_end(state, rest).unwrap_or(rest.len());
+        }
+        Ok(())
+    }
+
+    /// Reads on, behind what is not used yet. A record that is larger than the block gets one of twice the size each time.
+    fn refill(&mut self) -> Result<()> {
+        let next = self.offset + self.block.len() as u64;
+        let pending = self.block.len() - self.at;
+        let in_range = self.stop.saturating_sub(next);
+        let wanted = if in_range == 0 { OVERHANG } else { READ.min(in_range.saturating_add(OVERHANG)) };
+        let amount = wanted.max(pending as u64).min(self.input.len.saturating_sub(next)) as usize;
+        let mut bytes = Vec::with_capacity(pending + amount);
+        bytes.extend_from_slice(&self.block[self.at..]);
+        self.input.read(self.file, next, amount, &mut bytes)?;
+        self.offset += self.at as u64;
+        self.at = 0;
+        self.block = Cow::Owned(bytes);
+        self.quotes = NextQuote::default();
+        Ok(())
     }
 
     /// What the record's fields mean.
     fn texts(&self) -> Vec<Vec<u8>> {
         let mut scratch = Vec::new();
-        self.fields.iter().map(|span| span.text(self.blocks.buffer(), &self.dialect, &mut scratch).to_vec()).collect()
+        self.fields.iter().map(|span| span.text(&self.block, &self.dialect, &mut scratch).to_vec()).collect()
     }
 }

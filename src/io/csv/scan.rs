@@ -20,7 +20,7 @@ use crate::context::QueryContext;
 use crate::error::{Error, Result};
 use crate::io::source::{BatchStream, ScanRequest, Source, rows_of_width};
 use crate::metrics::OperatorMetrics;
-use crate::types::{DataType, Schema, SchemaRef, TEXT};
+use crate::types::{DataType, Scalar, Schema, SchemaRef, TEXT};
 
 /// A scan of CSV files: one partition per chunk of each file.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct CsvSource {
     plan: Arc<ScanPlan>,
     /// The number of the first partition of each file, and of one behind the last.
     first_partition: Vec<usize>,
+    /// Files that the conditions ruled out.
+    files_pruned: usize,
 }
 
 /// What all partitions of a scan share.
@@ -70,7 +72,12 @@ impl CsvSource {
         }
         let machine = Machine::new(layout.dialect);
         let plan = ScanPlan { layout, files, machine, projection, schema, limit: request.limit };
-        Ok(Self { plan: Arc::new(plan), first_partition })
+        Ok(Self { plan: Arc::new(plan), first_partition, files_pruned: 0 })
+    }
+
+    /// Tells of files that the conditions ruled out before.
+    pub(super) fn with_files_pruned(self, files_pruned: usize) -> Self {
+        Self { files_pruned, ..self }
     }
 
     /// The file and the chunk that a partition is.
@@ -90,6 +97,10 @@ impl Source for CsvSource {
 
     fn partitions(&self) -> usize {
         self.first_partition.last().copied().unwrap_or(0)
+    }
+
+    fn files_pruned(&self) -> usize {
+        self.files_pruned
     }
 
     fn partition_bytes(&self, partition: usize) -> u64 {
@@ -196,6 +207,8 @@ enum Output {
     Null(DataType),
     /// The path of the file.
     Filename,
+    /// The same in every row of the file.
+    Constant(Scalar),
 }
 
 /// Reads the records that start in one chunk.
@@ -237,7 +250,10 @@ impl PartitionReader {
         for column in &plan.projection {
             outputs.push(match csv.fields[*column] {
                 _ if layout.filename == Some(*column) => Output::Filename,
-                None => Output::Null(layout.schema.field(*column).data_type().clone()),
+                None => match layout.constant(*column, csv) {
+                    Some(value) => Output::Constant(value),
+                    None => Output::Null(layout.schema.field(*column).data_type().clone()),
+                },
                 Some(_) => Output::Read(columns.iter().position(|known| known == column).unwrap_or_else(|| {
                     columns.push(*column);
                     columns.len() - 1
@@ -382,6 +398,7 @@ impl PartitionReader {
                     None => columns[*index].clone(),
                 },
                 Output::Null(data_type) => new_null_array(data_type, kept),
+                Output::Constant(value) => value.to_array(kept),
                 Output::Filename => {
                     let mut builder = StringViewBuilder::new();
                     builder.try_append_value_n(self.file.input.path().to_string_lossy(), kept)?;
