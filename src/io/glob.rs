@@ -101,12 +101,15 @@ fn collect(folder: &Path, endings: &[&str], files: &mut Vec<PathBuf>, visited: &
         return Ok(());
     }
     for entry in fs::read_dir(folder).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
         if is_hidden(&name) || name.as_encoded_bytes().starts_with(b"_") {
             continue;
         }
         let path = folder.join(&name);
-        if path.is_dir() {
+        // Most systems tell without asking again; links are followed.
+        let is_folder = entry.file_type().ok().filter(|kind| !kind.is_symlink()).map(|kind| kind.is_dir());
+        if is_folder.unwrap_or_else(|| path.is_dir()) {
             collect(&path, endings, files, visited)?;
         } else if endings.is_empty() || endings.iter().any(|ending| ends_with(&name, ending)) {
             files.push(path);

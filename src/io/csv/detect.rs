@@ -128,8 +128,8 @@ impl Head {
                 }
             }
         }
-        // A single column, maybe of text in which the usual delimiters stand.
-        let absent = || DELIMITERS.into_iter().chain([0x1f]).filter(is_free).find(|byte| !self.bytes.contains(byte));
+        // A single column, maybe of text in which commas stand.
+        let absent = || [b',', 0x1f, 0x01].into_iter().filter(is_free).find(|byte| !self.bytes.contains(byte));
         (best.0, best.1.unwrap_or_else(|| with(absent().unwrap_or(b','))))
     }
 
@@ -200,8 +200,7 @@ impl Head {
                     let inner = raw.strip_prefix(&[quote]).and_then(|rest| rest.strip_suffix(&[quote]));
                     closed &= inner.is_some_and(|inner| {
                         let quotes: Vec<usize> = memchr_iter(quote, inner).collect();
-                        quotes.len().is_multiple_of(2)
-                            && quotes.chunks_exact(2).all(|pair| pair[0] + 1 == pair[1])
+                        quotes.len().is_multiple_of(2) && quotes.chunks_exact(2).all(|pair| pair[0] + 1 == pair[1])
                     });
                 }
             } else if record > 0 && !trim(raw).is_empty() {
@@ -247,20 +246,28 @@ impl Head {
         if at < self.bytes.len() { at } else { 0 }
     }
 
-    /// Leaves out the lines at the start that begin with `#` and do not have as many fields as the first record behind
-    /// them: notes about the data, where the option `comment` says nothing else. A header may begin so.
-    pub fn skip_notes(&mut self, dialect: &Dialect) {
+    /// Leaves out the lines at the start that begin with `#` and are notes, where the options say nothing about comments and
+    /// short records.
+    /// The header may begin so too: it has as many fields as the first record behind such lines, and that one either has data,
+    /// or the `#` stands next to a name.
+    pub fn skip_notes(&mut self, dialect: &Dialect, options: &CsvOptions) {
         let end = self.notes_end();
-        if end == 0 || dialect.comment.is_some() {
+        if end == 0 || options.comment.is_some() || options.null_padding {
             return;
         }
-        let scan = dialect.record(&self.bytes, end, self.is_all, &mut NextQuote::default(), |_, _| {});
+        let mut has_data = false;
+        let scan = dialect.record(&self.bytes, end, self.is_all, &mut NextQuote::default(), |_, span| {
+            has_data |= is_data(span.raw(&self.bytes));
+        });
         let Scan::Record { fields, .. } = scan else { return };
+        let is_note = |line: &[u8]| {
+            let differs = memchr_iter(dialect.delimiter, line).count() + 1 != fields;
+            fields > 1 && (differs || (line.starts_with(b"# ") && !has_data))
+        };
         let mut at = 0;
         while at < end
             && let Some(index) = memchr(b'\n', &self.bytes[at..])
-            && fields > 1
-            && memchr_iter(dialect.delimiter, &self.bytes[at..at + index]).count() + 1 != fields
+            && is_note(&self.bytes[at..at + index])
         {
             at += index + 1;
         }
@@ -316,6 +323,17 @@ fn check_content(head: &[u8], input: &InputFile) -> Result<()> {
     Ok(())
 }
 
+/// Whether a text is a value, and hardly a name: one that reads as something else than text, or codes and numbers as
+/// people write them, such as `007`, `1,5` and `1 000`.
+fn is_data(text: &[u8]) -> bool {
+    let text = trim(text);
+    let is_digits = || {
+        text.iter().any(u8::is_ascii_digit)
+            && text.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b' ' | b'-' | b'+' | b'\''))
+    };
+    !matches!(Guess::of(text), Guess::Null | Guess::Text) || is_digits()
+}
+
 /// Whether the first row holds names: unless it looks like data.
 ///
 /// `later` is what the columns showed in the rows after the first. Where the user gave names, a first row of text
@@ -331,7 +349,7 @@ pub fn has_header(options: &CsvOptions, first: &[Vec<u8>], later: &[Guesses], nu
         if nulls.is_null(text) { Guess::Null } else { Guess::of(text) }
     };
     let guesses: Vec<Guess> = first.iter().map(|text| looks_like(text)).collect();
-    let has_data = guesses.iter().any(|guess| !matches!(guess, Guess::Null | Guess::Text));
+    let has_data = first.iter().any(|text| !nulls.is_null(trim(text)) && is_data(text));
     if has_data || !guesses.contains(&Guess::Text) {
         return false;
     }

@@ -53,7 +53,7 @@ pub fn survey(paths: Vec<PathBuf>, options: &CsvOptions, nulls: &Nulls, config: 
         let input = Arc::new(InputFile::new(path)?);
         let mut head = read_head(&input, options, true)?;
         let sampler = Sampler { dialect: head.dialect(options), options, nulls };
-        head.skip_notes(&sampler.dialect);
+        head.skip_notes(&sampler.dialect, options);
         let sampled = sampler.sample(&input, &head, None, true)?;
         if let Some(sampled) = &sampled {
             first = Some((sampler, sampled.has_header, sampled.names.len()));
@@ -91,7 +91,7 @@ pub fn look_at(
     for_types: bool,
 ) -> Result<Option<FileSample>> {
     let mut head = read_head(input, sampler.options, for_types)?;
-    head.skip_notes(&sampler.dialect);
+    head.skip_notes(&sampler.dialect, sampler.options);
     let sampled = sampler.sample(input, &head, Some(has_header), for_types)?;
     if let Some(sampled) = &sampled {
         check_delimiter(sampler, input, &head, sampled, width)?;

@@ -185,18 +185,8 @@ impl CsvTable {
             })
             .collect();
         let label = label_of(&files);
-        let layout = Layout {
-            schema,
-            inferred,
-            file_columns,
-            filename,
-            partitions,
-            dialect,
-            has_header,
-            nulls,
-            zone,
-            options,
-        };
+        let layout =
+            Layout { schema, inferred, file_columns, filename, partitions, dialect, has_header, nulls, zone, options };
         Ok(Arc::new(Self { layout: Arc::new(layout), files, label }))
     }
 

@@ -23,9 +23,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use self::file::ParquetFile;
 use self::source::{OutputColumn, ParquetSource, Partition};
-use super::hive::{
-    HiveOptions, HivePartitioning, add_partitions, files_to_read, parse_hive_types, partition_columns,
-};
+use super::hive::{HiveOptions, HivePartitioning, add_partitions, files_to_read, parse_hive_types, partition_columns};
 use super::option_values::{boolean, unknown};
 use super::options::{OptionValue, Options};
 use super::source::{ScanRequest, Source, Table};

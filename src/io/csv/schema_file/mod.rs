@@ -66,8 +66,9 @@ impl SchemaFile {
         }
         let Some(path) = &config.schema_file else { return Ok(None) };
         let schema = Self::read(path)?;
-        let known: HashSet<PathBuf> = schema.files.iter().map(|file| place(Path::new(&file.path))).collect();
-        Ok(files.iter().any(|file| known.contains(&place(file))).then_some(schema))
+        let places = Places::new();
+        let known: HashSet<PathBuf> = schema.files.iter().map(|file| places.of(Path::new(&file.path))).collect();
+        Ok(files.iter().any(|file| known.contains(&places.of(file))).then_some(schema))
     }
 
     fn read(path: &Path) -> Result<Self> {
@@ -139,12 +140,13 @@ impl SchemaFile {
         let (escape, comment) = (options.escape, options.comment);
         let dialect = Dialect { delimiter, quote, escape, comment, empty_lines: false };
         let sampler = Sampler { dialect, options: &options, nulls: &nulls };
+        let places = Places::new();
         let known: HashMap<PathBuf, &KnownFile> =
-            self.files.iter().map(|file| (place(Path::new(&file.path)), file)).collect();
+            self.files.iter().map(|file| (places.of(Path::new(&file.path)), file)).collect();
         let width = self.headers.iter().map(|names| names.len()).max().unwrap_or(0);
         let opened = in_parallel(files.len(), TAKEN, config, |index| {
             let input = Arc::new(InputFile::new(files[index].clone())?);
-            let known = known.get(&place(input.path())).filter(|known| {
+            let known = known.get(&places.of(input.path())).filter(|known| {
                 known.size == input.len && !known.modified.is_empty() && known.modified == moment(input.modified())
             });
             if let Some(known) = known {
@@ -172,12 +174,14 @@ impl SchemaFile {
         } else if sampled.names.len() == known.len() {
             sampled.names.clone_from(&known);
         } else {
-            let message = format!("'{file}' has {} columns, and the schema file '{schema}' {}", sampled.names.len(), known.len());
+            let message =
+                format!("'{file}' has {} columns, and the schema file '{schema}' {}", sampled.names.len(), known.len());
             return Err(self.outdated(message, input));
         }
         for (name, guesses) in sampled.names.iter().zip(&sampled.guesses) {
             let Some(column) = self.columns.iter().find(|column| column.name == *name) else {
-                let message = format!("'{file}' has a column \"{name}\", which the schema file '{schema}' does not have");
+                let message =
+                    format!("'{file}' has a column \"{name}\", which the schema file '{schema}' does not have");
                 return Err(self.outdated(message, input).with_column(name));
             };
             let in_path = self.partitions.iter().any(|(partition, _)| partition.eq_ignore_ascii_case(name));
@@ -208,8 +212,11 @@ impl SchemaFile {
         let usual = CsvOptions::default();
         let agrees = |name: &str, agrees: bool| match agrees {
             true => Ok(()),
-            false => Err(Error::usage(format!("the schema file '{}' says otherwise than the option '{name}'", self.path.display()))
-                .with_hint("leave the option out, or write the schema file anew")),
+            false => Err(Error::usage(format!(
+                "the schema file '{}' says otherwise than the option '{name}'",
+                self.path.display()
+            ))
+            .with_hint("leave the option out, or write the schema file anew")),
         };
         let has_header = if self.has_header { Header::Yes } else { Header::No };
         // Every option is named, so that whoever adds one decides on which side it is.
@@ -260,9 +267,21 @@ impl SchemaFile {
     }
 }
 
-/// A path that does not depend on the way in which it was given.
-fn place(path: &Path) -> PathBuf {
-    absolute(path).unwrap_or_else(|_| path.to_path_buf())
+/// Paths that do not depend on the way in which they were given.
+struct Places {
+    /// The folder that the process is in, where it has one.
+    current: PathBuf,
+}
+
+impl Places {
+    fn new() -> Self {
+        Self { current: std::env::current_dir().unwrap_or_default() }
+    }
+
+    fn of(&self, path: &Path) -> PathBuf {
+        let path = self.current.join(path);
+        absolute(&path).unwrap_or(path)
+    }
 }
 
 /// A moment as text, to the nanosecond; empty, where it is not known.

@@ -1,6 +1,8 @@
 //! Tests of whole tables: what is read, whatever the partitions and batches are.
 
 mod grammar;
+mod many;
+mod sniff;
 mod traps;
 
 use std::path::PathBuf;
