@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use ::glob::{MatchOptions, glob_with};
@@ -94,10 +95,12 @@ fn files_in_folder(folder: &Path, endings: &[&str]) -> Result<Vec<PathBuf>> {
     Err(with_content(Error::data(format!("the folder '{}' has {what}", folder.display())), folder))
 }
 
-/// Adds the files below `folder`; `visited` guards against links that lead back up.
-fn collect(folder: &Path, endings: &[&str], files: &mut Vec<PathBuf>, visited: &mut HashSet<PathBuf>) -> Result<()> {
+/// Adds the files below `folder`; `visited` holds device and number of the folders before, and guards against links that
+/// lead back up.
+fn collect(folder: &Path, endings: &[&str], files: &mut Vec<PathBuf>, visited: &mut HashSet<(u64, u64)>) -> Result<()> {
     let failed = |error: std::io::Error| Error::io("read the folder", folder, &error);
-    if !visited.insert(folder.canonicalize().map_err(failed)?) {
+    let meta = fs::metadata(folder).map_err(failed)?;
+    if !visited.insert((meta.dev(), meta.ino())) {
         return Ok(());
     }
     for entry in fs::read_dir(folder).map_err(failed)? {
