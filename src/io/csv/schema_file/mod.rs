@@ -84,7 +84,8 @@ impl SchemaFile {
         let layout = table.layout();
         let inferred = layout.inferred.iter().take(layout.file_columns);
         let columns = layout.schema.fields().iter().zip(inferred);
-        let (mut headers, mut positions): (Vec<Arc<[String]>>, HashMap<Arc<[String]>, usize>) = Default::default();
+        let mut headers: Vec<Arc<[String]>> = Vec::new();
+        let mut positions: HashMap<Arc<[String]>, usize> = HashMap::new();
         let files = table.csv_files().iter().map(|file| KnownFile {
             path: file.input.path().to_string_lossy().into_owned(),
             size: file.input.len,
