@@ -23,7 +23,7 @@ use super::tokenizer::{Stop, Stretch, Tokenizer, Tokens};
 use crate::batch::record_batch;
 use crate::context::QueryContext;
 use crate::error::{Error, Result};
-use crate::types::DataType;
+use crate::types::{DataType, Scalar};
 
 /// Where a column of a batch comes from.
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ enum Output {
     Null(DataType),
     /// The path of the file.
     Filename,
+    /// The same in every row of the file.
+    Constant(Scalar),
 }
 
 /// Reads the records that start in one chunk.
@@ -104,7 +106,10 @@ impl PartitionReader {
         let mut columns = Vec::new();
         let mut output = |column: usize| match csv.fields[column] {
             _ if layout.filename == Some(column) => Output::Filename,
-            None => Output::Null(layout.schema.field(column).data_type().clone()),
+            None => match layout.constant(column, csv) {
+                Some(value) => Output::Constant(value),
+                None => Output::Null(layout.schema.field(column).data_type().clone()),
+            },
             Some(_) => Output::Read(columns.iter().position(|known| *known == column).unwrap_or_else(|| {
                 columns.push(column);
                 columns.len() - 1
@@ -180,7 +185,15 @@ impl PartitionReader {
             if self.counted > 0 {
                 let rows = self.counted.min(wanted);
                 self.counted -= rows;
-                let batch = record_batch(&self.plan.schema, Vec::new(), rows)?;
+                let kept = match &self.plan.condition {
+                    None => rows,
+                    // It asks only for what is the same in all rows of the file.
+                    Some(condition) => {
+                        let inputs = self.arrays(&self.inputs, &[], rows)?;
+                        condition.predicate.mask(&record_batch(&condition.schema, inputs, rows)?)?.true_count()
+                    }
+                };
+                let batch = record_batch(&self.plan.schema, Vec::new(), kept)?;
                 return Ok(ReadBatch { batch, rows, rejected: 0, nulled: 0 });
             }
             self.tokens.clear();
@@ -323,6 +336,7 @@ impl PartitionReader {
             Ok(match output {
                 Output::Read(index) => columns[*index].clone(),
                 Output::Null(data_type) => new_null_array(data_type, rows),
+                Output::Constant(value) => value.to_array(rows),
                 Output::Filename => {
                     let mut builder = StringViewBuilder::new();
                     builder.try_append_value_n(self.file.input.path().to_string_lossy(), rows)?;
