@@ -41,6 +41,8 @@ pub struct Config {
     pub time_zone: String,
     /// Optimizer rules that are switched off, by name.
     pub disabled_rules: Vec<String>,
+    /// The schema file for CSV files that it knows.
+    pub schema_file: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -56,6 +58,7 @@ impl Default for Config {
             partition_bytes: 2 << 20,
             time_zone: "UTC".into(),
             disabled_rules: Vec::new(),
+            schema_file: None,
         }
     }
 }
@@ -219,6 +222,15 @@ pub const SETTINGS: &[Setting] = &[
         set: |config, text| {
             config.disabled_rules =
                 text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(String::from).collect();
+            Ok(())
+        },
+    },
+    Setting {
+        name: "schema_file",
+        meaning: "schema file for tables of CSV files that it knows; empty: none",
+        show: |config| config.schema_file.as_ref().map_or_else(String::new, |path| path.display().to_string()),
+        set: |config, text| {
+            config.schema_file = if text.is_empty() { None } else { Some(PathBuf::from(text)) };
             Ok(())
         },
     },

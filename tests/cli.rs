@@ -416,3 +416,54 @@ fn files_are_described() {
         .stdout(predicate::str::is_match("^carrier,name\n.*\n.*\n$").unwrap());
     highwater().args(["describe", "data/airports.csv"]).assert().success().stdout(contains("lat"));
 }
+
+#[test]
+fn a_schema_file_is_written_and_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    fs::create_dir(path("day=2024-05-01")).unwrap();
+    let (first, second, schema) = (path("day=2024-05-01/a.csv"), path("day=2024-05-01/b.csv"), path("s.toml"));
+    fs::write(&first, "id;amount\n1;-\n2;2.5\n").unwrap();
+    let day = path("day=2024-05-01");
+
+    // On a terminal or in a pipe, columns and types are shown as before.
+    let plain = "column,type\nid,BIGINT\namount,DOUBLE\nday,DATE\n";
+    highwater().args(["schema", &day, "--nullstr", "-"]).assert().success().stdout(plain);
+    let written = highwater().args(["schema", &day, "--nullstr", "-", "--toml"]).assert().success().stderr("");
+    let text = String::from_utf8(written.get_output().stdout.clone()).unwrap();
+    assert!(text.contains("version = 1") && text.contains("nullstr = [\"-\"]"), "{text}");
+    highwater().args(["schema", &day, "--nullstr", "-", "-o", &schema]).assert().success().stdout("");
+    assert_eq!(fs::read_to_string(&schema).unwrap(), text, "the same every time");
+    highwater().args(["schema", &day, "-o", &schema]).assert().code(2).stderr(contains("exists"));
+    highwater().args(["schema", &day, "--toml", "--format", "json"]).assert().code(2);
+    highwater().args(["schema", "data/airlines.parquet", "--toml"]).assert().failure();
+
+    // Used by -c, by convert, and by an option of the function.
+    let sum = format!("SELECT sum(amount) AS s, count(*) AS n FROM '{day}'");
+    highwater().args(["--schema", &schema, "-c", &sum]).assert().success().stdout("s,n\n2.5,2\n");
+    let by_option = format!("SELECT count(amount) AS n FROM read_csv('{day}', schema_file = '{schema}')");
+    query(&by_option).success().stdout("n\n1\n");
+    highwater()
+        .args(["convert", &day, "-o", &path("out.parquet"), "--merge", "--schema", &schema])
+        .assert()
+        .success()
+        .stdout(contains("2 rows read, 2 written"));
+
+    // A new file that fits is read, one that does not is told with what to do.
+    fs::write(&second, "AMOUNT;id\n4;3\n").unwrap();
+    highwater().args(["--schema", &schema, "-c", &sum]).assert().success().stdout("s,n\n6.5,3\n");
+    fs::write(&second, "AMOUNT;id\nmuch;3\n").unwrap();
+    highwater().args(["--schema", &schema, "-c", &sum]).assert().code(1).stderr(
+        contains("\"amount\"")
+            .and(contains("b.csv"))
+            .and(contains("no DOUBLE"))
+            .and(contains("write the schema file anew")),
+    );
+    fs::write(&schema, text.replace("size = ", "sise = ")).unwrap();
+    highwater()
+        .args(["--schema", &schema, "-c", &sum])
+        .assert()
+        .code(1)
+        .stderr(contains("files.sise").and(contains("line")).and(contains("s.toml")));
+    highwater().args(["--schema", "nowhere.toml", "-c", &sum]).assert().code(1).stderr(contains("nowhere.toml"));
+}

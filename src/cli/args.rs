@@ -18,7 +18,8 @@ Examples:
   highwater --memory-limit 2GB --threads 4 -f report.sql --format markdown
   echo \"SELECT 6 * 7 AS answer\" | highwater --format json
   highwater convert data/flights -o parquet/ --compression zstd:3
-  highwater schema 'data/weather/*.csv'
+  highwater schema 'data/weather/*.csv' -o weather.toml
+  highwater --schema weather.toml -c \"FROM 'data/weather/*.csv' LIMIT 5\"
 
 Exit codes: 0 done, 1 query or data error, 2 usage, 3 memory or disk limit, 4 finished with rejected rows, 130 interrupted.
 Settings come from /etc/highwater/config.toml, ~/.config/highwater/config.toml, --config, the environment
@@ -103,6 +104,9 @@ pub struct SettingArgs {
     /// Zone in which timestamps with time zone are shown and read
     #[arg(long, global = true, value_name = "ZONE")]
     pub time_zone: Option<String>,
+    /// Take dialect, names and types of CSV files from this file, which `highwater schema … -o FILE.toml` wrote
+    #[arg(long = "schema", global = true, value_name = "FILE")]
+    pub schema_file: Option<String>,
     /// Read settings from this file too
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -125,6 +129,7 @@ impl SettingArgs {
             ("--max-spill", "max_spill", &self.max_spill),
             ("--batch-size", "batch_size", &self.batch_size),
             ("--time-zone", "time_zone", &self.time_zone),
+            ("--schema", "schema_file", &self.schema_file),
         ];
         all.into_iter().filter_map(|(flag, name, value)| Some((flag, name, value.as_deref()?))).collect()
     }
@@ -260,6 +265,18 @@ pub struct ReadArgs {
     /// Add a column with the name of the file
     #[arg(long)]
     pub filename: bool,
+    /// How much of CSV is read to infer types
+    #[arg(long, value_enum)]
+    pub infer: Option<Infer>,
+}
+
+/// How much of CSV is read to infer types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Infer {
+    /// The head, the middle and the end of each file.
+    Sample,
+    /// Every record.
+    Full,
 }
 
 impl ReadArgs {
@@ -326,8 +343,15 @@ pub enum OnError {
 pub enum Command {
     /// Convert CSV files to Parquet: a folder, a glob or files
     Convert(ConvertArgs),
-    /// Show columns and types of files, as one table
-    Schema(InspectArgs),
+    /// Show columns and types of files, as one table; -o FILE.toml writes a schema file for --schema
+    Schema {
+        /// Files and output.
+        #[command(flatten)]
+        inspect: InspectArgs,
+        /// Show the schema file
+        #[arg(long)]
+        toml: bool,
+    },
     /// Show the first rows of files
     Head {
         /// Files and output.

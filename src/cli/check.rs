@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::args::{
-    Args, Command, ConvertArgs, GenerateCommand, GenerateTarget, InspectArgs, OnError, OutputArgs, ReadArgs, ScriptArg,
+    Args, Command, ConvertArgs, GenerateCommand, GenerateTarget, Infer, InspectArgs, OnError, OutputArgs, ReadArgs,
+    ScriptArg,
 };
 use super::generate::GeneratePlan;
 use super::inspect::relation;
@@ -14,7 +15,7 @@ use crate::generate::{GroupbyOptions, TimeseriesOptions};
 use crate::io::csv::CsvOptions;
 use crate::io::options::{OptionValue, Options};
 use crate::io::write::atomic::check_target;
-use crate::io::write::{OutputFormat, WriteOptions};
+use crate::io::write::{Existing, OutputFormat, WriteOptions};
 use crate::session::{ConvertOptions, Layout};
 use crate::types::interval::parse_rule;
 use crate::types::parse_type;
@@ -31,6 +32,8 @@ pub enum Request {
     Convert(ConvertOptions),
     /// Show columns and types of a relation.
     Schema(String),
+    /// Write a schema file.
+    SchemaFile(SchemaFileRequest),
     /// Show the first rows of a relation.
     Head(String, u64),
     /// Show figures of every column of a relation.
@@ -39,6 +42,17 @@ pub enum Request {
     Generate(GeneratePlan),
     /// Show the settings.
     Config,
+}
+
+/// A schema file to write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SchemaFileRequest {
+    /// What it is about.
+    pub inputs: Vec<String>,
+    /// How that is read.
+    pub read: Options,
+    /// Where it goes, and what happens to a file that is there; `None` is standard output.
+    pub output: Option<(PathBuf, Existing)>,
 }
 
 /// Where SQL comes from.
@@ -71,10 +85,13 @@ pub fn check(args: &Args, terminal: Terminal) -> Result<(Request, OutputPlan)> {
         Ok((relation(&inspect.inputs, &read), check_output(&inspect.output, terminal)?))
     };
     Ok(match command {
-        Command::Schema(inspect) => {
-            let (relation, output) = inspected(inspect)?;
-            (Request::Schema(relation), output)
-        }
+        Command::Schema { inspect, toml } => match check_schema_file(inspect, *toml)? {
+            Some(request) => (Request::SchemaFile(request), check_output(&OutputArgs::default(), terminal)?),
+            None => {
+                let (relation, output) = inspected(inspect)?;
+                (Request::Schema(relation), output)
+            }
+        },
         Command::Head { inspect, rows } => {
             let (relation, mut output) = inspected(inspect)?;
             // Who asks for 100 rows wants to see them.
@@ -138,6 +155,27 @@ fn check_output(args: &OutputArgs, terminal: Terminal) -> Result<OutputPlan> {
     Ok(OutputPlan { format, target, max_rows: args.max_rows, color })
 }
 
+/// The schema file that is asked for: by name, or by an output with its ending.
+fn check_schema_file(inspect: &InspectArgs, toml: bool) -> Result<Option<SchemaFileRequest>> {
+    let OutputArgs { format, output, existing, .. } = &inspect.output;
+    let has_ending = |path: &PathBuf| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("toml"));
+    if !toml && (format.is_some() || !output.as_ref().is_some_and(has_ending)) {
+        return Ok(None);
+    }
+    if format.is_some() {
+        return Err(Error::usage("--toml and --format contradict each other"));
+    }
+    check_inputs(&inspect.inputs)?;
+    if let Some(path) = output {
+        check_target(path, *existing)?;
+    }
+    Ok(Some(SchemaFileRequest {
+        inputs: inspect.inputs.clone(),
+        read: check_read(&inspect.read)?,
+        output: output.clone().map(|path| (path, *existing)),
+    }))
+}
+
 fn check_inputs(inputs: &[String]) -> Result<()> {
     match inputs.iter().find(|input| input.is_empty()) {
         Some(_) => Err(Error::usage("an input has an empty name")),
@@ -177,6 +215,13 @@ fn check_read(args: &ReadArgs) -> Result<Options> {
             OnError::Widen => "widen",
         };
         options.push(("on_error".into(), OptionValue::Text(name.into())));
+    }
+    if let Some(infer) = args.infer {
+        let name = match infer {
+            Infer::Sample => "sample",
+            Infer::Full => "full",
+        };
+        options.push(("infer".into(), OptionValue::Text(name.into())));
     }
     CsvOptions::parse_flags(&options)?;
     Ok(options)

@@ -1,14 +1,18 @@
 //! `schema`, `head` and `describe`: questions about files, asked as SQL.
 
+use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringViewArray};
 use arrow::datatypes::{DataType, SchemaRef};
 
+use super::check::SchemaFileRequest;
 use super::report::Failure;
 use super::runner::Runner;
 use crate::error::{Error, Result};
 use crate::io::options::{OptionValue, Options};
+use crate::io::write::{AtomicFile, Existing};
 use crate::session::Receiver;
 use crate::types::temporal::format_value;
 use crate::types::{Scalar, is_numeric, sql_name};
@@ -50,6 +54,23 @@ fn sql_value(value: &OptionValue) -> String {
 /// Columns and types.
 pub fn schema(runner: &mut Runner, relation: &str) -> Result<(), Failure> {
     runner.query(&format!("DESCRIBE SELECT * FROM {relation}"))
+}
+
+/// Writes a schema file.
+pub fn schema_file(runner: &mut Runner, request: &SchemaFileRequest) -> Result<(), Failure> {
+    let text = runner.work(|session, _| session.csv_schema(&request.inputs, &request.read))?;
+    let written = match &request.output {
+        None => runner.output.say(&text),
+        Some((path, existing)) => write_file(path, *existing, &text),
+    };
+    written.map_err(|error| runner.failure(error, None))
+}
+
+fn write_file(path: &Path, existing: Existing, text: &str) -> Result<()> {
+    let file = AtomicFile::create(path, existing)?;
+    let mut out = file.writer()?;
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| Error::io("write", path, &error))?;
+    file.commit()
 }
 
 /// The first rows.

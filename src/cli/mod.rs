@@ -82,6 +82,7 @@ fn execute(args: &Args, terminal: Terminal, purge: fn()) -> Result<u8, Failure> 
         Request::Shell => shell::run(&mut runner),
         Request::Scripts(sources) => run_scripts(&mut runner, &sources),
         Request::Schema(relation) => inspect::schema(&mut runner, &relation),
+        Request::SchemaFile(request) => inspect::schema_file(&mut runner, &request),
         Request::Head(relation, rows) => inspect::head(&mut runner, &relation, rows),
         Request::Describe(relation) => inspect::describe(&mut runner, &relation),
         Request::Convert(options) => convert::run(&mut runner, &options),

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use ::glob::{MatchOptions, glob_with};
@@ -98,19 +99,24 @@ fn files_in_folder(folder: &Path, endings: &[&str]) -> Result<Vec<PathBuf>> {
     Err(with_content(Error::data(format!("the folder '{}' has {what}", folder.display())), folder))
 }
 
-/// Adds the files below `folder`; `visited` guards against links that lead back up.
-fn collect(folder: &Path, endings: &[&str], files: &mut Vec<PathBuf>, visited: &mut HashSet<PathBuf>) -> Result<()> {
+/// Adds the files below `folder`; `visited` holds device and number of the folders before, and guards against links that
+/// lead back up.
+fn collect(folder: &Path, endings: &[&str], files: &mut Vec<PathBuf>, visited: &mut HashSet<(u64, u64)>) -> Result<()> {
     let failed = |error: std::io::Error| Error::io("read the folder", folder, &error);
-    if !visited.insert(folder.canonicalize().map_err(failed)?) {
+    let meta = fs::metadata(folder).map_err(failed)?;
+    if !visited.insert((meta.dev(), meta.ino())) {
         return Ok(());
     }
     for entry in fs::read_dir(folder).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
         if is_hidden(&name) || name.as_encoded_bytes().starts_with(b"_") {
             continue;
         }
         let path = folder.join(&name);
-        if path.is_dir() {
+        // Most systems tell without asking again; links are followed.
+        let is_folder = entry.file_type().ok().filter(|kind| !kind.is_symlink()).map(|kind| kind.is_dir());
+        if is_folder.unwrap_or_else(|| path.is_dir()) {
             collect(&path, endings, files, visited)?;
         } else if endings.is_empty() || endings.iter().any(|ending| ends_with(&name, ending)) {
             files.push(path);

@@ -2,6 +2,7 @@
 
 pub mod csv;
 pub mod glob;
+pub mod hive;
 mod option_values;
 pub mod options;
 pub mod parquet;

@@ -62,6 +62,11 @@ pub trait Source: Send + Sync + Debug {
         false
     }
 
+    /// How many files the conditions of the request ruled out as a whole.
+    fn files_pruned(&self) -> usize {
+        0
+    }
+
     /// Bytes of input behind a partition, for progress; 0 where it makes no sense.
     fn partition_bytes(&self, partition: usize) -> u64 {
         let _ = partition;

@@ -16,7 +16,7 @@ impl Lowering<'_> {
     pub(super) fn plan_scan(&self, node: &Scan) -> Result<Chain> {
         let all = || (0..node.table.schema().fields().len()).collect();
         let visible: Vec<usize> = node.projection.clone().unwrap_or_else(all);
-        let headline = LogicalPlan::Scan(node.clone()).headline();
+        let mut headline = LogicalPlan::Scan(node.clone()).headline();
         let request = |projection: &[usize]| ScanRequest {
             projection: Some(projection.to_vec()),
             filters: node.filters.clone(),
@@ -24,6 +24,9 @@ impl Lowering<'_> {
         };
         let memory = || MemoryUse::Bounded("one partition per thread".into());
         let source = node.table.scan(&request(&visible), self.context)?;
+        if source.files_pruned() > 0 {
+            headline.push_str(&format!(" files pruned={}", source.files_pruned()));
+        }
         if node.filters.is_empty() || source.applies_filters() {
             return Ok(Self::start(source, headline, memory()));
         }

@@ -189,6 +189,19 @@ impl Session {
         Ok(DataFrame::new(self.clone(), PlanBuilder::scan(table)))
     }
 
+    /// The text of a schema file of CSV files (paths, globs and folders, read with options as `read_csv` has them), which
+    /// spares looking at them another time: see [`CsvOptions::schema_file`].
+    ///
+    /// # Errors
+    /// As [`read_csv`](Self::read_csv); a usage error for Parquet files, which hold their schema themselves.
+    pub fn csv_schema(&self, patterns: &[String], options: &Options) -> Result<String> {
+        if catalog::is_parquet(patterns)? {
+            return Err(Error::usage("schema files are for CSV: Parquet files hold their schema themselves"));
+        }
+        let config = Config { schema_file: None, ..(*self.config()).clone() };
+        catalog::open_csv(patterns, CsvOptions::parse(options)?, &config)?.schema_file(options)
+    }
+
     /// [`read_csv`](Self::read_csv) by its name in Polars.
     ///
     /// # Errors

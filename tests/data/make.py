@@ -10,7 +10,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 def put(name, data):
     path = HERE / name
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data if isinstance(data, bytes) else data.encode("utf-8"))
 
 
@@ -98,3 +98,10 @@ a,1970-01-01T02:00:00Z,3
 
 put("union/schema_a.csv", "id,name,value\n1,one,10\n2,two,20\n3,three,\n")
 put("union/schema_b.csv", "value,extra,name,id\n1.5,x,four,4\n2.25,,five,5\n-3,z,,6\n")
+
+put("hive/year=2023/month=12/sales.csv", "id,amount,note\n1,10,a\n2,20,b\n")
+put("hive/year=2024/month=01/sales.csv", "id,amount,note\n3,30.5,c\n")
+put("hive/year=2024/month=02/sales.csv", "note,ID\nd,4\n")
+put("hive/year=2024/month=__HIVE_DEFAULT_PARTITION__/sales.csv", "id,amount,note\n5,50,\n")
+put("notes.csv", "# exported by hand\n# two lines, of notes\nid;who\n1;'Smith; Ann'\n2;'Doe'\n")
+put("wide_numbers.csv", "n,m\n9007199254740993,9007199254740993\n1.5,1\n")

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use arrow::buffer::Buffer;
 
-use super::detect::Head;
 use super::file::{InputFile, TextReader, UNKNOWN};
 use super::pool::BlockPool;
 use crate::error::Result;
@@ -35,8 +34,7 @@ const SLOW_BYTES_PER_SECOND: u32 = 400 << 20;
 pub struct Blocks {
     input: Arc<InputFile>,
     pool: Arc<BlockPool>,
-    /// Opened when the first block is read.
-    reader: Option<TextReader>,
+    reader: TextReader,
     /// Records that start before are not of this range.
     start: u64,
     /// Records that start here or later are not of this range.
@@ -66,24 +64,7 @@ impl Blocks {
         }
         let is_last = start >= input.len;
         let block = Buffer::from_vec(Vec::<u8>::new());
-        Ok(Self {
-            input,
-            pool,
-            reader: Some(reader),
-            start,
-            stop,
-            block,
-            offset: start,
-            position: 0,
-            is_last,
-            reserved,
-        })
-    }
-
-    /// Reads from the start of a head on, which is the first block. The file is only opened if that is not enough.
-    pub fn behind_head(input: Arc<InputFile>, head: &Head, pool: Arc<BlockPool>, stop: u64) -> Self {
-        let (start, block, is_last) = (head.start, head.bytes.clone(), head.is_all);
-        Self { input, pool, reader: None, start, stop, block, offset: start, position: 0, is_last, reserved: 0 }
+        Ok(Self { input, pool, reader, start, stop, block, offset: start, position: 0, is_last, reserved })
     }
 
     /// The block.
@@ -128,7 +109,7 @@ impl Blocks {
 
     /// Bytes of the file read in all.
     pub fn bytes_read(&self) -> u64 {
-        self.reader.as_ref().map_or(0, TextReader::raw_read)
+        self.reader.raw_read()
     }
 
     /// How many of the range's bytes are done: of a stream, how many of the file's were read.
@@ -161,23 +142,18 @@ impl Blocks {
         let wanted = wanted.max(pending).min(left);
         let least = wanted.min(SMALLEST_BLOCK.max(pending / 2));
 
-        let mut reader = match self.reader.take() {
-            Some(reader) => reader,
-            None => TextReader::new(&self.input, self.input.open()?)?,
-        };
-        reader.seek(&self.input, next)?;
+        self.reader.seek(&self.input, next)?;
         let mut block = self.pool.take(pending + least, pending + wanted)?;
         let memory = block.memory();
         memory[..pending].copy_from_slice(&self.block[self.position..]);
         let end = memory.len().min(pending + wanted);
         let started = Instant::now();
-        let filled = reader.fill(&self.input, &mut memory[pending..end])?;
+        let filled = self.reader.fill(&self.input, &mut memory[pending..end])?;
         if !self.input.is_stream() && is_slow(filled, started.elapsed()) {
             // The rest of the range, or the range behind, which is mostly the next one to be read.
-            reader.will_read(next + filled as u64, BLOCK);
+            self.reader.will_read(next + filled as u64, BLOCK);
         }
-        self.is_last = reader.has_ended(&self.input);
-        self.reader = Some(reader);
+        self.is_last = self.reader.has_ended(&self.input);
         self.offset += self.position as u64;
         self.position = 0;
         self.block = block.into_buffer(pending + filled);

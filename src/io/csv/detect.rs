@@ -1,47 +1,51 @@
-//! What a file is: where its text starts, its delimiter, whether it has a header.
+//! What a file is: where its text starts, its delimiter and quote, whether it has a header.
 
-use arrow::buffer::Buffer;
 use memchr::{memchr, memchr_iter};
 
 use super::dialect::Dialect;
 use super::file::{InputFile, TextReader};
 use super::infer::{Guess, Guesses};
-use super::options::{CsvOptions, Header};
-use super::pool::BlockPool;
-use super::rules::Rules;
+use super::options::{CsvOptions, Delimiter, Header};
+use super::rules::{ColumnRules, Rules};
 use super::tokenizer::{NextQuote, Scan};
 use super::values::trim;
 use crate::error::{Error, Result};
 
-/// Bytes at the head of a file that are looked at.
-const HEAD: usize = 64 << 10;
 /// Delimiters that are tried, in the order in which they win a draw.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// Delimiters that are believed only where every record agrees: the caret, and the control characters that Hive and
+/// ASCII have for the purpose. Blanks and colons are never guessed, since they stand in moments and texts.
+const RARE_DELIMITERS: [u8; 3] = [b'^', 0x01, 0x1f];
+/// The score of one in which every record has the same number of fields, without that number.
+const PERFECT: usize = 1000 * FIELDS;
+/// In scores, the place of the number of fields.
+const FIELDS: usize = 100_000;
 /// Records that are cut with each of them at most.
 const TRIED_RECORDS: usize = 500;
 
 /// The head of a file.
 #[derive(Debug)]
 pub struct Head {
-    /// Where the first record may start: behind a byte order mark and the lines to skip.
+    /// Reads on behind them; of a plain file also any other part.
+    pub reader: TextReader,
+    /// Where the first record may start: behind a byte order mark, the lines to skip, and notes.
     pub start: u64,
-    /// The text from there on, 64 KiB at most.
-    pub bytes: Buffer,
+    /// The text from there on.
+    pub bytes: Vec<u8>,
     /// Whether the text ends with them.
     pub is_all: bool,
 }
 
 impl Head {
-    /// Reads the head of a file, and skips lines as the options say.
+    /// Reads so many bytes of text at the head of a file, and skips lines as the options say.
     ///
     /// # Errors
     /// A data error, where the file cannot be read or is something other than text in UTF-8.
-    pub fn read(input: &InputFile, options: &CsvOptions) -> Result<Self> {
+    pub fn read(input: &InputFile, options: &CsvOptions, amount: u64) -> Result<Self> {
         let mut reader = TextReader::new(input, input.open()?)?;
-        let size = usize::try_from(input.len).map_or(HEAD, |len| len.min(HEAD));
-        let mut block = BlockPool::unmetered().take(size, size)?;
-        let bytes = &mut block.memory()[..size];
-        let mut filled = reader.fill(input, bytes)?;
+        let size = amount.min(input.len) as usize;
+        let mut bytes = vec![0; size];
+        let mut filled = reader.fill(input, &mut bytes)?;
         check_content(&bytes[..filled], input)?;
         let mut used = if bytes[..filled].starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         // Where in the text the bytes start.
@@ -59,42 +63,81 @@ impl Head {
                         break;
                     }
                     offset += filled as u64;
-                    (used, filled) = (0, reader.fill(input, bytes)?);
+                    (used, filled) = (0, reader.fill(input, &mut bytes)?);
                 }
             }
         }
         bytes.copy_within(used..filled, 0);
         filled -= used;
-        filled += reader.fill(input, &mut bytes[filled..])?;
-        let is_all = reader.has_ended(input);
-        Ok(Self { start: offset + used as u64, is_all, bytes: block.into_buffer(filled) })
+        if !reader.has_ended(input) && filled < size {
+            filled += reader.fill(input, &mut bytes[filled..])?;
+        }
+        bytes.truncate(filled);
+        Ok(Self { start: offset + used as u64, is_all: reader.has_ended(input), bytes, reader })
     }
 
-    /// The dialect: what the options say, and the delimiter that cuts the most records into the same number of fields.
+    /// The dialect: what the options say, and the delimiter and the quote that cut the most records into the same number
+    /// of fields.
+    ///
+    /// Where the user names no quote, it is `"` unless the file has none around a field, and `'` stand around fields in a
+    /// way that is no accident: each that is opened is closed in front of a delimiter or line end, and either a column
+    /// is in such quotes from top to bottom, or only with them all records have the same number of fields.
     pub fn dialect(&self, options: &CsvOptions) -> Dialect {
-        let (quote, escape, comment) = (options.quote, options.escape, options.comment);
-        let with = |delimiter| Dialect { quote, escape, comment, ..Dialect::new(delimiter) };
-        if let Some(delimiter) = options.delimiter {
-            return Dialect { long_delimiter: delimiter.if_long(), ..with(delimiter.first_byte()) };
-        }
-        // What numbers are written with does not stand between them.
-        let separators = [Some(options.decimal_separator), options.thousands];
-        let taken = [options.quote, options.escape, options.comment].into_iter().chain(separators);
-        let is_free = |byte: &u8| !taken.clone().any(|other| other == Some(*byte));
-        let mut best = None;
-        for dialect in DELIMITERS.into_iter().filter(is_free).map(with) {
-            let score = self.score(&dialect);
-            if best.is_none_or(|(highest, _)| score > highest) {
-                best = Some((score, dialect));
+        let (score, dialect) = self.best(options, options.quote);
+        let may_be_single = options.detects_quote
+            && dialect.quote == Some(b'"')
+            && options.delimiter.is_none_or(|delimiter| delimiter != Delimiter::from(b'\''))
+            && ![options.escape, options.comment, options.thousands].contains(&Some(b'\''))
+            && options.decimal_separator != b'\'';
+        if may_be_single && self.quoting(&dialect) == Quoting::None {
+            let (single_score, single) = self.best(options, Some(b'\''));
+            let is_better = match self.quoting(&single) {
+                Quoting::Columns => single_score / FIELDS >= score / FIELDS,
+                Quoting::Fields => single_score >= PERFECT && score < PERFECT,
+                Quoting::None | Quoting::Doubtful => false,
+            };
+            if is_better {
+                return single;
             }
         }
-        best.map_or(with(b','), |(_, dialect)| dialect)
+        dialect
     }
 
-    /// How well a dialect fits: thousandths of the records that have the most frequent number of fields, which must be
-    /// more than one; among equals, more fields are better.
-    fn score(&self, dialect: &Dialect) -> usize {
-        let (mut counts, mut quotes, mut at) = (Vec::new(), NextQuote::default(), 0);
+    /// The dialect with the best delimiter for that quote, and its score.
+    fn best(&self, options: &CsvOptions, quote: Option<u8>) -> (usize, Dialect) {
+        let (escape, comment) = (options.escape, options.comment);
+        let with = |delimiter: u8| Dialect { quote, escape, comment, ..Dialect::new(delimiter) };
+        if let Some(delimiter) = options.delimiter {
+            let dialect = Dialect { quote, escape, comment, ..Dialect::delimited(delimiter) };
+            return (self.score(&dialect), dialect);
+        }
+        // What numbers are written with does not stand between them.
+        let taken = [quote, escape, comment, Some(options.decimal_separator), options.thousands];
+        let is_free = |byte: &u8| !taken.contains(&Some(*byte));
+        let mut best = (0, None);
+        for dialect in DELIMITERS.into_iter().filter(is_free).map(with) {
+            let score = self.score(&dialect);
+            let wins_a_draw = score >= PERFECT && best.0 >= PERFECT && self.has_decimal_commas(&dialect);
+            if score > best.0 || wins_a_draw {
+                best = (score, Some(dialect));
+            }
+        }
+        if best.0 < PERFECT {
+            for dialect in RARE_DELIMITERS.into_iter().filter(is_free).map(with) {
+                let score = self.score(&dialect);
+                if score >= PERFECT && self.counts(&dialect).len() > 1 {
+                    return (score, dialect);
+                }
+            }
+        }
+        // A single column, maybe of text in which commas stand.
+        let absent = || [b',', 0x1f, 0x01].into_iter().filter(is_free).find(|byte| !self.bytes.contains(byte));
+        (best.0, best.1.unwrap_or_else(|| with(absent().unwrap_or(b','))))
+    }
+
+    /// The number of fields of the first records.
+    fn counts(&self, dialect: &Dialect) -> Vec<usize> {
+        let (mut counts, mut quotes, mut at) = (Vec::new(), NextQuote::default(), self.notes_end());
         while at < self.bytes.len() && counts.len() < TRIED_RECORDS {
             match dialect.record(&self.bytes, at, self.is_all, &mut quotes, |_, _| {}) {
                 Scan::Record { fields, next } => {
@@ -105,12 +148,148 @@ impl Head {
                 Scan::Incomplete | Scan::Unterminated => break,
             }
         }
+        counts
+    }
+
+    /// How well a dialect fits: thousandths of the records that have the most frequent number of fields, which must be
+    /// more than one; among equals, more fields are better. Where the first record has one field, and no other number of
+    /// fields is as frequent as one, the delimiter is part of texts.
+    fn score(&self, dialect: &Dialect) -> usize {
+        let mut counts = self.counts(dialect);
+        let first = counts.first().copied();
         counts.sort_unstable();
         let groups = counts.chunk_by(|a, b| a == b).filter(|group| group[0] > 1);
         let Some(mode) = groups.max_by_key(|group| group.len()) else { return 0 };
+        let ones = counts.partition_point(|fields| *fields == 1);
+        if first == Some(1) && ones >= mode.len() {
+            return 0;
+        }
         let share = mode.len() * 1000 / counts.len();
-        share * 100_000 + mode[0].min(99_999)
+        share * FIELDS + mode[0].min(FIELDS - 1)
     }
+
+    /// Whether commas stand in the fields of a dialect, all of them in numbers: `1,5;2,5` could be cut at both.
+    fn has_decimal_commas(&self, dialect: &Dialect) -> bool {
+        let is_number = |text: &[u8]| {
+            text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b',' | b'.' | b'-' | b'+'))
+                && text.first().is_some_and(|byte| *byte != b',')
+        };
+        let (mut any, mut all) = (false, true);
+        self.each_field(dialect, |_, _, text, _| {
+            if memchr(b',', text).is_some() {
+                any = true;
+                all &= is_number(trim(text));
+            }
+        });
+        any && all
+    }
+
+    /// How the dialect's quote is used.
+    fn quoting(&self, dialect: &Dialect) -> Quoting {
+        let Some(quote) = dialect.quote else { return Quoting::None };
+        let (mut any, mut closed) = (false, true);
+        // For each column: fields in quotes, and whether all below the first record are.
+        let mut columns: Vec<(usize, bool)> = Vec::new();
+        self.each_field(dialect, |record, column, raw, is_quoted| {
+            if columns.len() <= column {
+                columns.resize(column + 1, (0, true));
+            }
+            if is_quoted {
+                any = true;
+                columns[column].0 += 1;
+                // With its quotes, where it holds doubled ones or goes on behind the closing one.
+                if raw.first() == Some(&quote) {
+                    let inner = raw.strip_prefix(&[quote]).and_then(|rest| rest.strip_suffix(&[quote]));
+                    closed &= inner.is_some_and(|inner| {
+                        let quotes: Vec<usize> = memchr_iter(quote, inner).collect();
+                        quotes.len().is_multiple_of(2) && quotes.chunks_exact(2).all(|pair| pair[0] + 1 == pair[1])
+                    });
+                }
+            } else if record > 0 && !trim(raw).is_empty() {
+                columns[column].1 = false;
+            }
+        });
+        match () {
+            () if !any => Quoting::None,
+            () if !closed => Quoting::Doubtful,
+            () if columns.iter().any(|(quoted, all)| *quoted > 1 && *all) => Quoting::Columns,
+            () => Quoting::Fields,
+        }
+    }
+
+    /// Calls `emit` with record, column, raw text of each field, and whether it is quoted.
+    fn each_field(&self, dialect: &Dialect, mut emit: impl FnMut(usize, usize, &[u8], bool)) {
+        let (mut record, mut quotes, mut at) = (0, NextQuote::default(), self.notes_end());
+        while at < self.bytes.len() && record < TRIED_RECORDS {
+            let mut spans = Vec::new();
+            match dialect.record(&self.bytes, at, self.is_all, &mut quotes, |_, span| spans.push(span)) {
+                Scan::Record { next, .. } => {
+                    for (column, span) in spans.into_iter().enumerate() {
+                        emit(record, column, span.raw(&self.bytes), span.is_quoted());
+                    }
+                    record += 1;
+                    at = next;
+                }
+                Scan::Nothing { next } => at = next,
+                Scan::Incomplete | Scan::Unterminated => break,
+            }
+        }
+    }
+
+    /// Where the lines end that the file starts with and that begin with `#`; 0 where nothing follows them.
+    fn notes_end(&self) -> usize {
+        let mut at = 0;
+        while self.bytes.get(at) == Some(&b'#') {
+            match memchr(b'\n', &self.bytes[at..]) {
+                Some(index) => at += index + 1,
+                None => return 0,
+            }
+        }
+        if at < self.bytes.len() { at } else { 0 }
+    }
+
+    /// Leaves out the lines at the start that begin with `#` and are notes, where the options say nothing about comments and
+    /// short records.
+    /// The header may begin so too: it has as many fields as the first record behind such lines, and that one either has data,
+    /// or the `#` stands next to a name.
+    pub fn skip_notes(&mut self, dialect: &Dialect, options: &CsvOptions, rules: &ColumnRules) {
+        let end = self.notes_end();
+        if end == 0 || options.comment.is_some() || options.null_padding {
+            return;
+        }
+        let mut has_data = false;
+        let scan = dialect.record(&self.bytes, end, self.is_all, &mut NextQuote::default(), |_, span| {
+            let text = span.raw(&self.bytes);
+            has_data |= is_data(rules.guess(text, false), text);
+        });
+        let Scan::Record { fields, .. } = scan else { return };
+        let is_note = |line: &[u8]| {
+            let differs = memchr_iter(dialect.delimiter, line).count() + 1 != fields;
+            fields > 1 && (differs || (line.starts_with(b"# ") && !has_data))
+        };
+        let mut at = 0;
+        while at < end
+            && let Some(index) = memchr(b'\n', &self.bytes[at..])
+            && is_note(&self.bytes[at..at + index])
+        {
+            at += index + 1;
+        }
+        self.bytes.drain(..at);
+        self.start += at as u64;
+    }
+}
+
+/// How a quote is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Quoting {
+    /// Not at all.
+    None,
+    /// Fields begin with one and do not end with one.
+    Doubtful,
+    /// Around some fields.
+    Fields,
+    /// Around all values of a column.
+    Columns,
 }
 
 /// Refuses what is no text at a glance. The head is that of the text, behind a decoder where there is one: what looks
@@ -150,6 +329,21 @@ fn check_content(head: &[u8], input: &InputFile) -> Result<()> {
     Ok(())
 }
 
+/// Whether a text that looks like this is a value, and hardly a name: one that reads as something else than text, or codes
+/// and numbers as people write them, such as `007`, `1,5` and `1 000`.
+fn is_data(guess: Guess, text: &[u8]) -> bool {
+    let text = trim(text);
+    let is_digits = || {
+        text.iter().any(u8::is_ascii_digit)
+            && text.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b' ' | b'-' | b'+' | b'\''))
+    };
+    match guess {
+        Guess::Null => false,
+        Guess::Text => is_digits(),
+        _ => true,
+    }
+}
+
 /// Whether the first row holds names: unless it looks like data.
 ///
 /// `later` is what the columns showed in the rows after the first. Where the user gave names, a first row of text
@@ -167,7 +361,7 @@ pub fn has_header(options: &CsvOptions, first: &[Vec<u8>], later: &[Guesses], ru
         return says_the_same && first.len() == options.names.len();
     }
     let guesses: Vec<Guess> = first.iter().map(|text| rules.usual().guess(text, false)).collect();
-    let has_data = guesses.iter().any(|guess| !matches!(guess, Guess::Null | Guess::Text));
+    let has_data = first.iter().zip(&guesses).any(|(text, guess)| is_data(*guess, text));
     if has_data || !guesses.contains(&Guess::Text) {
         return false;
     }

@@ -22,7 +22,19 @@ pub struct Dialect {
 impl Dialect {
     /// A dialect of a delimiter, without quotes and all else.
     pub fn new(delimiter: u8) -> Self {
-        Self { delimiter, long_delimiter: None, quote: None, escape: None, comment: None, empty_lines: false }
+        Self::delimited(Delimiter::from(delimiter))
+    }
+
+    /// The same, of a delimiter of one byte or several.
+    pub fn delimited(delimiter: Delimiter) -> Self {
+        Self {
+            delimiter: delimiter.first_byte(),
+            long_delimiter: delimiter.if_long(),
+            quote: None,
+            escape: None,
+            comment: None,
+            empty_lines: false,
+        }
     }
 
     /// Appends to `out` what a field means that starts with the quote, given with its quotes.

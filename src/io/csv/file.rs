@@ -45,20 +45,26 @@ impl InputFile {
     /// A data error, where it is missing, unreadable, no regular file, or not compressed or encoded as the options or
     /// its name say.
     pub fn new(path: PathBuf, options: &CsvOptions) -> Result<Self> {
-        let failed = |error: std::io::Error| Error::io("read", &path, &error);
-        // Looked at before it is opened, since opening a pipe would wait for its writer.
-        if !std::fs::metadata(&path).map_err(failed)?.is_file() {
+        let mut input = Self::plain(path)?;
+        let file = input.open()?;
+        input.find_decoding(file, options)?;
+        Ok(input)
+    }
+
+    /// A file that is known to be text as it is. It is not opened.
+    ///
+    /// # Errors
+    /// A data error, where it is missing or no regular file.
+    pub fn plain(path: PathBuf) -> Result<Self> {
+        // Not even to be looked at is it opened, since opening a pipe would wait for its writer.
+        let meta = std::fs::metadata(&path).map_err(|error| Error::io("read", &path, &error))?;
+        if !meta.is_file() {
             return Err(Error::data(format!("'{}' is not a regular file", path.display()))
                 .with_file(&path)
                 .with_hint("files are read in parts and more than once: write a pipe to a file first"));
         }
-        let file = File::open(&path).map_err(failed)?;
-        let meta = file.metadata().map_err(failed)?;
         let size = meta.len();
-        let mut input =
-            Self { len: size, size, modified: meta.modified().ok(), decoding: None, decoder_memory: 0, path };
-        input.find_decoding(file, options)?;
-        Ok(input)
+        Ok(Self { len: size, size, modified: meta.modified().ok(), decoding: None, decoder_memory: 0, path })
     }
 
     /// The same, of which only the first `len` bytes are read. Must be a plain file.
@@ -166,6 +172,11 @@ impl InputFile {
             }
         }
         Ok(())
+    }
+
+    /// When it was written to last, where the file system knows.
+    pub fn modified(&self) -> Option<SystemTime> {
+        self.modified
     }
 
     /// The path as it was given.

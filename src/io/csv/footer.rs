@@ -3,17 +3,34 @@
 use memchr::memrchr;
 
 use super::file::InputFile;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Bytes read at once.
 const READ: u64 = 64 << 10;
+
+/// The file without its last `lines` lines.
+///
+/// # Errors
+/// A usage error for a file that must be decoded; a data error, where it cannot be read.
+pub fn without_footer(input: InputFile, lines: u64) -> Result<InputFile> {
+    if lines == 0 {
+        return Ok(input);
+    }
+    if input.is_stream() {
+        return Err(Error::usage("skip_footer cannot be used on a compressed or transcoded file")
+            .with_file(&input.path)
+            .with_hint("its end is not known before all of it is read: decompress or convert it first"));
+    }
+    let end = footer_start(&input, lines)?;
+    Ok(input.ending_at(end))
+}
 
 /// Where the last `lines` lines of a file begin; 0 where it has no more. What ends the last line may be missing. Quotes
 /// are not looked at: a footer has none with line ends in them.
 ///
 /// # Errors
 /// A data error, where the file cannot be read.
-pub fn footer_start(input: &InputFile, lines: u64) -> Result<u64> {
+fn footer_start(input: &InputFile, lines: u64) -> Result<u64> {
     let file = input.open()?;
     let (mut left, mut end) = (lines, input.len);
     let mut buffer = Vec::new();

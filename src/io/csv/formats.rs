@@ -3,7 +3,7 @@
 //! Numbers are brought into the plain form and then read by the parsers of `values`, so that they are as exact; dates and
 //! times are read by [`TimeFormat`].
 
-use super::infer::Guess;
+use super::infer::{Guess, Guesses};
 use super::options::CsvOptions;
 use super::strptime::TimeFormat;
 use super::values;
@@ -163,16 +163,26 @@ impl Formats {
     pub fn guess(&self, text: &[u8]) -> Guess {
         let usual = Guess::of(text);
         let number = if self.has_plain_numbers() { usual } else { self.guess_number(text).unwrap_or(Guess::Text) };
-        let is_number = matches!(number, Guess::Integer | Guess::BigInteger | Guess::Float);
+        let is_integer = matches!(number, Guess::Integer | Guess::WideInteger);
+        let is_number = is_integer || matches!(number, Guess::BigInteger | Guess::Point | Guess::Float);
         match self.guess_time(text, usual) {
-            Some(Guess::Date) if number == Guess::Integer => Guess::IntegerOrDate,
-            Some(Guess::Timestamp) if number == Guess::Integer => Guess::IntegerOrTimestamp,
+            Some(Guess::Date) if is_integer => Guess::IntegerOrDate,
+            Some(Guess::Timestamp) if is_integer => Guess::IntegerOrTimestamp,
             Some(time) => time,
             None if is_number => number,
             None => match usual {
                 Guess::Boolean | Guess::Time => usual,
                 _ => Guess::Text,
             },
+        }
+    }
+
+    /// Adds what a text looks like, as [`guess`](Self::guess) says, to what was seen.
+    pub fn add(&self, seen: &mut Guesses, guess: Guess, text: &[u8]) {
+        if guess.has_digits() && !self.has_plain_numbers() {
+            self.number(text, |plain| Some(seen.add(guess, plain)));
+        } else {
+            seen.add(guess, text);
         }
     }
 

@@ -2,10 +2,12 @@
 //!
 //! 1. [`CsvOptions`] says what the user knows about the files; `rules` are what that means for the fields of each column:
 //!    what is null (`nulls`), how numbers and times are written (`formats`, `strptime`).
-//! 2. `detect` finds the rest in the first file with content: delimiter, header. `sample` looks at the head, middle and
-//!    end of every file; `infer` makes one schema of what it saw.
-//! 3. [`CsvTable`] is the result. A scan cuts every file into chunks of `partition_bytes`; a record belongs to the
-//!    chunk where it starts. `machine` and `chunks` find out exactly in which state of quoting a chunk starts.
+//! 2. `detect` finds the rest in the first file with content: delimiter, quote, header. `survey` looks at all files in
+//!    parallel: `sample` at the head, middle and end of each, or at every record; `infer` makes types of what was seen.
+//!    A `schema_file` holds the outcome, so that none of this need be done again.
+//! 3. [`CsvTable`] is the result: one schema, and where each file has its columns. A scan cuts every file into chunks of
+//!    `partition_bytes`; a record belongs to the chunk where it starts. `machine` and `chunks` find out exactly in which
+//!    state of quoting a chunk starts.
 //! 4. A task reads its chunk in blocks (`blocks`, in the memory of a `pool`), cuts them into records and fields
 //!    (`tokenizer`), and appends the fields of each wanted column to a typed builder (`columns`, with the parsers of
 //!    `values`) until a batch is full. A file that is compressed or in another encoding is a stream that `decode` makes
@@ -40,8 +42,10 @@ mod reader;
 mod rules;
 mod sample;
 mod scan;
+mod schema_file;
 mod strptime;
 mod structure;
+mod survey;
 mod table;
 #[cfg(test)]
 mod tests;

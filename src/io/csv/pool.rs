@@ -29,8 +29,7 @@ pub struct BlockPool {
 }
 
 struct State {
-    /// `None` where there is no budget.
-    reservation: Option<MemoryReservation>,
+    reservation: MemoryReservation,
     idle: Vec<Vec<u8>>,
     /// Partitions that were not read yet. Behind the last one nothing is kept for another.
     readers_to_come: usize,
@@ -44,18 +43,12 @@ impl BlockPool {
         partitions: usize,
         threads: usize,
     ) -> Arc<Self> {
-        let reservation = Some(memory.reservation("csv blocks", metrics));
+        let reservation = memory.reservation("csv blocks", metrics);
         Arc::new(Self {
             state: Mutex::new(State { reservation, idle: Vec::new(), readers_to_come: partitions }),
             // What each of them reads, and what one of them has just given on.
             keep: threads + 1,
         })
-    }
-
-    /// Memory outside of any budget, for a look at the start of files while a query is planned.
-    pub fn unmetered() -> Arc<Self> {
-        let state = State { reservation: None, idle: Vec::new(), readers_to_come: 0 };
-        Arc::new(Self { state: Mutex::new(state), keep: 0 })
     }
 
     /// Memory for a block of `wanted` bytes, or of fewer down to `least` where the budget is short.
@@ -89,9 +82,7 @@ impl BlockPool {
     /// To be told when one of the partitions was read or given up, with what was reserved for it.
     pub fn reader_is_done(&self, reserved: u64) {
         let mut state = self.lock();
-        if let Some(reservation) = &mut state.reservation {
-            reservation.shrink(reserved);
-        }
+        state.reservation.shrink(reserved);
         state.readers_to_come = state.readers_to_come.saturating_sub(1);
         if state.readers_to_come == 0 {
             state.drop_idle();
@@ -116,7 +107,7 @@ impl BlockPool {
     pub fn held(&self) -> (u64, u64) {
         let state = self.lock();
         let idle = state.idle.iter().map(|bytes| bytes.len() as u64).sum();
-        (state.reservation.as_ref().map_or(0, MemoryReservation::bytes), idle)
+        (state.reservation.bytes(), idle)
     }
 }
 
@@ -143,13 +134,12 @@ impl State {
 
     /// As [`MemoryReservation::try_grow`], at the cost of what lies idle.
     fn try_grow(&mut self, bytes: u64) -> bool {
-        let grows = |state: &mut Self| state.reservation.as_mut().is_none_or(|reservation| reservation.try_grow(bytes));
-        if grows(self) {
+        if self.reservation.try_grow(bytes) {
             return true;
         }
         // It has the wrong size, or the whole session is short of memory.
         self.drop_idle();
-        grows(self)
+        self.reservation.try_grow(bytes)
     }
 
     /// As [`MemoryReservation::grow`], at the cost of what lies idle.
@@ -157,7 +147,7 @@ impl State {
         if self.try_grow(bytes) {
             return Ok(());
         }
-        self.reservation.as_mut().map_or(Ok(()), |reservation| reservation.grow(bytes))
+        self.reservation.grow(bytes)
     }
 
     fn drop_idle(&mut self) {
@@ -169,9 +159,7 @@ impl State {
     fn release(&mut self, bytes: Vec<u8>) {
         let amount = bytes.len() as u64;
         drop(bytes);
-        if let Some(reservation) = &mut self.reservation {
-            reservation.shrink(amount);
-        }
+        self.reservation.shrink(amount);
     }
 }
 
@@ -296,9 +284,6 @@ mod tests {
         assert!(error.to_string().starts_with("csv blocks needs"), "{error}");
         drop((first, second, pool));
         assert_eq!(memory.reserved(), 0);
-        let unmetered = BlockPool::unmetered();
-        drop(buffer(&unmetered, b"text"));
-        assert_eq!(unmetered.held(), (0, 0));
     }
 
     #[test]

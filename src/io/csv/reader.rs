@@ -25,7 +25,7 @@ use crate::batch::record_batch;
 use crate::context::QueryContext;
 use crate::error::{Error, Result};
 use crate::rejects::{Chunk, Reason, Reject};
-use crate::types::{DataType, TEXT};
+use crate::types::{DataType, Scalar, TEXT};
 
 /// What does not fit is recorded in parts of so many.
 const REJECTS: usize = 4096;
@@ -39,6 +39,8 @@ enum Output {
     Null(DataType),
     /// The path of the file.
     Filename,
+    /// The same in every row of the file.
+    Constant(Scalar),
 }
 
 /// Reads the records that start in one chunk.
@@ -110,7 +112,10 @@ impl PartitionReader {
         let mut columns = Vec::new();
         let mut output = |column: usize| match csv.fields[column] {
             _ if layout.filename == Some(column) => Output::Filename,
-            None => Output::Null(layout.schema.field(column).data_type().clone()),
+            None => match layout.constant(column, csv) {
+                Some(value) => Output::Constant(value),
+                None => Output::Null(layout.schema.field(column).data_type().clone()),
+            },
             Some(_) => Output::Read(columns.iter().position(|known| *known == column).unwrap_or_else(|| {
                 columns.push(column);
                 columns.len() - 1
@@ -187,7 +192,15 @@ impl PartitionReader {
             if self.counted > 0 {
                 let rows = self.counted.min(wanted);
                 self.counted -= rows;
-                let batch = record_batch(&self.plan.schema, Vec::new(), rows)?;
+                let kept = match &self.plan.condition {
+                    None => rows,
+                    // It asks only for what is the same in all rows of the file.
+                    Some(condition) => {
+                        let inputs = self.arrays(&self.inputs, &[], rows)?;
+                        condition.predicate.mask(&record_batch(&condition.schema, inputs, rows)?)?.true_count()
+                    }
+                };
+                let batch = record_batch(&self.plan.schema, Vec::new(), kept)?;
                 return Ok(ReadBatch { batch, rows, rejected: 0, nulled: 0 });
             }
             self.tokens.clear();
@@ -199,8 +212,12 @@ impl PartitionReader {
             let from = self.blocks.position();
             let (next, stop) = self.tokenizer.tokenize(&stretch, from, wanted, &mut self.tokens);
             let rows = self.tokens.rows();
-            if rows > 0 {
-                // What stopped it, if not that these are enough, is met again.
+            // A record behind them that is not well formed ends the query with them, unless one of them does.
+            let is_end = matches!(stop, Stop::Unterminated | Stop::TooLong);
+            if rows > 0 && is_end {
+                self.read_rows(next)?;
+            } else if rows > 0 {
+                // If it stopped because the block ends, that is met again.
                 let read = self.read_rows(next)?;
                 self.blocks.set_position(next);
                 self.is_finished = stop == Stop::Done && rows < wanted;
@@ -343,6 +360,7 @@ impl PartitionReader {
             Ok(match output {
                 Output::Read(index) => columns[*index].clone(),
                 Output::Null(data_type) => new_null_array(data_type, rows),
+                Output::Constant(value) => value.to_array(rows),
                 Output::Filename => {
                     let mut builder = StringViewBuilder::new();
                     builder.try_append_value_n(self.file.input.path().to_string_lossy(), rows)?;

@@ -112,6 +112,11 @@ impl Rules {
 }
 
 impl ColumnRules {
+    /// Adds what a field looks like to what its column showed.
+    pub fn look_at(&self, seen: &mut Guesses, text: &[u8], is_quoted: bool) {
+        self.formats.add(seen, self.guess(text, is_quoted), trim(text));
+    }
+
     /// What a field looks like.
     pub fn guess(&self, text: &[u8], is_quoted: bool) -> Guess {
         let text = trim(text);
@@ -139,7 +144,18 @@ impl ColumnRules {
                 _ => TIMESTAMP,
             },
         };
-        if self.assume_missing && data_type == DataType::Int64 { DataType::Float64 } else { data_type }
+        // Not even by a wish is a number rounded.
+        let is_missing =
+            self.assume_missing && data_type == DataType::Int64 && !seen.numbers_first().has_wide_integers();
+        if is_missing { DataType::Float64 } else { data_type }
+    }
+
+    /// Whether a column whose type was [inferred](Self::data_type) to be this one holds all that was seen, unchanged.
+    pub fn fits(&self, seen: Guesses, data_type: &DataType) -> bool {
+        match self.dates {
+            Dates::Only => seen.times_only().fits(data_type),
+            Dates::Any | Dates::Never => seen.fits(data_type),
+        }
     }
 
     /// Whether the column may be widened to a type: one of nothing but dates and times holds nothing else.
@@ -155,7 +171,7 @@ mod tests {
     fn inferred(options: CsvOptions, texts: &[&str]) -> DataType {
         let rules = Rules::new(&options).unwrap();
         let mut seen = Guesses::default();
-        texts.iter().for_each(|text| seen.add(rules.of("a").guess(text.as_bytes(), false)));
+        texts.iter().for_each(|text| rules.of("a").look_at(&mut seen, text.as_bytes(), false));
         rules.of("a").data_type(seen, "UTC")
     }
 
@@ -175,10 +191,16 @@ mod tests {
         assert_eq!(inferred(only().dateformat("%Y%m%d"), &["20130131", "5"]), DataType::Date32);
         assert_eq!(inferred(options().assume_missing(true), &["1", "2"]), DataType::Float64);
         assert_eq!(inferred(options().assume_missing(true), &["x"]), TEXT);
+        assert_eq!(inferred(options().assume_missing(true), &["9007199254740993"]), DataType::Int64);
         assert_eq!(inferred(options().dateformat("%Y%m%d"), &["20130131", ""]), DataType::Date32);
         assert_eq!(inferred(options().dateformat("%Y%m%d"), &["20130131", "5"]), DataType::Int64);
         assert_eq!(inferred(options().dateformat("%Y%m%d"), &["20130131", "5.5"]), DataType::Float64);
         assert_eq!(inferred(options().dateformat("%Y%m%d"), &["20130131", "x"]), TEXT);
+        let german = || options().decimal_separator(b',').thousands(b'.');
+        assert_eq!(inferred(german(), &["1.234,5", "9.007.199.254.740.993"]), DataType::Decimal128(38, 1));
+        let moments = || options().timestampformat("%Y%m%d%H%M%S");
+        assert_eq!(inferred(moments(), &["20130131103000"]), TIMESTAMP);
+        assert_eq!(inferred(moments(), &["20130131103000", "1.5"]), DataType::Float64);
         assert_eq!(inferred(options().force_not_null(["a"]), &["1", ""]), TEXT);
         assert_eq!(inferred(options().null_strings_of("a", ["-"]), &["1", "-", ""]), DataType::Int64);
         assert_eq!(inferred(options().null_strings_of("b", ["-"]), &["1", "-"]), TEXT);

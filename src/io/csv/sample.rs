@@ -1,26 +1,32 @@
-//! What a file holds, from samples of its head, middle and end.
+//! What a file holds, from samples of its head, middle and end, or from all of it.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use memchr::memchr;
 
-use super::blocks::Blocks;
+use super::chunks::Chunks;
 use super::detect::{Head, has_header};
 use super::dialect::Dialect;
-use super::file::InputFile;
+use super::file::{InputFile, TextReader};
 use super::infer::Guesses;
 use super::locate::Place;
 use super::machine::{Machine, State};
 use super::options::{CsvOptions, Header, SampleSize};
-use super::pool::BlockPool;
 use super::rules::{ColumnRules, Rules};
 use super::tokenizer::{NextQuote, Scan, Span};
 use super::values::trim;
+use crate::context::CancelToken;
 use crate::error::{DataLocation, Error, Result};
 
 /// Bytes of a sample.
 const WINDOW: u64 = 64 << 10;
+/// A file of that many bytes is its own sample, and of a stream no more is looked at.
+pub const SMALL: u64 = 3 * WINDOW;
+/// Bytes read at once where more than a window is needed.
+const READ: u64 = 256 << 10;
+/// Bytes read beyond the end of a range, to complete its last record.
+const OVERHANG: u64 = 4 << 10;
 
 /// What a file holds.
 #[derive(Debug, Default)]
@@ -35,73 +41,163 @@ pub struct FileSample {
     pub guesses: Vec<Guesses>,
 }
 
-/// Looks at a file. `header` says whether the first record holds names, where that is known. `None` for a file without
-/// any record.
-///
-/// # Errors
-/// A data error, where the file cannot be read or its header is not well formed. What is wrong with other records
-/// is left to whoever reads them.
-pub fn sample(
-    input: &Arc<InputFile>,
-    head: &Head,
-    dialect: Dialect,
-    header: Option<bool>,
-    options: &CsvOptions,
-    rules: &Rules,
-) -> Result<Option<FileSample>> {
-    // Of a stream only the head can be looked at without decoding all.
-    let is_stream = input.is_stream();
-    let small = !is_stream && input.len - head.start <= 3 * WINDOW;
-    let (rows, stop) = match options.sample_size {
-        SampleSize::Windows if is_stream => (u64::MAX, head.start + 3 * WINDOW),
-        SampleSize::Windows if !small => (u64::MAX, head.start + WINDOW),
-        SampleSize::Rows(rows) => (rows, input.len),
-        SampleSize::Windows | SampleSize::All => (u64::MAX, input.len),
-    };
-    let blocks = Blocks::behind_head(input.clone(), head, BlockPool::unmetered(), stop);
-    let mut records = Records::new(input, blocks, dialect, options.max_line_size);
-    if !records.next(true)? {
-        return Ok(None);
-    }
-    let first = records.texts();
-    let behind_first = records.blocks.offset();
+/// How files are looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Sampler<'a> {
+    /// Cuts records into fields.
+    pub dialect: Dialect,
+    /// What the user says.
+    pub options: &'a CsvOptions,
+    /// How fields are to be understood.
+    pub rules: &'a Rules,
+    /// The names that columns have by position, whatever their file calls them; none where they match by name.
+    pub names: &'a [String],
+}
 
-    let own = rules_by_position(rules, &first, options, input);
-    let mut columns = Columns { guesses: Vec::new(), usual: rules.usual(), own: &own, dialect };
-    let mut taken = 0;
-    while taken < rows && records.next(false)? {
-        columns.add(&records);
-        taken += 1;
-    }
-    let widest = columns.guesses.len();
-    columns.guesses.resize(widest.max(first.len()), Guesses::default());
-
-    let has_header = header.unwrap_or_else(|| has_header(options, &first, &columns.guesses, rules));
-    let mut width = first.len();
-    if options.null_padding {
-        width = width.max(options.names.len());
-        if !has_header {
-            width = width.max(widest);
+impl Sampler<'_> {
+    /// Looks at a file. `header` says whether the first record holds names, where that is known; `for_types`, whether
+    /// more than the names is looked for. `None` for a file without any record.
+    ///
+    /// # Errors
+    /// A data error, where the file cannot be read or its header is not well formed. What is wrong with other records
+    /// is left to whoever reads them.
+    pub fn sample(
+        &self,
+        input: &InputFile,
+        head: &mut Head,
+        header: Option<bool>,
+        for_types: bool,
+    ) -> Result<Option<FileSample>> {
+        let options = self.options;
+        // Of a stream only the head can be looked at without decoding all.
+        let is_stream = input.is_stream();
+        let small = !is_stream && input.len.saturating_sub(head.start) <= SMALL;
+        let (rows, stop) = match options.sample_size {
+            _ if !for_types => (0, input.len),
+            SampleSize::Rows(rows) => (rows, input.len),
+            SampleSize::Windows if is_stream => (u64::MAX, head.start.saturating_add(SMALL)),
+            SampleSize::All if is_stream => (u64::MAX, input.len),
+            // A pass over all is for later, in parallel.
+            SampleSize::Windows | SampleSize::All if small => (u64::MAX, input.len),
+            SampleSize::Windows | SampleSize::All => (u64::MAX, head.start + WINDOW),
+        };
+        let (block, reader) = (Cow::Borrowed(head.bytes.as_slice()), &mut head.reader);
+        let mut records = Records::new(self, input, reader, (block, head.start, head.is_all), stop);
+        if !records.next(true)? {
+            return Ok(None);
         }
-    }
-    if !has_header {
-        columns.add_texts(&first);
-    }
-    let names = if has_header { header_names(&first, input, head.start)? } else { Vec::new() };
-    let names = complete_names(names, width, options, input)?;
-    columns.guesses.resize(width, Guesses::default());
+        let first = records.texts();
+        let behind_first = records.offset();
 
-    let data_start = if has_header { behind_first } else { head.start };
-    if !small && !is_stream && options.sample_size != SampleSize::All {
-        let middle = data_start.max(input.len / 2 - WINDOW / 2);
-        for start in [middle, input.len - WINDOW] {
-            if start > records.blocks.offset() {
-                columns.add_window(input, start, width, options.max_line_size)?;
+        let own = self.rules_of_record(&first, input);
+        let mut columns = self.columns(&own);
+        let mut taken = 0;
+        while taken < rows && records.next(false)? {
+            columns.add(&records);
+            taken += 1;
+        }
+        let widest = columns.guesses.len();
+        columns.guesses.resize(widest.max(first.len()), Guesses::default());
+
+        let has_header = header.unwrap_or_else(|| has_header(options, &first, &columns.guesses, self.rules));
+        let mut width = first.len();
+        if options.null_padding {
+            width = width.max(options.names.len());
+            if !has_header {
+                width = width.max(widest);
             }
         }
+        if !has_header && for_types {
+            columns.add_texts(&first);
+        }
+        let names = if has_header { header_names(&first, input, head.start)? } else { Vec::new() };
+        let names = complete_names(names, width, options, input)?;
+        columns.guesses.resize(width, Guesses::default());
+
+        let data_start = if has_header { behind_first } else { head.start };
+        let seen = records.offset();
+        if for_types && !small && !is_stream {
+            let middle = data_start.max(input.len / 2 - WINDOW / 2);
+            for start in [middle, input.len - WINDOW] {
+                if start > seen {
+                    columns.add_window(self, input, &mut head.reader, start)?;
+                }
+            }
+        }
+        columns.guesses.truncate(width);
+        Ok(Some(FileSample { has_header, names, data_start, guesses: columns.guesses }))
     }
-    columns.guesses.truncate(width);
-    Ok(Some(FileSample { has_header, names, data_start, guesses: columns.guesses }))
+
+    /// What the records that start in one chunk of a file with these columns show. It must be a plain file.
+    ///
+    /// # Errors
+    /// A data error, where the file cannot be read.
+    pub fn look_at_all(
+        &self,
+        input: &InputFile,
+        names: &[String],
+        (chunks, chunk): (&Chunks, usize),
+        machine: &Machine,
+    ) -> Result<Vec<Guesses>> {
+        let mut reader = TextReader::new(input, input.open()?)?;
+        let mut state = chunks.start_state(chunk, machine, input, &CancelToken::default())?;
+        let (start, stop) = chunks.range(chunk);
+        let nothing = (Cow::Owned(Vec::new()), start, start >= input.len);
+        let mut records = Records::new(self, input, &mut reader, nothing, stop);
+        records.skip_to_start(&mut state, machine)?;
+        let own = self.rules_of_columns(names);
+        let mut columns = self.columns(&own);
+        while records.next(false)? {
+            columns.add(&records);
+        }
+        Ok(columns.guesses)
+    }
+
+    /// Gives a file that turned out to have records wider than its first one names for the further columns, where
+    /// the options ask for such records to be read.
+    ///
+    /// # Errors
+    /// None that the first names did not have.
+    pub fn widen(&self, sampled: &mut FileSample, guesses: &[Guesses], input: &InputFile) -> Result<()> {
+        if self.options.null_padding && !sampled.has_header && guesses.len() > sampled.names.len() {
+            sampled.names = complete_names(Vec::new(), guesses.len(), self.options, input)?;
+            sampled.guesses.resize(guesses.len(), Guesses::default());
+        }
+        sampled.guesses.iter_mut().zip(guesses).for_each(|(all, seen)| all.merge(*seen));
+        Ok(())
+    }
+
+    fn columns<'a>(&'a self, own: &'a [Option<&'a ColumnRules>]) -> Columns<'a> {
+        Columns { guesses: Vec::new(), usual: self.rules.usual(), own, scratch: Vec::new() }
+    }
+
+    /// The rules of the columns that have their own, before it is known whether the first record holds the names.
+    fn rules_of_record(&self, first: &[Vec<u8>], input: &InputFile) -> Vec<Option<&ColumnRules>> {
+        if self.rules.are_uniform() {
+            return Vec::new();
+        }
+        let header = match self.options.header {
+            Header::No => Vec::new(),
+            Header::Yes | Header::Detect => {
+                first.iter().map(|text| String::from_utf8_lossy(trim(text)).into()).collect()
+            }
+        };
+        let width = first.len().max(self.options.names.len());
+        // What is wrong with the names is told once they are known.
+        self.rules_of_columns(&complete_names(header, width, self.options, input).unwrap_or_default())
+    }
+
+    /// The rules of the columns that have their own.
+    fn rules_of_columns(&self, names: &[String]) -> Vec<Option<&ColumnRules>> {
+        if self.rules.are_uniform() {
+            return Vec::new();
+        }
+        let own = |(index, name): (usize, &String)| {
+            let name = self.names.get(index).unwrap_or(name);
+            self.rules.in_any_case(name).or_else(|| self.rules.in_any_case(&format!("column{index}")))
+        };
+        names.iter().enumerate().map(own).collect()
+    }
 }
 
 /// Names in a header: without blanks around them.
@@ -150,82 +246,68 @@ fn complete_names(header: Vec<String>, width: usize, options: &CsvOptions, input
     Ok(names)
 }
 
-/// The rules of the columns that have their own, before it is known whether the first record holds the names.
-fn rules_by_position<'a>(
-    rules: &'a Rules,
-    first: &[Vec<u8>],
-    options: &CsvOptions,
-    input: &InputFile,
-) -> Vec<Option<&'a ColumnRules>> {
-    if rules.are_uniform() {
-        return Vec::new();
-    }
-    let width = first.len().max(options.names.len());
-    let header = match options.header {
-        Header::No => Vec::new(),
-        Header::Yes | Header::Detect => first.iter().map(|text| String::from_utf8_lossy(trim(text)).into()).collect(),
-    };
-    // What is wrong with the names is told once they are known.
-    let names = complete_names(header, width, options, input).unwrap_or_default();
-    let own = |(index, name): (usize, &String)| {
-        rules.in_any_case(name).or_else(|| rules.in_any_case(&format!("column{index}")))
-    };
-    names.iter().enumerate().map(own).collect()
-}
-
-/// Columns while they are sampled.
+/// Columns while they are looked at.
 struct Columns<'a> {
     guesses: Vec<Guesses>,
     usual: &'a ColumnRules,
     /// The rules of each column, as far as they are not the usual ones.
     own: &'a [Option<&'a ColumnRules>],
-    dialect: Dialect,
+    scratch: Vec<u8>,
 }
 
 impl Columns<'_> {
-    fn guess(&mut self, column: usize, text: &[u8], is_quoted: bool) {
-        if self.guesses.len() <= column {
-            self.guesses.resize(column + 1, Guesses::default());
-        }
-        if !self.guesses[column].is_text() {
-            let rules = self.own.get(column).copied().flatten().unwrap_or(self.usual);
-            self.guesses[column].add(rules.guess(text, is_quoted));
-        }
-    }
-
-    fn add(&mut self, records: &Records) {
-        let mut scratch = Vec::new();
+    fn add(&mut self, records: &Records<'_>) {
+        let mut scratch = std::mem::take(&mut self.scratch);
         for (column, span) in records.fields.iter().enumerate() {
-            let text = span.text(records.blocks.buffer(), &self.dialect, &mut scratch);
-            self.guess(column, text, span.is_quoted());
+            let text = span.text(&records.block, &records.dialect, &mut scratch);
+            self.look_at(column, text, span.is_quoted());
         }
+        self.scratch = scratch;
     }
 
     fn add_texts(&mut self, texts: &[Vec<u8>]) {
-        texts.iter().enumerate().for_each(|(column, text)| self.guess(column, text, false));
+        texts.iter().enumerate().for_each(|(column, text)| self.look_at(column, text, false));
+    }
+
+    fn look_at(&mut self, column: usize, text: &[u8], is_quoted: bool) {
+        if self.guesses.len() <= column {
+            self.guesses.resize(column + 1, Guesses::default());
+        }
+        let guesses = &mut self.guesses[column];
+        if !guesses.is_text() {
+            let rules = self.own.get(column).copied().flatten().unwrap_or(self.usual);
+            rules.look_at(guesses, text, is_quoted);
+        }
     }
 
     /// Adds a window somewhere in the file, where it is known, or next to certain, where a record starts.
-    fn add_window(&mut self, input: &Arc<InputFile>, start: u64, width: usize, max_record: usize) -> Result<()> {
+    fn add_window(
+        &mut self,
+        sampler: &Sampler<'_>,
+        input: &InputFile,
+        reader: &mut TextReader,
+        start: u64,
+    ) -> Result<()> {
+        let width = self.guesses.len();
         let end = (start + WINDOW).min(input.len);
-        let mut bytes = Vec::new();
-        input.read(&input.open()?, start, (end - start) as usize, &mut bytes)?;
-        let Some((offset, is_certain)) = record_start(&bytes, self.dialect) else {
+        let mut bytes = vec![0; (end - start) as usize];
+        reader.seek(input, start)?;
+        let filled = reader.fill(input, &mut bytes)?;
+        bytes.truncate(filled);
+        let Some((offset, is_certain)) = record_start(&bytes, sampler.dialect) else {
             return Ok(());
         };
-        let start = start + offset as u64;
-        let blocks = Blocks::new(input.clone(), input.open()?, BlockPool::unmetered(), start, end)?;
-        let mut records = Records::new(input, blocks, self.dialect, max_record);
-        let mut seen = Columns { guesses: vec![Guesses::default(); width], ..*self };
+        let is_last = reader.has_ended(input);
+        let mut records = Records::new(sampler, input, reader, (Cow::Owned(bytes), start, is_last), end);
+        records.at = offset;
+        let mut seen = sampler.columns(self.own);
         while records.next(false)? {
             if !is_certain && records.fields.len() != width {
                 return Ok(());
             }
             seen.add(&records);
         }
-        for (all, seen) in self.guesses.iter_mut().zip(&seen.guesses) {
-            all.merge(*seen);
-        }
+        self.guesses.iter_mut().zip(&seen.guesses).for_each(|(all, seen)| all.merge(*seen));
         Ok(())
     }
 }
@@ -253,67 +335,118 @@ fn record_start(piece: &[u8], dialect: Dialect) -> Option<(usize, bool)> {
     }
 }
 
-/// Records of a file one by one with all of their fields.
-struct Records {
-    input: Arc<InputFile>,
-    blocks: Blocks,
+/// Records of a range of a text one by one with all of their fields.
+struct Records<'a> {
+    input: &'a InputFile,
+    /// Reads on where the block ends.
+    reader: &'a mut TextReader,
     dialect: Dialect,
-    quotes: NextQuote,
     max_record: usize,
+    /// Records that start here or later are not of the range.
+    stop: u64,
+    /// The text from `offset` on, used up to `at`.
+    block: Cow<'a, [u8]>,
+    offset: u64,
+    at: usize,
+    /// Whether the block ends where the text does.
+    is_last: bool,
+    quotes: NextQuote,
     fields: Vec<Span>,
 }
 
-impl Records {
-    fn new(input: &Arc<InputFile>, blocks: Blocks, dialect: Dialect, max_record: usize) -> Self {
+impl<'a> Records<'a> {
+    /// The first bytes of the range, or none; where they start, and whether the text ends with them.
+    fn new(
+        sampler: &Sampler<'_>,
+        input: &'a InputFile,
+        reader: &'a mut TextReader,
+        (block, offset, is_last): (Cow<'a, [u8]>, u64, bool),
+        stop: u64,
+    ) -> Self {
+        let (dialect, max_record) = (sampler.dialect, sampler.options.max_line_size);
         let quotes = NextQuote::default();
-        Self { input: input.clone(), blocks, dialect, quotes, max_record, fields: Vec::new() }
+        Self { input, reader, dialect, max_record, stop, block, offset, at: 0, is_last, quotes, fields: Vec::new() }
+    }
+
+    /// Where in the text the next record may start.
+    fn offset(&self) -> u64 {
+        self.offset + self.at as u64
     }
 
     /// Goes to the next record; false at the end. A record that is not well formed is an end too, unless it
     /// `must_be_well_formed`.
     fn next(&mut self, must_be_well_formed: bool) -> Result<bool> {
-        loop {
-            let (at, is_last_block) = (self.blocks.position(), self.blocks.at_end_of_file());
-            if at >= self.blocks.stop_position() {
-                return Ok(false);
-            }
-            let block = self.blocks.buffer().as_slice();
-            let scan = if at < block.len() {
+        while self.offset() < self.stop {
+            let scan = if self.at < self.block.len() {
                 self.fields.clear();
                 let fields = &mut self.fields;
-                self.dialect.record(block, at, is_last_block, &mut self.quotes, |_, span| fields.push(span))
-            } else if is_last_block {
+                self.dialect.record(&self.block, self.at, self.is_last, &mut self.quotes, |_, span| fields.push(span))
+            } else if self.is_last {
                 return Ok(false);
             } else {
                 Scan::Incomplete
             };
-            let place = Place { input: &self.input, offset: self.blocks.offset() };
+            let place = Place { input: self.input, offset: self.offset() };
             match scan {
                 Scan::Record { next, .. } => {
-                    self.blocks.set_position(next);
+                    self.at = next;
                     return Ok(true);
                 }
-                Scan::Nothing { next } => self.blocks.set_position(next),
-                Scan::Unterminated if must_be_well_formed => return Err(place.unterminated(&block[at..])),
+                Scan::Nothing { next } => self.at = next,
+                Scan::Unterminated if must_be_well_formed => return Err(place.unterminated(&self.block[self.at..])),
                 Scan::Unterminated => return Ok(false),
-                Scan::Incomplete if self.blocks.pending() > self.max_record => {
+                Scan::Incomplete if self.block.len() - self.at > self.max_record => {
                     return if must_be_well_formed {
-                        Err(place.too_long(self.max_record, &block[at..]))
+                        Err(place.too_long(self.max_record, &self.block[self.at..]))
                     } else {
                         Ok(false)
                     };
                 }
-                Scan::Incomplete => {
-                    self.blocks.refill()?;
-                    self.quotes = NextQuote::default();
-                }
+                Scan::Incomplete => self.refill()?,
             }
         }
+        Ok(false)
+    }
+
+    /// Goes to the first record that starts in the range, which starts in that state.
+    fn skip_to_start(&mut self, state: &mut State, machine: &Machine) -> Result<()> {
+        while *state != State::RecordStart && self.offset() < self.stop {
+            if self.at == self.block.len() {
+                if self.is_last {
+                    return Ok(());
+                }
+                self.refill()?;
+            }
+            let rest = &self.block[self.at..];
+            self.at += machine.record_end(state, rest).unwrap_or(rest.len());
+        }
+        Ok(())
+    }
+
+    /// Reads on, behind what is not used yet. A record that is larger than the block gets one of twice the size each time.
+    fn refill(&mut self) -> Result<()> {
+        let next = self.offset + self.block.len() as u64;
+        let pending = self.block.len() - self.at;
+        let in_range = self.stop.saturating_sub(next);
+        let wanted = if in_range == 0 { OVERHANG } else { READ.min(in_range.saturating_add(OVERHANG)) };
+        let amount = wanted.max(pending as u64).min(self.input.len.saturating_sub(next)) as usize;
+        let mut bytes = Vec::with_capacity(pending + amount);
+        bytes.extend_from_slice(&self.block[self.at..]);
+        bytes.resize(pending + amount, 0);
+        self.reader.seek(self.input, next)?;
+        let filled = self.reader.fill(self.input, &mut bytes[pending..])?;
+        bytes.truncate(pending + filled);
+        self.is_last = self.reader.has_ended(self.input);
+        self.offset += self.at as u64;
+        self.at = 0;
+        self.block = Cow::Owned(bytes);
+        self.quotes = NextQuote::default();
+        Ok(())
     }
 
     /// What the record's fields mean.
     fn texts(&self) -> Vec<Vec<u8>> {
         let mut scratch = Vec::new();
-        self.fields.iter().map(|span| span.text(self.blocks.buffer(), &self.dialect, &mut scratch).to_vec()).collect()
+        self.fields.iter().map(|span| span.text(&self.block, &self.dialect, &mut scratch).to_vec()).collect()
     }
 }

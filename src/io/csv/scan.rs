@@ -29,6 +29,8 @@ pub struct CsvSource {
     first_partition: Vec<usize>,
     /// Made with the first partition that is opened.
     pool: OnceLock<Arc<BlockPool>>,
+    /// Files that the conditions ruled out.
+    files_pruned: usize,
 }
 
 /// What all partitions of a scan share.
@@ -109,7 +111,12 @@ impl CsvSource {
         });
         let limit = request.limit;
         let plan = ScanPlan { layout, files, machine, projection, schema, condition, number, limit };
-        Ok(Self { plan: Arc::new(plan), first_partition, pool: OnceLock::new() })
+        Ok(Self { plan: Arc::new(plan), first_partition, pool: OnceLock::new(), files_pruned: 0 })
+    }
+
+    /// Tells of files that the conditions ruled out before.
+    pub(super) fn with_files_pruned(self, files_pruned: usize) -> Self {
+        Self { files_pruned, ..self }
     }
 
     /// The file and the chunk that a partition is.
@@ -142,6 +149,10 @@ impl Source for CsvSource {
 
     fn applies_filters(&self) -> bool {
         true
+    }
+
+    fn files_pruned(&self) -> usize {
+        self.files_pruned
     }
 
     fn partition_bytes(&self, partition: usize) -> u64 {

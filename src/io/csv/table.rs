@@ -1,26 +1,30 @@
-//! CSV files as one table: their dialect, and one schema for all of them.
+//! CSV files as one table: one schema for all of them, and where each file has its columns.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::detect::Head;
+use arrow::array::{ArrayRef, StringViewArray, UInt32Array};
+use arrow::compute::take;
+
 use super::dialect::Dialect;
 use super::file::InputFile;
-use super::footer::footer_start;
 use super::infer::Guesses;
 use super::nulls::Nulls;
 use super::options::{CsvOptions, OnError, ParseDates};
 use super::rules::{ColumnRules, Rules};
-use super::sample::{FileSample, sample};
 use super::scan::CsvSource;
+use super::schema_file::SchemaFile;
+use super::survey::{Seen, survey};
 use super::widen::{Misfit, Widened, Widening};
 use crate::config::{Config, suggest};
 use crate::context::QueryContext;
 use crate::error::{Error, Result};
+use crate::io::hive::{PartitionColumn, add_partitions, files_to_read, partition_columns};
+use crate::io::options::Options;
 use crate::io::source::{ScanRequest, Source, Table};
 use crate::types::temporal::{Zone, parse_zone};
-use crate::types::{DataType, Field, Schema, SchemaRef, TEXT, timestamp_tz};
+use crate::types::{DataType, Field, Scalar, Schema, SchemaRef, TEXT, timestamp_tz};
 
 /// CSV files as one table. Columns are matched by name, in the order in which the files show them; where a file lacks
 /// one, it is null.
@@ -38,9 +42,14 @@ pub(super) struct Layout {
     pub schema: SchemaRef,
     /// Whether each column's type was inferred, and not declared.
     pub inferred: Vec<bool>,
+    /// How many columns stand in files; the file's path and partitions come behind them.
+    pub file_columns: usize,
     /// The column with the file's path.
     pub filename: Option<usize>,
+    /// Columns that stand in the files' paths: the index of each, and its value for every file that was opened.
+    pub partitions: Vec<(usize, ArrayRef)>,
     pub dialect: Dialect,
+    pub has_header: bool,
     /// What is null in columns without rules of their own.
     pub nulls: Nulls,
     /// The rules of each column that its reader has to know.
@@ -52,106 +61,157 @@ pub(super) struct Layout {
     pub widening: Option<Arc<Widening>>,
 }
 
+impl Layout {
+    /// The value that a column has in all rows of a file, where it stands in the file's path.
+    pub fn constant(&self, column: usize, file: &CsvFile) -> Option<Scalar> {
+        let (_, values) = self.partitions.iter().find(|(known, _)| *known == column)?;
+        Some(Scalar::from_array(values, file.index))
+    }
+}
+
 /// One file of a table.
 #[derive(Debug)]
 pub(super) struct CsvFile {
     pub input: Arc<InputFile>,
+    /// Its place among the files that were opened together.
+    pub index: usize,
     /// Where its records start.
     pub data_start: u64,
     /// Fields that a record should have.
     pub width: usize,
+    /// The name of each field; none, where the file has no record.
+    pub names: Arc<[String]>,
     /// For each column of the table, the field that holds it.
-    pub fields: Vec<Option<usize>>,
+    pub fields: Arc<[Option<usize>]>,
 }
+
+/// A column that stands in files.
+#[derive(Clone, Debug)]
+pub(super) struct Column {
+    pub name: String,
+    pub data_type: DataType,
+    /// Whether the type was inferred, and not declared.
+    pub inferred: bool,
+}
+
+/// A file, where its records start, and the names of their fields.
+pub(super) type Opened = (Arc<InputFile>, u64, Arc<[String]>);
 
 impl CsvTable {
     /// Looks at the files and makes one table of them.
     ///
     /// The first file with content decides on the delimiter and on whether there is a header, for all; names, types and
-    /// sizes come from every file.
+    /// sizes come from every file. With the option [`schema_file`](CsvOptions::schema_file), all of that comes from there,
+    /// and only files that are new or have changed are looked at.
     ///
     /// Types are inferred from samples of all files: the narrowest of BOOLEAN, BIGINT, DECIMAL(38,0), DOUBLE, DATE, TIME,
     /// TIMESTAMP with and without zone, and VARCHAR that holds all that a column showed. Numbers with leading zeros or
-    /// a plus are text, since they are mostly codes; so is a column that showed no value. A value elsewhere in the file
+    /// a plus are text, since they are mostly codes; so is a column that showed no value. Where doubles would round a
+    /// whole number that was seen, the column is a DECIMAL wide enough, else VARCHAR. A value elsewhere in the file
     /// that does not fit is met when it is read, as [`CsvOptions::on_error`] says, and never changed to fit.
+    ///
+    /// Folders called `name=value` in the paths are columns too, behind all others; one that the files have as well is taken
+    /// from the path.
     ///
     /// # Errors
     /// A usage error for options that do not fit the files, a data error for files that cannot be read, are no CSV, or
     /// are all empty.
     pub fn open(files: Vec<PathBuf>, mut options: CsvOptions, config: &Config) -> Result<Arc<Self>> {
         options.check()?;
-        let zone = parse_zone(&config.time_zone)?;
-        let rules = Rules::new(&options)?;
-        let mut opened: Vec<(Arc<InputFile>, Option<FileSample>)> = Vec::with_capacity(files.len());
-        let mut first: Option<(Dialect, bool, usize)> = None;
-        for path in files {
-            let mut input = InputFile::new(path, &options)?;
-            if options.skip_footer > 0 && input.is_stream() {
-                return Err(Error::usage("skip_footer cannot be used on a compressed or transcoded file")
-                    .with_file(&input.path)
-                    .with_hint("its end is not known before all of it is read: decompress or convert it first"));
-            }
-            if options.skip_footer > 0 {
-                let end = footer_start(&input, options.skip_footer)?;
-                input = input.ending_at(end);
-            }
-            let input = Arc::new(input);
-            let head = Head::read(&input, &options)?;
-            let (dialect, header) = match first {
-                Some((dialect, header, _)) => (dialect, Some(header)),
-                None => (head.dialect(&options), None),
-            };
-            let sampled = sample(&input, &head, dialect, header, &options, &rules)?;
-            if let Some(sampled) = &sampled {
-                match first {
-                    None => first = Some((dialect, sampled.has_header, sampled.names.len())),
-                    Some((_, _, width)) => check_delimiter(&input, &head, dialect, sampled, width, &options)?,
-                }
-            }
-            opened.push((input, sampled));
+        if let Some(schema_file) = SchemaFile::for_files(&files, &options, config)? {
+            return schema_file.open(files, options, config);
         }
-        let Some((dialect, _, _)) = first else {
-            return Err(all_empty(&opened));
-        };
-
-        let (names, guesses) = merge(&opened);
+        let mut survey = survey(files, &options, &Rules::new(&options)?, config)?;
+        if !options.union_by_name {
+            match_by_position(&mut survey.files)?;
+        }
+        let (names, guesses) = merge(&mut survey.files);
         resolve_columns(&mut options, &names)?;
         // Now by the names that the columns have.
         let rules = Rules::new(&options)?;
         let declared: HashMap<&str, &DataType> =
             options.types.iter().map(|(name, data_type)| (name.as_str(), data_type)).collect();
-        let mut fields = Vec::with_capacity(names.len() + 1);
-        let mut inferred = Vec::with_capacity(names.len() + 1);
-        let mut readers = Vec::with_capacity(names.len() + 1);
-        for (name, guesses) in names.iter().zip(guesses) {
-            let data_type = match declared.get(name.as_str()) {
+        let column = |(name, guesses): (String, Guesses)| {
+            let declared = declared.get(name.as_str()).copied();
+            let data_type = match declared {
                 Some(DataType::Timestamp(_, Some(_))) => timestamp_tz(&config.time_zone),
-                Some(declared) => (*declared).clone(),
+                Some(declared) => declared.clone(),
                 None if options.all_varchar => TEXT,
-                None => rules.of(name).data_type(guesses, &config.time_zone),
+                None => rules.of(&name).data_type(guesses, &config.time_zone),
             };
-            readers.push(rules.for_reader(name, &data_type));
+            Column { name, data_type, inferred: declared.is_none() }
+        };
+        let columns = names.into_iter().zip(guesses).map(column).collect();
+        let mut shared = Shared::default();
+        let opened = survey.files.into_iter().map(|(input, sampled)| match sampled {
+            Some(sampled) => (input, sampled.data_start, shared.names(sampled.names)),
+            None => (input.clone(), input.len, shared.names(Vec::new())),
+        });
+        let opened = opened.collect();
+        Self::assemble(columns, opened, survey.dialect, survey.has_header, options, config)
+    }
+
+    /// The table of files about which everything is known; options name columns as the files do.
+    pub(super) fn assemble(
+        columns: Vec<Column>,
+        files: Vec<Opened>,
+        dialect: Dialect,
+        has_header: bool,
+        options: CsvOptions,
+        config: &Config,
+    ) -> Result<Arc<Self>> {
+        let paths = files.iter().map(|(input, _, _)| input.path());
+        let in_paths = partition_columns(paths, &options.hive, config)?;
+        let file_columns = columns.len();
+        let rules = Rules::new(&options)?;
+        let (mut fields, mut inferred, mut readers) = (Vec::new(), Vec::new(), Vec::new());
+        for Column { name, data_type, inferred: is_inferred } in columns {
+            readers.push(rules.for_reader(&name, &data_type));
             fields.push(Field::new(name, data_type, true));
-            inferred.push(!declared.contains_key(name.as_str()));
+            inferred.push(is_inferred);
         }
         let filename = options.filename.as_ref().map(|_| fields.len());
         if let Some(name) = &options.filename {
-            if names.contains(name) {
+            let is_partition = |partition: &PartitionColumn| partition.name.eq_ignore_ascii_case(name);
+            if fields.iter().any(|field| field.name() == name) || in_paths.iter().any(is_partition) {
                 return Err(Error::usage(format!("the files have a column '{name}' already"))
                     .with_hint("name the column with their paths otherwise: filename = 'path'"));
             }
             fields.push(Field::new(name, TEXT, false));
             inferred.push(false);
-            readers.push(None);
         }
+        let partitions = add_partitions(&mut fields, in_paths);
+        inferred.resize(fields.len(), false);
+        readers.resize(fields.len(), None);
         let schema = Arc::new(Schema::new(fields));
-        let files: Vec<_> = opened.into_iter().map(|(input, sampled)| CsvFile::new(input, sampled, &schema)).collect();
+        let zone = parse_zone(&config.time_zone)?;
+        let mut shapes: HashMap<Arc<[String]>, Arc<[Option<usize>]>> = HashMap::new();
+        let files: Vec<_> = files
+            .into_iter()
+            .enumerate()
+            .map(|(index, (input, data_start, names))| {
+                let fields = shapes.entry(names.clone()).or_insert_with(|| fields_of(&names, &schema, &partitions));
+                Arc::new(CsvFile { input, index, data_start, width: names.len(), fields: fields.clone(), names })
+            })
+            .collect();
         let label = label_of(&files);
         let nulls = rules.usual().nulls.clone();
         let widening = (options.on_error == OnError::Widen).then(|| Arc::new(Widening::new(&config.time_zone, rules)));
-        let rules = readers;
-        let layout = Arc::new(Layout { schema, inferred, filename, dialect, nulls, rules, zone, options, widening });
-        Ok(Arc::new(Self { layout, files, label }))
+        let layout = Layout {
+            schema,
+            inferred,
+            file_columns,
+            filename,
+            partitions,
+            dialect,
+            has_header,
+            nulls,
+            rules: readers,
+            zone,
+            options,
+            widening,
+        };
+        Ok(Arc::new(Self { layout: Arc::new(layout), files, label }))
     }
 
     /// The same table with another name for EXPLAIN, such as the glob that the user wrote.
@@ -196,6 +256,45 @@ impl CsvTable {
     }
 }
 
+impl CsvTable {
+    /// The text of a schema file of these files, to open them by another time without looking at them: see
+    /// [`CsvOptions::schema_file`]. `options` are those that the table was opened with.
+    ///
+    /// # Errors
+    /// A usage error, where an option cannot be kept.
+    pub fn schema_file(&self, options: &Options) -> Result<String> {
+        SchemaFile::render(self, options)
+    }
+
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    pub(super) fn csv_files(&self) -> &[Arc<CsvFile>] {
+        &self.files
+    }
+
+    /// The files that may hold rows which the conditions keep.
+    fn files_for(&self, request: &ScanRequest, context: &QueryContext) -> Result<Vec<Arc<CsvFile>>> {
+        let layout = &self.layout;
+        let asked = |column: usize| request.filters.iter().any(|filter| filter.columns().contains(&column));
+        let mut constants = Vec::new();
+        for (column, values) in layout.partitions.iter().filter(|(column, _)| asked(*column)) {
+            let rows = UInt32Array::from_iter_values(self.files.iter().map(|file| file.index as u32));
+            constants.push((*column, take(values, &rows, None)?));
+        }
+        if let Some(column) = layout.filename.filter(|column| asked(*column)) {
+            let paths = self.files.iter().map(|file| file.input.path().to_string_lossy());
+            constants.push((column, Arc::new(StringViewArray::from_iter_values(paths)) as ArrayRef));
+        }
+        if constants.is_empty() {
+            return Ok(self.files.clone());
+        }
+        let keep = files_to_read(self.files.len(), &constants, &request.filters, &context.config);
+        Ok(self.files.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| file.clone()).collect())
+    }
+}
+
 impl Table for CsvTable {
     fn describe(&self) -> String {
         match self.files.len() {
@@ -209,42 +308,105 @@ impl Table for CsvTable {
     }
 
     fn scan(&self, request: &ScanRequest, context: &QueryContext) -> Result<Arc<dyn Source>> {
-        Ok(Arc::new(CsvSource::new(self.layout.clone(), &self.files, request, context)?))
+        let files = self.files_for(request, context)?;
+        let source = CsvSource::new(self.layout.clone(), &files, request, context)?;
+        Ok(Arc::new(source.with_files_pruned(self.files.len() - files.len())))
     }
 }
 
-impl CsvFile {
-    fn new(input: Arc<InputFile>, sampled: Option<FileSample>, schema: &Schema) -> Arc<Self> {
-        let Some(sampled) = sampled else {
-            let fields = vec![None; schema.fields().len()];
-            return Arc::new(Self { data_start: input.len, width: 0, fields, input });
-        };
-        let positions: HashMap<&str, usize> =
-            sampled.names.iter().enumerate().map(|(position, name)| (name.as_str(), position)).collect();
-        let fields = schema.fields().iter().map(|field| positions.get(field.name().as_str()).copied()).collect();
-        Arc::new(Self { input, data_start: sampled.data_start, width: sampled.names.len(), fields })
+/// For each column of the table, the field that holds it. A column that stands in paths is read from no field.
+fn fields_of(names: &[String], schema: &Schema, partitions: &[(usize, ArrayRef)]) -> Arc<[Option<usize>]> {
+    let positions: HashMap<&str, usize> =
+        names.iter().enumerate().map(|(position, name)| (name.as_str(), position)).collect();
+    let field = |(column, field): (usize, &Arc<Field>)| match partitions.iter().any(|(index, _)| *index == column) {
+        true => None,
+        false => positions.get(field.name().as_str()).copied(),
+    };
+    schema.fields().iter().enumerate().map(field).collect()
+}
+
+/// Names that many files have, kept once.
+#[derive(Debug, Default)]
+struct Shared(HashMap<Vec<String>, Arc<[String]>>);
+
+impl Shared {
+    /// The names, shared with other files that have the same.
+    fn names(&mut self, names: Vec<String>) -> Arc<[String]> {
+        if let Some(shared) = self.0.get(&names) {
+            return shared.clone();
+        }
+        let shared: Arc<[String]> = names.as_slice().into();
+        self.0.insert(names, shared.clone());
+        shared
     }
 }
 
-/// All names in the order in which they first appear, and what their columns showed in all files.
-fn merge(files: &[(Arc<InputFile>, Option<FileSample>)]) -> (Vec<String>, Vec<Guesses>) {
+/// Gives the columns of all files the names that they have in the first one with content.
+///
+/// # Errors
+/// A data error, where a file has more or fewer columns.
+fn match_by_position(files: &mut [Seen]) -> Result<()> {
+    let first = files.iter().find_map(|(input, sampled)| Some((input.clone(), sampled.as_ref()?.names.clone())));
+    let Some((first, names)) = first else { return Ok(()) };
+    for (input, sampled) in files.iter_mut().filter_map(|(input, sampled)| Some((input, sampled.as_mut()?))) {
+        if sampled.names.len() != names.len() {
+            return Err(Error::data(format!(
+                "'{}' has {} columns, and '{}' has {}: by position they must be the same",
+                input.path().display(),
+                sampled.names.len(),
+                first.path().display(),
+                names.len()
+            ))
+            .with_file(input.path())
+            .with_hint("leave union_by_name = false out, to match columns by name"));
+        }
+        sampled.names.clone_from(&names);
+    }
+    Ok(())
+}
+
+/// All names in the order in which they first appear, and what their columns showed in all files. Names of one file that
+/// differ from those of an earlier one in nothing but case become these.
+fn merge(files: &mut [Seen]) -> (Vec<String>, Vec<Guesses>) {
     let (mut names, mut guesses): (Vec<String>, Vec<Guesses>) = (Vec::new(), Vec::new());
-    let mut positions: HashMap<&str, usize> = HashMap::new();
-    for sampled in files.iter().filter_map(|(_, sampled)| sampled.as_ref()) {
+    let mut positions: HashMap<String, usize> = HashMap::new();
+    for sampled in files.iter_mut().filter_map(|(_, sampled)| sampled.as_mut()) {
+        if sampled.names.iter().any(|name| !positions.contains_key(name)) {
+            match_case(&names, &mut sampled.names);
+        }
         for (name, seen) in sampled.names.iter().zip(&sampled.guesses) {
-            let position = *positions.entry(name).or_insert_with(|| {
-                names.push(name.clone());
-                guesses.push(Guesses::default());
-                names.len() - 1
-            });
+            let position = match positions.get(name) {
+                Some(position) => *position,
+                None => {
+                    positions.insert(name.clone(), names.len());
+                    names.push(name.clone());
+                    guesses.push(Guesses::default());
+                    names.len() - 1
+                }
+            };
             guesses[position].merge(*seen);
         }
     }
     (names, guesses)
 }
 
+/// Gives names that are known in another case only the case in which they are known, unless that is in doubt.
+pub(super) fn match_case(known: &[String], names: &mut [String]) {
+    let own: HashSet<String> = names.iter().cloned().collect();
+    let mut free: HashMap<String, Vec<&String>> = HashMap::new();
+    for name in known.iter().filter(|name| !own.contains(*name)) {
+        free.entry(name.to_ascii_lowercase()).or_default().push(name);
+    }
+    let known: HashSet<&String> = known.iter().collect();
+    for name in names.iter_mut().filter(|name| !known.contains(*name)) {
+        if let Some([found]) = free.remove(&name.to_ascii_lowercase()).as_deref() {
+            name.clone_from(found);
+        }
+    }
+}
+
 /// Brings the names of columns in options to those of the files, and types by position to names.
-fn resolve_columns(options: &mut CsvOptions, names: &[String]) -> Result<()> {
+pub(super) fn resolve_columns(options: &mut CsvOptions, names: &[String]) -> Result<()> {
     for (wanted, _) in &mut options.types {
         resolve_column("types", wanted, names)?;
     }
@@ -290,41 +452,6 @@ fn resolve_column(option: &str, wanted: &mut String, names: &[String]) -> Result
         Some(near) => error.with_hint(format!("did you mean '{near}'?")),
         None => error.with_hint(format!("columns are {}", names.join(", "))),
     })
-}
-
-/// A file that seems to have another delimiter than the first would be read as one column that nobody expects.
-fn check_delimiter(
-    input: &InputFile,
-    head: &Head,
-    dialect: Dialect,
-    sampled: &FileSample,
-    width: usize,
-    options: &CsvOptions,
-) -> Result<()> {
-    if width == 1 || sampled.names.len() != 1 {
-        return Ok(());
-    }
-    let own = head.dialect(options).delimiter;
-    if own == dialect.delimiter {
-        return Ok(());
-    }
-    Err(Error::data(format!(
-        "'{}' seems to have the delimiter {:?}, and the files before it {:?}",
-        input.path().display(),
-        char::from(own),
-        char::from(dialect.delimiter)
-    ))
-    .with_file(input.path())
-    .with_hint("read it by itself, or set delim for all files"))
-}
-
-fn all_empty(files: &[(Arc<InputFile>, Option<FileSample>)]) -> Error {
-    match files {
-        [] => Error::usage("no CSV file is given"),
-        [(input, _)] => Error::data(format!("'{}' is empty: it has no header and no rows", input.path().display()))
-            .with_file(input.path()),
-        files => Error::data(format!("all {} files are empty: they have no header and no rows", files.len())),
-    }
 }
 
 /// The one file, or the folder that all are in.

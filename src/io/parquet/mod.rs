@@ -18,10 +18,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow::array::{Array, ArrayRef, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use self::file::ParquetFile;
 use self::source::{OutputColumn, ParquetSource, Partition};
+use super::hive::{HiveOptions, HivePartitioning, add_partitions, files_to_read, parse_hive_types, partition_columns};
 use super::option_values::{boolean, unknown};
 use super::options::{OptionValue, Options};
 use super::source::{ScanRequest, Source, Table};
@@ -32,7 +34,8 @@ use crate::types::coercion::common_type;
 use crate::types::{Scalar, TEXT, sql_name};
 
 /// The options' names, aliases left out.
-const KNOWN: [&str; 4] = ["filename", "union_by_name", "binary_as_string", "skip_unsupported"];
+const KNOWN: [&str; 6] =
+    ["filename", "union_by_name", "binary_as_string", "skip_unsupported", "hive_partitioning", "hive_types"];
 
 /// How files are read.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +46,8 @@ struct ReadOptions {
     binary_as_string: bool,
     /// Columns of types that the engine does not have are left out.
     skip_unsupported: bool,
+    /// How columns in paths are read.
+    hive: HiveOptions,
 }
 
 impl ReadOptions {
@@ -64,6 +69,15 @@ impl ReadOptions {
                 }
                 "binary_as_string" => parsed.binary_as_string = boolean(name, value)?,
                 "skip_unsupported" => parsed.skip_unsupported = boolean(name, value)?,
+                "hive_partitioning" => {
+                    parsed.hive.partitioning = HivePartitioning::parse(value)
+                        .ok_or_else(|| Error::usage("the option 'hive_partitioning' is true, false or 'auto'"))?;
+                }
+                "hive_types" => {
+                    parsed.hive.types = parse_hive_types(value)?.ok_or_else(|| {
+                        Error::usage("the option 'hive_types' is a map of names: hive_types = {'year': 'INTEGER'}")
+                    })?;
+                }
                 _ => return Err(unknown("reading Parquet", name, &KNOWN)),
             }
         }
@@ -79,11 +93,13 @@ pub struct ParquetTable {
     schema: SchemaRef,
     /// The index of the column that tells the file.
     filename: Option<usize>,
+    /// Columns that stand in paths: the index of each, and its value for each file.
+    partitions: Vec<(usize, ArrayRef)>,
 }
 
 impl ParquetTable {
     /// Reads the footers of all files and brings them to one schema. The options are DuckDB's `filename`,
-    /// `union_by_name` and `binary_as_string`, and `skip_unsupported`.
+    /// `union_by_name`, `binary_as_string`, `hive_partitioning` and `hive_types`, and `skip_unsupported`.
     ///
     /// # Errors
     /// A usage error for options that do not fit; a data error for a file that cannot be read or is no Parquet file,
@@ -107,7 +123,16 @@ impl ParquetTable {
             filename = Some(fields.len());
             fields.push(Field::new(name, TEXT, true));
         }
-        Ok(Arc::new(Self { paths: files, files: opened, schema: Arc::new(Schema::new(fields)), filename }))
+        let in_paths = partition_columns(files.iter().map(PathBuf::as_path), &options.hive, config)?;
+        if let Some(clash) = filename.and_then(|column| {
+            in_paths.iter().find(|partition| partition.name.eq_ignore_ascii_case(fields[column].name()))
+        }) {
+            return Err(Error::usage(format!("the paths of the files have a column \"{}\" already", clash.name))
+                .with_hint("give the column of file names another one: filename = 'source'"));
+        }
+        let partitions = add_partitions(&mut fields, in_paths);
+        let schema = Arc::new(Schema::new(fields));
+        Ok(Arc::new(Self { paths: files, files: opened, schema, filename, partitions }))
     }
 
     /// The files, in the order of the rows.
@@ -122,19 +147,40 @@ impl ParquetTable {
             files: vec![self.files.get(index)?.clone()],
             schema: self.schema.clone(),
             filename: self.filename,
+            partitions: self.partitions.iter().map(|(column, values)| (*column, values.slice(index, 1))).collect(),
         }))
     }
 
+    /// The value that a column has in all rows of a file, where it tells the file or stands in its path.
+    fn constant(&self, column: usize, index: usize) -> Option<Scalar> {
+        if self.filename == Some(column) {
+            return Some(Scalar::text(&self.files.get(index)?.path.to_string_lossy()));
+        }
+        let (_, values) = self.partitions.iter().find(|(known, _)| *known == column)?;
+        Some(Scalar::from_array(values, index))
+    }
+
+    /// Which files the conditions leave to be read.
+    fn files_to_read(&self, request: &ScanRequest, context: &QueryContext) -> Vec<bool> {
+        let mut constants = self.partitions.clone();
+        if let Some(column) = self.filename {
+            let paths = self.paths.iter().map(|path| path.to_string_lossy());
+            constants.push((column, Arc::new(StringViewArray::from_iter_values(paths))));
+        }
+        files_to_read(self.files.len(), &constants, &request.filters, &context.config)
+    }
+
     /// Where the columns of a scan come from, in one file.
-    fn output_columns(&self, file: &ParquetFile, projection: &[usize]) -> Result<Vec<OutputColumn>> {
+    fn output_columns(&self, index: usize, projection: &[usize]) -> Result<Vec<OutputColumn>> {
+        let file = self.files.get(index).ok_or_else(|| Error::internal(format!("there is no file {index}")))?;
         let fields = self.schema.fields();
         projection
             .iter()
             .map(|&column| {
                 let field =
                     fields.get(column).ok_or_else(|| Error::internal(format!("there is no column {column}")))?;
-                if self.filename == Some(column) {
-                    return Ok(OutputColumn::Constant(Scalar::text(&file.path.to_string_lossy())));
+                if let Some(value) = self.constant(column, index) {
+                    return Ok(OutputColumn::Constant(value));
                 }
                 Ok(match file.column(field.name()) {
                     Some(found) => OutputColumn::Read { column: found, to: field.data_type().clone() },
@@ -145,12 +191,13 @@ impl ParquetTable {
     }
 
     /// The rows of one row group that any filter could keep: all or none.
-    fn may_match(&self, file: &ParquetFile, row_group: usize, request: &ScanRequest) -> bool {
+    fn may_match(&self, index: usize, row_group: usize, request: &ScanRequest) -> bool {
+        let file = &self.files[index];
         request.filters.iter().all(|filter| {
             prune::may_match(filter, &|column| {
                 let field = self.schema.fields().get(column)?;
-                if self.filename == Some(column) {
-                    return Some(prune::Bounds::constant(&Scalar::text(&file.path.to_string_lossy())));
+                if let Some(value) = self.constant(column, index) {
+                    return Some(prune::Bounds::constant(&value));
                 }
                 match file.column(field.name()) {
                     Some(found) => file.bounds(found, row_group, field.data_type()),
@@ -212,7 +259,7 @@ impl Table for ParquetTable {
         Some(self.files.iter().map(|file| file.rows()).sum())
     }
 
-    fn scan(&self, request: &ScanRequest, _: &QueryContext) -> Result<Arc<dyn Source>> {
+    fn scan(&self, request: &ScanRequest, context: &QueryContext) -> Result<Arc<dyn Source>> {
         let all: Vec<usize>;
         let projection = match &request.projection {
             Some(projection) => projection,
@@ -226,14 +273,20 @@ impl Table for ParquetTable {
         let mut pruned = 0;
         // With conditions left to check, nobody knows how many rows are needed.
         let mut wanted = if request.filters.is_empty() { request.limit.map(|limit| limit as u64) } else { None };
-        for (index, file) in self.files.iter().enumerate() {
-            let output = self.output_columns(file, projection)?;
+        let keep = self.files_to_read(request, context);
+        let files_pruned = keep.iter().filter(|keep| !**keep).count();
+        for (index, (file, keep)) in self.files.iter().zip(keep).enumerate() {
+            if !keep {
+                columns.push(Vec::new());
+                continue;
+            }
+            let output = self.output_columns(index, projection)?;
             for row_group in 0..file.row_groups() {
                 let rows = file.row_group_rows(row_group);
                 if rows == 0 || wanted == Some(0) {
                     continue;
                 }
-                if !self.may_match(file, row_group, request) {
+                if !self.may_match(index, row_group, request) {
                     pruned += 1;
                     continue;
                 }
@@ -248,7 +301,8 @@ impl Table for ParquetTable {
             Some(projection) => Arc::new(self.schema.project(projection)?),
             None => self.schema.clone(),
         };
-        Ok(Arc::new(ParquetSource::new(schema, self.files.clone(), columns, partitions, pruned)))
+        let source = ParquetSource::new(schema, self.files.clone(), columns, partitions, pruned);
+        Ok(Arc::new(source.with_files_pruned(files_pruned)))
     }
 }
 

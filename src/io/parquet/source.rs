@@ -60,6 +60,8 @@ pub(super) struct ParquetSource {
     partitions: Vec<Partition>,
     /// Row groups that statistics ruled out, until they were counted.
     pruned: AtomicU64,
+    /// Files that the conditions ruled out.
+    files_pruned: usize,
 }
 
 impl ParquetSource {
@@ -70,7 +72,12 @@ impl ParquetSource {
         partitions: Vec<Partition>,
         pruned: u64,
     ) -> Self {
-        Self { schema, files, columns, partitions, pruned: AtomicU64::new(pruned) }
+        Self { schema, files, columns, partitions, pruned: AtomicU64::new(pruned), files_pruned: 0 }
+    }
+
+    /// Tells of files that the conditions ruled out before.
+    pub fn with_files_pruned(self, files_pruned: usize) -> Self {
+        Self { files_pruned, ..self }
     }
 }
 
@@ -81,6 +88,10 @@ impl Source for ParquetSource {
 
     fn partitions(&self) -> usize {
         self.partitions.len()
+    }
+
+    fn files_pruned(&self) -> usize {
+        self.files_pruned
     }
 
     fn partition_bytes(&self, partition: usize) -> u64 {

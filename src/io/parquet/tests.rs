@@ -347,6 +347,29 @@ fn statistics_skip_row_groups_and_the_metrics_say_how_many() {
 }
 
 #[test]
+fn folders_are_columns_and_conditions_over_them_rule_out_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let files: Vec<PathBuf> = [("year=2023", 0..2), ("year=2024", 2..3)]
+        .into_iter()
+        .map(|(folder, values)| {
+            let folder = dir.path().join(folder);
+            std::fs::create_dir(&folder).unwrap();
+            foreign(&folder.join("a.parquet"), vec![("a", ints(values))], 10)
+        })
+        .collect();
+    let table = open(&files).unwrap();
+    assert_eq!(table.schema().field(1).name(), "year");
+    assert_eq!(column(&table, 1), some(&["2023", "2023", "2024"]));
+    assert_eq!(column(&table.for_file(1).unwrap(), 1), some(&["2024"]));
+    let filter = compare(1, DataType::Int64, BinaryOp::Equal, Scalar::int64(2024));
+    let request = ScanRequest { filters: vec![filter], ..ScanRequest::default() };
+    assert_eq!(rows(&table, &request), [some(&["2", "2024"])]);
+    assert_eq!(table.scan(&request, &context(9)).unwrap().files_pruned(), 1);
+    let off = options("hive_partitioning", OptionValue::Boolean(false));
+    assert_eq!(ParquetTable::open(files, &off, &Config::default()).unwrap().schema().fields().len(), 1);
+}
+
+#[test]
 fn a_column_that_a_file_lacks_is_known_to_be_null() {
     let dir = tempfile::tempdir().unwrap();
     let a = foreign(&dir.path().join("a.parquet"), vec![("a", ints(0..5))], 10);

@@ -145,6 +145,13 @@ impl CsvOptions {
     }
 }
 
+/// The first name of the option that has this name; `None`, where there is none.
+pub fn canonical_name(name: &str) -> Option<&'static str> {
+    let wanted = name.to_ascii_lowercase();
+    let option = OPTIONS.iter().find(|option| option.names.contains(&wanted.as_str()))?;
+    option.names.first().copied()
+}
+
 /// How errors call an option of SQL.
 fn in_sql(name: &str) -> String {
     format!("the option '{name}'")

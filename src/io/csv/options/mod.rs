@@ -15,8 +15,10 @@ mod value;
 use std::path::PathBuf;
 
 use crate::io::csv::decode::{Compression, Encoding};
+use crate::io::hive::HiveOptions;
 use crate::types::DataType;
 
+pub(super) use self::check::canonical_name;
 pub use self::delimiter::Delimiter;
 
 /// Whether the first row holds names.
@@ -84,6 +86,8 @@ pub enum ParseDates {
 pub struct CsvOptions {
     pub(super) delimiter: Option<Delimiter>,
     pub(super) quote: Option<u8>,
+    /// The quote was not given, and may turn out to be another.
+    pub(super) detects_quote: bool,
     pub(super) escape: Option<u8>,
     pub(super) comment: Option<u8>,
     pub(super) header: Header,
@@ -117,6 +121,10 @@ pub struct CsvOptions {
     /// `None` for UTF-8, and UTF-16 where its mark says so.
     pub(super) encoding: Option<Encoding>,
     pub(super) blocksize: Option<u64>,
+    pub(super) files_to_sniff: Option<usize>,
+    pub(super) union_by_name: bool,
+    pub(super) hive: HiveOptions,
+    pub(super) schema_file: Option<PathBuf>,
 }
 
 impl Default for CsvOptions {
@@ -124,6 +132,7 @@ impl Default for CsvOptions {
         Self {
             delimiter: None,
             quote: Some(b'"'),
+            detects_quote: true,
             escape: None,
             comment: None,
             header: Header::Detect,
@@ -155,23 +164,30 @@ impl Default for CsvOptions {
             compression: Compression::Auto,
             encoding: None,
             blocksize: None,
+            files_to_sniff: None,
+            union_by_name: true,
+            hive: HiveOptions::default(),
+            schema_file: None,
         }
     }
 }
 
 /// The setters take values as they are; [`CsvTable::open`](super::CsvTable::open) checks that they fit together.
 impl CsvOptions {
-    /// What stands between fields, mostly a byte; without it, one of `,` `;` tab and `|` is detected.
+    /// What stands between fields, mostly a byte; without it, one of `,` `;` tab and `|` is detected, or `^`, `0x01`,
+    /// `0x1f` where all records agree.
     #[must_use]
     pub fn delimiter(mut self, delimiter: impl Into<Delimiter>) -> Self {
         self.delimiter = Some(delimiter.into());
         self
     }
 
-    /// The byte around fields; `None` where quotes are data like any other. `"` unless set.
+    /// The byte around fields; `None` where quotes are data like any other. Unless set it is `"`, or `'` where a file
+    /// uses that without any doubt.
     #[must_use]
     pub fn quote(mut self, quote: Option<u8>) -> Self {
         self.quote = quote;
+        self.detects_quote = false;
         self
     }
 
@@ -303,7 +319,8 @@ impl CsvOptions {
         self
     }
 
-    /// Infers DOUBLE where all numbers seen are whole, for values further on may be missing or have a fraction (Dask).
+    /// Infers DOUBLE where all numbers seen are whole, for values further on may be missing or have a fraction (Dask); but
+    /// not where a double would round one of them.
     #[must_use]
     pub fn assume_missing(mut self, assume_missing: bool) -> Self {
         self.assume_missing = assume_missing;
@@ -404,6 +421,34 @@ impl CsvOptions {
     #[must_use]
     pub fn blocksize(mut self, bytes: u64) -> Self {
         self.blocksize = Some(bytes);
+        self
+    }
+
+    /// Infers types from that many of the files, evenly spread, and not from all. Names come from the headers of all.
+    #[must_use]
+    pub fn files_to_sniff(mut self, files: Option<usize>) -> Self {
+        self.files_to_sniff = files;
+        self
+    }
+
+    /// Matches columns of several files by name, which is usual, or by position: then all files must have as many.
+    #[must_use]
+    pub fn union_by_name(mut self, by_name: bool) -> Self {
+        self.union_by_name = by_name;
+        self
+    }
+
+    /// How columns in the paths of files, `year=2024/`, are read.
+    #[must_use]
+    pub fn hive(mut self, hive: HiveOptions) -> Self {
+        self.hive = hive;
+        self
+    }
+
+    /// Takes dialect, names and types from a schema file, and looks only at files that are new or have changed since.
+    #[must_use]
+    pub fn schema_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.schema_file = Some(path.into());
         self
     }
 }

@@ -7,6 +7,7 @@ use super::{CsvOptions, Header, OnError, ParseDates, SampleSize};
 use crate::io::csv::decode::{Compression, Encoding};
 use crate::io::csv::formats::check_separator;
 use crate::io::csv::strptime::TimeFormat;
+use crate::io::hive::{HivePartitioning, parse_hive_types};
 use crate::io::options::OptionValue;
 use crate::types::TEXT;
 
@@ -35,6 +36,7 @@ pub const OPTIONS: &[CsvOption] = &[
         usage: "write the character around fields: quote = '\"', or quote = '' for none",
         set: |options, value| {
             options.quote = one_byte(value)?;
+            options.detects_quote = false;
             Ok(())
         },
     },
@@ -90,6 +92,11 @@ pub const OPTIONS: &[CsvOption] = &[
                 options.types.splice(..0, types_by_name(entries)?);
                 options.names.splice(..0, entries.iter().map(|(name, _)| name.clone()));
                 options.names_are_all = true;
+                Ok(())
+            }
+            // The name that Polars has for this is what others call a file with the schema.
+            OptionValue::Text(path) if path.to_ascii_lowercase().ends_with(".toml") => {
+                options.schema_file = Some(path.into());
                 Ok(())
             }
             OptionValue::List(_) => Err("a list; to read some of the columns, SELECT them".into()),
@@ -326,8 +333,64 @@ pub const OPTIONS: &[CsvOption] = &[
     },
     CsvOption {
         names: &["union_by_name"],
-        usage: "columns of several files are always matched by name",
-        set: |_, value| if boolean(value)? { Ok(()) } else { Err("false, which is not supported".into()) },
+        usage: "write union_by_name = true, or false to match columns by position",
+        set: |options, value| {
+            options.union_by_name = boolean(value)?;
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["files_to_sniff"],
+        usage: "write a number of files, or -1 for all: files_to_sniff = 10",
+        set: |options, value| {
+            options.files_to_sniff = match value {
+                OptionValue::Number(number) if *number == -1.0 => None,
+                OptionValue::Text(text) if text.eq_ignore_ascii_case("all") => None,
+                other => match whole_number(other)? {
+                    0 => return Err("0, which leaves nothing to infer types from".into()),
+                    files => Some(usize::try_from(files).unwrap_or(usize::MAX)),
+                },
+            };
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["infer"],
+        usage: "write infer = 'sample', or 'full' to look at every record",
+        set: |options, value| {
+            options.sample_size = match (text(value)?.to_ascii_lowercase().as_str(), options.sample_size) {
+                ("full" | "all", _) => SampleSize::All,
+                ("sample", SampleSize::All) => SampleSize::Windows,
+                ("sample", other) => other,
+                (other, _) => return Err(format!("'{other}', which is none of sample and full")),
+            };
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["hive_partitioning"],
+        usage: "write hive_partitioning = true, false or 'auto'",
+        set: |options, value| {
+            options.hive.partitioning = HivePartitioning::parse(value).ok_or_else(|| wrong_kind(value))?;
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["hive_types"],
+        usage: "write hive_types = {'year': 'INTEGER'}",
+        set: |options, value| {
+            let types = parse_hive_types(value).map_err(|error| format!("wrong: {}", error.kind().message))?;
+            options.hive.types = types.ok_or_else(|| wrong_kind(value))?;
+            Ok(())
+        },
+    },
+    CsvOption {
+        names: &["schema_file"],
+        usage: "write the path of a schema file: schema_file = 'sales.toml'",
+        set: |options, value| {
+            options.schema_file = Some(text(value)?.into());
+            Ok(())
+        },
     },
     CsvOption {
         names: &["max_line_size", "maximum_line_size"],

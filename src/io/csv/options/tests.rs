@@ -84,6 +84,11 @@ fn names_of_pandas_dask_and_polars_mean_the_same() {
         (&["blocksize"], OptionValue::Number(1e6), new().blocksize(1_000_000)),
         (&["blocksize"], text("default"), new()),
         (&["null_padding"], yes.clone(), new().null_padding(true)),
+        (&["union_by_name"], no.clone(), new().union_by_name(false)),
+        (&["files_to_sniff"], OptionValue::Number(3.0), new().files_to_sniff(Some(3))),
+        (&["files_to_sniff"], OptionValue::Number(-1.0), new()),
+        (&["infer"], text("full"), new().sample_size(SampleSize::All)),
+        (&["schema_file", "schema"], text("sales.toml"), new().schema_file("sales.toml")),
     ] {
         for name in names {
             assert_eq!(parse(name, value.clone()).unwrap(), expected, "{name}");
@@ -125,7 +130,12 @@ fn wrong_options_say_what_would_be_right() {
     assert!(message(parse("force_not_null", OptionValue::Boolean(true))).contains("the truth value true"));
     assert!(message(parse("assume_missing", text("maybe"))).contains("the text 'maybe'"));
     assert!(message(parse("parse_dates", OptionValue::Number(2.0))).contains("the number 2"));
-    assert!(parse("union_by_name", OptionValue::Boolean(false)).is_err());
+    assert!(message(parse("union_by_name", OptionValue::Number(7.0))).contains("the number 7"));
+    assert!(message(parse("infer", text("some"))).contains("none of sample and full"));
+    assert!(message(parse("files_to_sniff", OptionValue::Number(0.0))).contains("nothing"));
+    assert!(message(parse("hive_partitioning", OptionValue::Number(3.0))).contains("the number 3"));
+    assert!(message(parse("hive_types", text("INT"))).contains("the text 'INT'"));
+    assert!(message(parse("schema", text("BIGINT"))).contains("the text 'BIGINT'"));
 }
 
 #[test]
@@ -201,4 +211,5 @@ fn what_others_have_and_we_do_not_need_is_refused_by_name() {
 fn an_escape_that_is_the_quote_means_doubled_quotes() {
     assert_eq!(parse("escape", text("\"")).unwrap(), CsvOptions::default());
     assert_eq!(parse("quote", text("")).unwrap().quote, None);
+    assert_eq!(canonical_name("SEP"), Some("delim"));
 }

@@ -2,7 +2,9 @@
 
 mod grammar;
 mod input;
+mod many;
 mod options;
+mod sniff;
 mod traps;
 
 use std::path::PathBuf;
