@@ -435,7 +435,7 @@ mod tests {
     #[test]
     fn wrong_reading_options_are_told_by_their_flags() {
         for (line, part) in [
-            (&["--delim", "||"][..], "--delim is '||', which is not one ASCII character"),
+            (&["--delim", "|||||||||"][..], "--delim is '|||||||||', which is longer than 8 bytes"),
             (&["--skip", "two"], "--skip is the text 'two'"),
             (&["--skip-footer", "-"], "--skip-footer is the text '-'"),
             (&["--columns", "a"], "--columns: 'a' is no COLUMN=TYPE"),

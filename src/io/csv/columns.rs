@@ -155,6 +155,7 @@ impl ColumnReader {
         // "0.5" starts with a zero and is no code.
         let is_float_code =
             |text: &[u8]| is_code(text) && text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'+');
+        let is_rounded = |text: &[u8]| strict && values::is_wide_integer(text);
         Ok(match &self.data_type {
             DataType::Boolean => {
                 let truth =
@@ -167,11 +168,11 @@ impl ColumnReader {
             DataType::Int32 => cells.primitive::<Int32Type>(narrow, |text| integer(text, is_code)),
             DataType::Int64 => cells.primitive::<Int64Type>(digits::integer, |text| integer(text, is_code)),
             DataType::Float32 => {
-                let float = |text: &[u8]| values::float(text).filter(|_| !is_float_code(text));
+                let float = |text: &[u8]| values::float(text).filter(|_| !is_float_code(text) && !is_rounded(text));
                 cells.primitive::<Float32Type>(never, float)
             }
             DataType::Float64 => {
-                let float = |text: &[u8]| values::float(text).filter(|_| !is_float_code(text));
+                let float = |text: &[u8]| values::float(text).filter(|_| !is_float_code(text) && !is_rounded(text));
                 doubles(cells, float)
             }
             DataType::Decimal128(precision, scale) => {

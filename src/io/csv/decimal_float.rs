@@ -62,7 +62,8 @@ pub struct Digits {
 }
 
 /// The nearest double to `[-]digits[.digits]`, the text of `block` from `start` to `end`. `None` is no verdict: the text
-/// may be of another form, have more than 19 digits, or lie too near to the middle of two doubles.
+/// may be of another form, have more than 19 digits, be a whole number that has to be rounded, or lie too near to the
+/// middle of two doubles.
 #[inline]
 pub fn parse(block: &[u8], start: usize, end: usize) -> Option<f64> {
     let (negative, digits) = parse_digits(block, start, end)?;
@@ -148,7 +149,7 @@ fn leading_digits(text: &[u8]) -> Option<(u64, &[u8])> {
 fn positive(number: Digits) -> Option<f64> {
     let Digits { digits, places } = number;
     if places == 0 || digits == 0 {
-        return Some(digits as f64);
+        return (digits <= 1 << 53).then_some(digits as f64);
     }
     eisel_lemire(digits, places).or_else(|| {
         // Exact values and ties. Both numbers are doubles, so that the quotient is rounded once (Clinger, "How to read

@@ -130,9 +130,22 @@ impl Head {
                 }
             }
         }
-        // A single column, maybe of text in which commas stand.
-        let absent = || [b',', 0x1f, 0x01].into_iter().filter(is_free).find(|byte| !self.bytes.contains(byte));
-        (best.0, best.1.unwrap_or_else(|| with(absent().unwrap_or(b','))))
+        let usual = with(b',');
+        let found = match best.1 {
+            Some(found) => found,
+            // The first record is longer than the head, or the user knows of several columns.
+            None if options.names.len() > 1 || self.counts(&usual).is_empty() => {
+                let free = DELIMITERS.into_iter().filter(is_free);
+                let frequent = free.rev().max_by_key(|byte| memchr_iter(*byte, &self.bytes).count());
+                frequent.map_or(usual, with)
+            }
+            // A single column, maybe of text in which commas stand.
+            None => {
+                let free = [b',', 0x1f, 0x01].into_iter().filter(is_free);
+                free.into_iter().find(|byte| !self.bytes.contains(byte)).map_or(usual, with)
+            }
+        };
+        (best.0, found)
     }
 
     /// The number of fields of the first records.

@@ -37,6 +37,12 @@ impl Dialect {
         }
     }
 
+    /// Bytes of a chunk, where so many are wanted: a chunk could begin within a long delimiter, so that files with one are
+    /// one chunk.
+    pub fn chunk_size(&self, wanted: u64) -> u64 {
+        if self.long_delimiter.is_some() { u64::MAX } else { wanted }
+    }
+
     /// Appends to `out` what a field means that starts with the quote, given with its quotes.
     pub fn unquote(&self, field: &[u8], out: &mut Vec<u8>) {
         let mut at = 1;

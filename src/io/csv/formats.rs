@@ -322,7 +322,7 @@ mod tests {
         );
         for (text, guess) in [
             ("1.234", Guess::Integer),
-            ("1.234,5", Guess::Float),
+            ("1.234,5", Guess::Point),
             ("1.5", Guess::Text),
             ("1.23,4", Guess::Text),
             ("007", Guess::Text),

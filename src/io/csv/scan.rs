@@ -88,10 +88,8 @@ impl CsvSource {
         let projection = request.projection.clone().unwrap_or_else(|| all.collect());
         let schema = project(&layout.schema, &projection)?;
         let condition = Condition::new(&request.filters, &layout.schema, &context.config)?;
-        // Chunks could begin within a long delimiter.
-        let whole_files = layout.dialect.long_delimiter.map(|_| u64::MAX);
-        let blocksize = layout.options.blocksize.unwrap_or(context.config.partition_bytes);
-        let partition_bytes = whole_files.unwrap_or(blocksize);
+        let wanted = layout.options.blocksize.unwrap_or(context.config.partition_bytes);
+        let partition_bytes = layout.dialect.chunk_size(wanted);
         let files: Vec<_> = files
             .iter()
             .map(|file| (file.clone(), Chunks::new(file.data_start, file.input.len, partition_bytes)))

@@ -140,7 +140,7 @@ fn is_sniffed(index: usize, count: usize, options: &CsvOptions) -> bool {
 /// A pass over all records of the files that are larger than their samples.
 fn look_at_all(sampler: &Sampler<'_>, files: &mut [Seen], config: &Config) -> Result<()> {
     let machine = Machine::new(sampler.dialect);
-    let size = config.partition_bytes.max(TASK);
+    let size = sampler.dialect.chunk_size(config.partition_bytes.max(TASK));
     let mut tasks = Vec::new();
     for (index, (input, sampled)) in files.iter().enumerate() {
         let Some(sampled) = sampled else { continue };

@@ -28,6 +28,14 @@ pub fn is_code(text: &[u8]) -> bool {
     }
 }
 
+/// Whether a whole number would be rounded as a double, or is beyond 64 bits, where nearly all would be.
+pub fn is_wide_integer(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    digits.len() > 15
+        && digits.iter().all(u8::is_ascii_digit)
+        && integer::<i64>(text).is_none_or(|value| value as f64 as i128 != i128::from(value))
+}
+
 /// `-12`, also `+12` and `0012`.
 #[inline]
 pub fn integer<T: atoi_simd::Parse>(text: &[u8]) -> Option<T> {

@@ -23,6 +23,7 @@ impl ColumnReader {
         let is_code = |text: &[u8]| strict && values::is_code(text);
         let is_float_code =
             |text: &[u8]| is_code(text) && text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'+');
+        let is_rounded = |text: &[u8]| strict && values::is_wide_integer(text);
         let cells = Cells { run, slot: self.slot, failures };
         Ok(match &self.data_type {
             DataType::Int8 => {
@@ -38,10 +39,10 @@ impl ColumnReader {
                 cells.primitive::<Int64Type>(never, |text| formats.number(text, |text| integer(text, is_code)))
             }
             DataType::Float32 => cells.primitive::<Float32Type>(never, |text| {
-                formats.number(text, |text| values::float(text).filter(|_| !is_float_code(text)))
+                formats.number(text, |text| values::float(text).filter(|_| !is_float_code(text) && !is_rounded(text)))
             }),
             DataType::Float64 => cells.primitive::<Float64Type>(never, |text| {
-                formats.number(text, |text| values::float(text).filter(|_| !is_float_code(text)))
+                formats.number(text, |text| values::float(text).filter(|_| !is_float_code(text) && !is_rounded(text)))
             }),
             DataType::Decimal128(precision, scale) => {
                 let decimal = |text: &[u8]| values::decimal(text, *precision, *scale).filter(|_| !is_float_code(text));

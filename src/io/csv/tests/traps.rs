@@ -341,3 +341,16 @@ fn text_is_shared_with_the_block_and_not_copied() {
     assert_eq!(views.data_buffers().len(), 1);
     assert!(views.data_buffers()[0].as_slice().starts_with(b"short\na text"));
 }
+
+#[test]
+fn a_whole_number_that_no_sample_showed_is_not_rounded_to_a_double() {
+    // Doubles at the head, middle and end, and the number in between.
+    let filler = "1.5\n".repeat(60_000);
+    let text = format!("n\n{filler}9007199254740993\n{filler}{filler}{filler}");
+    let error = files(&[&text]).error(CsvOptions::default());
+    assert!(error.contains("DOUBLE") && error.contains("line 60002"), "{error}");
+    let exact = text.replace("9007199254740993", "9007199254740992");
+    assert!(files(&[&exact]).rows(CsvOptions::default()).is_ok());
+    let declared = CsvOptions::default().with_type("n", DataType::Float64);
+    assert!(files(&[&text]).rows(declared).is_ok(), "who declares a double wants one");
+}
