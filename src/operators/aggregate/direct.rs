@@ -55,7 +55,7 @@ pub(super) fn index_growth<T>(index: &HashTable<T>, additional: usize) -> usize 
     if capacity - length >= additional {
         return 0;
     }
-    // The table keeps an eighth of its buckets free; a bucket has one byte of control.
-    let buckets = ((length + additional).max(capacity + 1) * 8 / 7 + 1).next_power_of_two();
+    // The table has four buckets at least and keeps an eighth of them free; a bucket has one byte of control.
+    let buckets = ((length + additional).max(capacity + 1) * 8 / 7 + 1).next_power_of_two().max(4);
     buckets * (size_of::<T>() + 1) + 64
 }
