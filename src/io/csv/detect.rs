@@ -109,14 +109,14 @@ impl Head {
         let with = |delimiter: u8| Dialect { quote, escape, comment, ..Dialect::new(delimiter) };
         if let Some(delimiter) = options.delimiter {
             let dialect = Dialect { quote, escape, comment, ..Dialect::delimited(delimiter) };
-            return (self.score(&dialect), dialect);
+            return (self.score(&dialect, options), dialect);
         }
         // What numbers are written with does not stand between them.
         let taken = [quote, escape, comment, Some(options.decimal_separator), options.thousands];
         let is_free = |byte: &u8| !taken.contains(&Some(*byte));
         let mut best = (0, None);
         for dialect in DELIMITERS.into_iter().filter(is_free).map(with) {
-            let score = self.score(&dialect);
+            let score = self.score(&dialect, options);
             let wins_a_draw = score >= PERFECT && best.0 >= PERFECT && self.has_decimal_commas(&dialect);
             if score > best.0 || wins_a_draw {
                 best = (score, Some(dialect));
@@ -124,28 +124,22 @@ impl Head {
         }
         if best.0 < PERFECT {
             for dialect in RARE_DELIMITERS.into_iter().filter(is_free).map(with) {
-                let score = self.score(&dialect);
+                let score = self.score(&dialect, options);
                 if score >= PERFECT && self.counts(&dialect).len() > 1 {
                     return (score, dialect);
                 }
             }
         }
-        let usual = with(b',');
-        let found = match best.1 {
-            Some(found) => found,
-            // The first record is longer than the head, or the user knows of several columns.
-            None if options.names.len() > 1 || self.counts(&usual).is_empty() => {
-                let free = DELIMITERS.into_iter().filter(is_free);
-                let frequent = free.rev().max_by_key(|byte| memchr_iter(*byte, &self.bytes).count());
-                frequent.map_or(usual, with)
-            }
-            // A single column, maybe of text in which commas stand.
-            None => {
-                let free = [b',', 0x1f, 0x01].into_iter().filter(is_free);
-                free.into_iter().find(|byte| !self.bytes.contains(byte)).map_or(usual, with)
-            }
-        };
-        (best.0, found)
+        if best.1.is_none() && (options.names.len() > 1 || self.counts(&with(b',')).is_empty()) {
+            // There are columns, or the first record is longer than what is known of it.
+            let count = |byte: &u8| memchr_iter(*byte, &self.bytes).count();
+            // Of several that are as frequent, the first.
+            let most = DELIMITERS.into_iter().filter(is_free).rev().max_by_key(count);
+            return (0, with(most.unwrap_or(b',')));
+        }
+        // A single column, maybe of text in which commas stand.
+        let absent = || [b',', 0x1f, 0x01].into_iter().filter(is_free).find(|byte| !self.bytes.contains(byte));
+        (best.0, best.1.unwrap_or_else(|| with(absent().unwrap_or(b','))))
     }
 
     /// The number of fields of the first records.
@@ -166,15 +160,15 @@ impl Head {
 
     /// How well a dialect fits: thousandths of the records that have the most frequent number of fields, which must be
     /// more than one; among equals, more fields are better. Where the first record has one field, and no other number of
-    /// fields is as frequent as one, the delimiter is part of texts.
-    fn score(&self, dialect: &Dialect) -> usize {
+    /// fields is as frequent as one, the delimiter is part of texts, unless it is known that there are more columns.
+    fn score(&self, dialect: &Dialect, options: &CsvOptions) -> usize {
         let mut counts = self.counts(dialect);
         let first = counts.first().copied();
         counts.sort_unstable();
         let groups = counts.chunk_by(|a, b| a == b).filter(|group| group[0] > 1);
         let Some(mode) = groups.max_by_key(|group| group.len()) else { return 0 };
         let ones = counts.partition_point(|fields| *fields == 1);
-        if first == Some(1) && ones >= mode.len() {
+        if first == Some(1) && ones >= mode.len() && options.names.len() < 2 {
             return 0;
         }
         let share = mode.len() * 1000 / counts.len();
