@@ -180,7 +180,10 @@ impl Formats {
     /// Adds what a text looks like, as [`guess`](Self::guess) says, to what was seen.
     pub fn add(&self, seen: &mut Guesses, guess: Guess, text: &[u8]) {
         if guess.has_digits() && !self.has_plain_numbers() {
-            self.number(text, |plain| Some(seen.add(guess, plain)));
+            self.number(text, |plain| {
+                seen.add(guess, plain);
+                Some(())
+            });
         } else {
             seen.add(guess, text);
         }
