@@ -467,3 +467,15 @@ fn a_schema_file_is_written_and_used() {
         .stderr(contains("files.sise").and(contains("line")).and(contains("s.toml")));
     highwater().args(["--schema", "nowhere.toml", "-c", &sum]).assert().code(1).stderr(contains("nowhere.toml"));
 }
+
+#[test]
+fn files_in_other_encodings_are_converted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let (input, output) = (path("old.csv"), path("new.parquet"));
+    fs::write(&input, b"id,city\n1,Z\xfcrich\n").unwrap();
+    highwater().args(["convert", &input, "-o", &output]).assert().code(1).stderr(contains("UTF-8"));
+    highwater().args(["convert", &input, "-o", &output, "--encoding", "latin-1"]).assert().success();
+    highwater().args(["-c", &format!("SELECT city FROM '{output}'")]).assert().success().stdout("city\nZ\u{fc}rich\n");
+    highwater().args(["convert", &input, "-o", &output, "--encoding", "klingon"]).assert().code(2);
+}

@@ -223,6 +223,9 @@ pub struct ReadArgs {
     /// Whether dates and times are looked for, or the columns that hold nothing else
     #[arg(long, value_name = "BOOL|COLUMN,…", value_delimiter = ',')]
     pub parse_dates: Vec<String>,
+    /// How the text of CSV is encoded, such as latin-1 or utf-16 [default: utf-8, or what a byte order mark says]
+    #[arg(long, value_name = "LABEL")]
+    pub encoding: Option<String>,
     /// How dates are written, such as %d.%m.%Y
     #[arg(long, value_name = "FORMAT")]
     pub dateformat: Option<String>,
@@ -289,6 +292,7 @@ impl ReadArgs {
             ("comment", &self.comment),
             ("skip", &self.skip),
             ("skip_footer", &self.skip_footer),
+            ("encoding", &self.encoding),
             ("dateformat", &self.dateformat),
             ("timestampformat", &self.timestampformat),
             ("decimal_separator", &self.decimal_separator),
