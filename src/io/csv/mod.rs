@@ -8,10 +8,11 @@
 //! 3. [`CsvTable`] is the result: one schema, and where each file has its columns. A scan cuts every file into chunks of
 //!    `partition_bytes`; a record belongs to the chunk where it starts. `machine` and `chunks` find out exactly in which
 //!    state of quoting a chunk starts.
-//! 4. A task reads its chunk in blocks (`blocks`, in the memory of a `pool`), cuts them into records and fields
-//!    (`tokenizer`), and appends the fields of each wanted column to a typed builder (`columns`, with the parsers of
-//!    `values`) until a batch is full. A file that is compressed or in another encoding is a stream that `decode` makes
-//!    text of: one partition, in one pass.
+//! 4. A task reads its chunk (`reader`) in blocks (`blocks`, in the memory of a `pool`), cuts them into records and fields
+//!    (`tokenizer`, by the index of separators that `structure` makes), and makes typed columns of them (`columns`, with
+//!    the parsers of `values`, `digits` and `decimal_float`): first those of the condition, then the others of the rows
+//!    that pass. A file that is compressed or in another encoding is a stream that `decode` makes text of: one
+//!    partition, in one pass.
 //! 5. What does not fit is an error with its place (`locate`), a null, or a rejected row (both recorded in the log of
 //!    the statement), or asks for a wider type (`widen`), as the user chose.
 //!
