@@ -80,8 +80,9 @@ impl Indexer {
         self.at
     }
 
-    /// Indexes on, up to `to`, which is the end of the block or not near it. `false` where a quote does not fit: the
-    /// index then holds all separators up to [`position`](Self::position), which may lie within a record, and cannot be gone on with.
+    /// Indexes on, up to `to`: the end of the block, or a multiple of 64 bytes behind the last position. `false` where a
+    /// quote does not fit: the index then holds all separators up to [`position`](Self::position), which may lie within a
+    /// record, and cannot be gone on with.
     pub fn extend(&mut self, block: &[u8], to: usize, index: &mut Index) -> bool {
         let to = to.min(block.len());
         if self.at >= to {
