@@ -13,6 +13,23 @@ use chrono_tz::Tz;
 use super::interval::format_interval;
 use crate::error::{Error, Result};
 
+/// The English names of the months.
+pub const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+/// The English names of the days of the week, from Monday on.
+pub const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 /// Microseconds in a second.
 pub const MICROS_PER_SECOND: i64 = 1_000_000;
 /// Microseconds in a day of 24 hours.

@@ -13,7 +13,7 @@ use super::signature::{Call, Take};
 use super::{ScalarFunction, Signature, Value};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::types::temporal::{MICROS_PER_DAY, Zone};
+use crate::types::temporal::{MICROS_PER_DAY, MONTHS, WEEKDAYS, Zone};
 use crate::types::{DataType, TEXT, sql_name};
 
 const CATEGORY: &str = "date and time";
@@ -98,25 +98,10 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
         }
     ),
     function!("dayname", "dayname(x)", "The English name of the day of the week.", name, |args, rows, config| {
-        const NAMES: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-        named(args, rows, config, Part::IsoDow, &NAMES)
+        named(args, rows, config, Part::IsoDow, &WEEKDAYS)
     }),
     function!("monthname", "monthname(x)", "The English name of the month.", name, |args, rows, config| {
-        const NAMES: [&str; 12] = [
-            "January",
-            "February",
-            "March",
-            "April",
-            "May",
-            "June",
-            "July",
-            "August",
-            "September",
-            "October",
-            "November",
-            "December",
-        ];
-        named(args, rows, config, Part::Month, &NAMES)
+        named(args, rows, config, Part::Month, &MONTHS)
     }),
     function!(
         "last_day",

@@ -343,7 +343,7 @@ mod avx2 {
     }
 
     #[derive(Clone, Copy)]
-    struct Bytes([__m256i; 2]);
+    pub(super) struct Bytes([__m256i; 2]);
 
     impl Window for Bytes {
         #[inline(always)]
@@ -379,9 +379,8 @@ mod avx512 {
     //! instructions on, and used by them alone.
 
     use std::arch::x86_64::{
-        __m512i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8, _mm512_add_epi32,
-        _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cvtepu8_epi32, _mm512_loadu_si512,
-        _mm512_maskz_compress_epi8, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_storeu_si512,
+        __m512i, _mm512_add_epi32, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cvtepu8_epi32,
+        _mm512_loadu_si512, _mm512_maskz_compress_epi8, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_storeu_si512,
     };
     use std::mem::MaybeUninit;
 
@@ -426,11 +425,7 @@ mod avx512 {
 
         #[inline(always)]
         fn prefix_xor(mask: u64) -> u64 {
-            // SAFETY: the instruction is there, see above.
-            unsafe {
-                let product = _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, mask.cast_signed()), _mm_set1_epi8(-1));
-                _mm_cvtsi128_si64(product).cast_unsigned()
-            }
+            super::avx2::Bytes::prefix_xor(mask)
         }
 
         /// The bytes at the bits, moved together and widened, sixteen at once.

@@ -6,23 +6,8 @@
 #[cfg(test)]
 mod tests;
 
-use crate::types::temporal::{MICROS_PER_DAY, MICROS_PER_SECOND, days_from_ordinal, days_from_ymd};
+use crate::types::temporal::{MICROS_PER_DAY, MICROS_PER_SECOND, MONTHS, WEEKDAYS, days_from_ordinal, days_from_ymd};
 
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 /// Letters of the short names of months and weekdays.
 const SHORT: usize = 3;
 
