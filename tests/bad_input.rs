@@ -218,3 +218,46 @@ fn text_behind_a_closing_quote_belongs_to_the_field() {
     let batch = bad.sessions[0].sql(&bad.sql("a", ", types = {'a': 'VARCHAR'}")).unwrap().compute().unwrap();
     assert_eq!(batch.column(0).as_string_view().value(0), "pq");
 }
+
+#[test]
+fn records_over_the_end_of_a_chunk_count_as_those_within() {
+    // The quote opens behind the chunk's end, or the end is between a doubled quote.
+    for text in ["a\n\"x\"\"y", "a,b\n1,\"x\n", "a,b\n12345,6\n1,\"x\n2,y\n"] {
+        let bad = Bad::new(text);
+        for size in 1..=text.len() {
+            let error = bad.error("count(*)", &format!(", header = true, quote = '\"', blocksize = {size}"));
+            assert!(error.to_string().contains("a quote is never closed"), "{size}: {error}");
+        }
+    }
+    let bad = Bad::new(format!("a\n{}\nb\n", "x".repeat(500)));
+    for size in [10, 100, 400, 600, 1000] {
+        let error =
+            bad.error("count(*)", &format!(", columns = {{'a': 'VARCHAR'}}, max_line_size = 200, blocksize = {size}"));
+        assert!(error.to_string().contains("a record is longer than"), "{size}: {error}");
+    }
+}
+
+#[test]
+fn comments_are_as_long_as_records_may_be_wherever_they_are() {
+    for behind in ["", "\n", "\n3,4\n"] {
+        let bad = Bad::new(format!("a,b\n1,\"2\"\n#{}{behind}", "x".repeat(500)));
+        for size in [10, 300, 10_000] {
+            let options = |longest| {
+                let columns = "header = true, columns = {'a': 'BIGINT', 'b': 'BIGINT'}";
+                format!(", comment = '#', quote = '\"', {columns}, max_line_size = {longest}, blocksize = {size}")
+            };
+            let error = bad.error("*", &options(200));
+            assert!(error.to_string().contains("a record is longer than"), "{size}: {error}");
+            assert_eq!(bad.rows("*", &options(600)).len(), 1 + usize::from(behind.len() > 1));
+        }
+    }
+}
+
+#[test]
+fn dates_of_nul_bytes_are_no_dates_in_any_batch() {
+    let mut text = "d\n".to_string() + &"2020-01-01\n".repeat(20_000);
+    text += &("\0".repeat(10) + "\n" + &"2020-01-01\n".repeat(20_000));
+    let bad = Bad::new(text);
+    let error = bad.error("min(d)", ", types = {'d': 'DATE'}");
+    assert_eq!(place(&error), (Some(20_002), Some("d"), "\0".repeat(10).as_str()), "{error}");
+}

@@ -122,3 +122,28 @@ fn columns_that_a_condition_leaves_for_later_are_widened_too() {
     assert!(message.contains("column \"d\"") && message.contains("DATE") && is_error(&message), "{message}");
     assert!(!message.contains("was widened from DATE"), "{message}");
 }
+
+#[test]
+fn rows_before_an_error_are_enough_for_a_limit_whatever_the_batches() {
+    let good: String = (0..100).map(|row| format!("{row},{row}\n")).collect();
+    let sql = |condition: &str, options: &str, limit: usize| {
+        format!(
+            "SELECT a, b FROM read_csv('FILE', types = {{'a': 'BIGINT', 'b': 'BIGINT'}}{options}) WHERE {condition} LIMIT {limit}"
+        )
+    };
+    for (what, bad, condition, options) in [
+        ("a value of the condition", "x,1\n", "a >= 50", ""),
+        ("a value of another column", "60,x\n", "a >= 50", ""),
+        ("a short row", "60\n", "a >= 50", ""),
+        ("a quote that is never closed", "60,\"x\n", "a >= 50", ""),
+        ("a condition that cannot be worked out", "200,1\n", "50 / (200 - a) >= 0 AND a >= 50", ""),
+        ("more rejected rows than allowed", "x,1\ny,1\n", "a >= 50", ", on_error = 'reject', max_rejects = 1"),
+    ] {
+        let text = format!("a,b\n{good}{bad}{good}");
+        let (rows, message) = everywhere(&text, &sql(condition, options, 50));
+        assert_eq!(rows.lines().count(), 51, "{what}: {message}");
+        assert!(!is_error(&message), "{what}: {message}");
+        let (_, message) = everywhere(&text, &sql(condition, options, 51));
+        assert!(is_error(&message), "{what}: {message}");
+    }
+}

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use arrow::array::{Array, AsArray, BooleanArray, Float64Array};
+use arrow::buffer::{BooleanBuffer, Buffer};
 use arrow::compute::kernels::cmp;
+use arrow::datatypes::Float64Type;
 
 use crate::error::{Error, Result};
 use crate::expr::BinaryOp;
@@ -12,6 +15,19 @@ use crate::types::Scalar;
 
 /// Compares two values of one type.
 pub(super) fn compare(op: BinaryOp, left: &Value, right: &Value) -> Result<Value> {
+    match (left, right) {
+        (Value::Array(column), Value::Scalar(constant)) => {
+            if let Some(result) = floats_with_constant(op, column, constant) {
+                return Ok(Value::Array(Arc::new(result)));
+            }
+        }
+        (Value::Scalar(constant), Value::Array(column)) => {
+            if let Some(result) = floats_with_constant(op.swapped(), column, constant) {
+                return Ok(Value::Array(Arc::new(result)));
+            }
+        }
+        _ => {}
+    }
     let (l, r) = (comparable(left), comparable(right));
     let result = match op {
         BinaryOp::Equal => cmp::eq(&l, &r),
@@ -29,4 +45,37 @@ pub(super) fn compare(op: BinaryOp, left: &Value, right: &Value) -> Result<Value
     } else {
         Value::Array(Arc::new(result))
     })
+}
+
+/// Doubles with a constant, the commonest filter, in one pass; `None` where it is none of these. As IEEE 754 compares
+/// them, apart from NaN, which is greater than every constant here.
+fn floats_with_constant(op: BinaryOp, column: &dyn Array, constant: &Scalar) -> Option<BooleanArray> {
+    let floats = column.as_primitive_opt::<Float64Type>()?;
+    let constant = constant.as_array().as_primitive_opt::<Float64Type>()?;
+    let bound = constant.is_valid(0).then(|| constant.value(0)).filter(|bound| !bound.is_nan())?;
+    Some(match op {
+        BinaryOp::Equal => pack(floats, |value| value == bound),
+        BinaryOp::NotEqual => pack(floats, |value| value != bound),
+        BinaryOp::Less => pack(floats, |value| value < bound),
+        BinaryOp::LessEqual => pack(floats, |value| value <= bound),
+        BinaryOp::Greater => pack(floats, |value| !(value <= bound)),
+        BinaryOp::GreaterEqual => pack(floats, |value| !(value < bound)),
+        _ => return None,
+    })
+}
+
+/// A bit for each value; null for null.
+fn pack(floats: &Float64Array, holds: impl Fn(f64) -> bool) -> BooleanArray {
+    let (octets, rest) = floats.values().as_chunks::<8>();
+    let gather = |octet: &[f64; 8]| {
+        let bytes = octet.map(|value| u8::from(holds(value)));
+        // The product gathers the eight lowest bits in its highest byte.
+        (u64::from_le_bytes(bytes).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8
+    };
+    let mut bits = Vec::with_capacity(octets.len() + 1);
+    bits.extend(octets.iter().map(gather));
+    if !rest.is_empty() {
+        bits.push(rest.iter().rev().fold(0, |byte, value| (byte << 1) | u8::from(holds(*value))));
+    }
+    BooleanArray::new(BooleanBuffer::new(Buffer::from_vec(bits), 0, floats.len()), floats.nulls().cloned())
 }

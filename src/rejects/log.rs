@@ -95,11 +95,12 @@ impl RejectLog {
     }
 
     /// Adds what a task found behind what it found before: `rejects` in the order of the data, of which `rows` rows
-    /// were left out.
+    /// were left out. Where this task goes beyond the limit, counting those before it in the order of the data, says how
+    /// many of these rows are still allowed, and how the query ends at the next: where a single worker would have ended
+    /// too.
     ///
     /// # Errors
-    /// A data error where this task, or one before it in the order of the data, has gone beyond the limit: where a
-    /// single worker would have ended too. A resource error where memory or disk is full.
+    /// A resource error where memory or disk is full.
     pub fn add(
         &self,
         chunk: Chunk,
@@ -107,9 +108,9 @@ impl RejectLog {
         rows: u64,
         memory: &Arc<MemoryPool>,
         spill: &Arc<SpillManager>,
-    ) -> Result<()> {
+    ) -> Result<Option<(u64, Error)>> {
         let mut state = self.state();
-        let Some(first) = rejects.first() else { return Ok(()) };
+        let Some(first) = rejects.first() else { return Ok(None) };
         if state.first.as_ref().is_none_or(|(known, _)| chunk < *known) {
             state.first = Some((chunk, first.clone()));
         }
@@ -117,12 +118,10 @@ impl RejectLog {
         state.rows += rows;
         state.chunks.entry(chunk).or_default().rows += rows;
         state.keep(chunk, rejects, memory, spill)?;
-        match state.limit {
-            Some(limit) if state.chunks.range(..=chunk).map(|(_, kept)| kept.rows).sum::<u64>() > limit => {
-                Err(Error::data(too_many(limit)))
-            }
-            _ => Ok(()),
-        }
+        let Some(limit) = state.limit else { return Ok(None) };
+        let rejected = state.chunks.range(..=chunk).map(|(_, kept)| kept.rows).sum::<u64>();
+        let allowed = (limit + rows).saturating_sub(rejected);
+        Ok((rejected > limit).then(|| (allowed, Error::data(too_many(limit)))))
     }
 
     /// How a statement ends that ended like that as far as its tasks know. `reads_all` is false where a LIMIT may have

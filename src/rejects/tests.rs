@@ -58,9 +58,10 @@ fn reject(offset: u64, raw: &str) -> Reject {
 }
 
 impl Test {
-    fn add(&self, chunk: Chunk, rejects: Vec<Reject>) -> crate::error::Result<()> {
+    /// As many rows as rejects; the answer says how many are allowed, where not all are, and how the query ends then.
+    fn add(&self, chunk: Chunk, rejects: Vec<Reject>) -> Option<(u64, Error)> {
         let rows = rejects.len() as u64;
-        self.log.add(chunk, rejects, rows, &self.memory, &self.spill)
+        self.log.add(chunk, rejects, rows, &self.memory, &self.spill).unwrap()
     }
 
     /// File, line and offset of all that is kept.
@@ -114,7 +115,7 @@ fn all_are_kept_in_the_order_of_the_data_on_request_and_on_disk() {
         .collect();
     for order in orders() {
         let test = start(None, true);
-        order.into_iter().for_each(|(chunk, part)| test.add(chunk, part).unwrap());
+        order.into_iter().for_each(|(chunk, part)| assert!(test.add(chunk, part).is_none()));
         assert_eq!(test.kept(), expected);
         assert_eq!(test.kept(), expected, "it can be read again");
         assert_eq!((test.log.found(), test.log.is_cut()), (400, false));
@@ -128,7 +129,7 @@ fn the_first_are_kept_in_memory_whoever_was_faster() {
     let kept: Vec<_> = orders()
         .map(|order| {
             let test = start(None, false);
-            order.into_iter().for_each(|(chunk, part)| test.add(chunk, part).unwrap());
+            order.into_iter().for_each(|(chunk, part)| assert!(test.add(chunk, part).is_none()));
             assert!(test.memory.reserved() <= SHOWN_BYTES && test.log.is_cut());
             assert_eq!((test.log.found(), test.spill.used()), (400, 0));
             test.kept()
@@ -144,8 +145,8 @@ fn the_first_are_kept_in_memory_whoever_was_faster() {
 fn one_that_is_larger_than_all_there_is_room_for_is_cut_and_kept() {
     let test = start(None, false);
     let chunk = Chunk::default();
-    test.add(chunk, vec![reject(0, &"y".repeat(9 << 20))]).unwrap();
-    test.add(chunk, (1..9).map(|at| reject(at, &"y".repeat(1 << 20))).collect()).unwrap();
+    assert!(test.add(chunk, vec![reject(0, &"y".repeat(9 << 20))]).is_none());
+    assert!(test.add(chunk, (1..9).map(|at| reject(at, &"y".repeat(1 << 20))).collect()).is_none());
     assert_eq!(test.kept().len(), 3);
     let found = test.log.read(None).next().unwrap().unwrap();
     let raw = found.batch.column(5).as_string_view().value(0);
@@ -158,22 +159,27 @@ fn too_many_are_an_error_where_one_worker_would_have_ended() {
     let test = start(Some(3), false);
     test.log.allow(Some(100));
     // The later task is not to blame for what it cannot know of.
-    test.add(chunk(1), vec![reject(1010, "b"), reject(1020, "c")]).unwrap();
-    test.add(chunk(0), vec![reject(10, "a")]).unwrap();
+    assert!(test.add(chunk(1), vec![reject(1010, "b"), reject(1020, "c")]).is_none());
+    assert!(test.add(chunk(0), vec![reject(10, "a")]).is_none());
     assert!(test.log.verdict(Ok(()), true).is_ok());
-    test.add(chunk(0), vec![reject(20, "a")]).unwrap();
+    assert!(test.add(chunk(0), vec![reject(20, "a")]).is_none());
     let error = test.log.verdict(Ok(()), true).unwrap_err();
     assert_eq!((error.class(), error.kind().location.line), (ErrorClass::Data, Some(2)));
     assert!(error.to_string().starts_with("more than 3 rows were rejected"), "{error}");
     assert!(error.to_string().contains("the first: not a BIGINT"), "{error}");
     assert!(test.log.verdict(Ok(()), false).is_ok(), "what a LIMIT does not need does not count");
-    let refused = test.add(chunk(2), vec![reject(2010, "d")]).unwrap_err();
+    let (allowed, refused) = test.add(chunk(2), vec![reject(2010, "d")]).unwrap();
+    assert_eq!(allowed, 0);
     assert_eq!(test.log.verdict::<()>(Err(refused), false).unwrap_err().kind().location.byte_offset, Some(10));
     let other = test.log.verdict::<()>(Err(Error::data("a quote is never closed")), true).unwrap_err();
     assert_eq!(other.kind().message, "a quote is never closed");
 
     let none = start(Some(0), false);
-    assert!(none.add(chunk(0), vec![reject(0, "a")]).is_err());
+    assert!(none.add(chunk(0), vec![reject(0, "a")]).is_some());
+    let some = start(Some(2), false);
+    assert!(some.add(chunk(0), vec![reject(0, "a")]).is_none());
+    let (allowed, _) = some.add(chunk(0), vec![reject(10, "b"), reject(20, "c"), reject(30, "d")]).unwrap();
+    assert_eq!(allowed, 1, "of the three");
 }
 
 #[test]

@@ -27,9 +27,6 @@ const SLOW_BYTES_PER_SECOND: u32 = 400 << 20;
 
 /// The blocks of a range. Columns of text point into a block and share it, so a block is never written to again while a
 /// batch shows it; after that the [`BlockPool`] uses its memory for another.
-///
-/// Behind the text of every block there are [`PADDING`](super::pool::PADDING) readable bytes, all zero, which kernels may
-/// load but must not take for text.
 #[derive(Debug)]
 pub struct Blocks {
     input: Arc<InputFile>,

@@ -150,33 +150,20 @@ impl ColumnReader {
     /// The column of the records of a run, whose values are written in the plain way.
     fn read_plain(&self, run: &Run<'_>, failures: &mut Failures) -> Result<ArrayRef> {
         let cells = Cells { run, slot: self.slot, failures };
-        let strict = self.inferred;
-        let is_code = |text: &[u8]| strict && values::is_code(text);
-        // "0.5" starts with a zero and is no code.
-        let is_float_code =
-            |text: &[u8]| is_code(text) && text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'+');
-        let is_rounded = |text: &[u8]| strict && values::is_wide_integer(text);
+        let rules = Strictness { is_strict: self.inferred, zone: run.zone };
         Ok(match &self.data_type {
             DataType::Boolean => {
-                let truth =
-                    |text: &[u8]| values::boolean(text).or_else(|| if strict { None } else { boolean_word(text) });
-                let (values, nulls) = cells.values(never, truth);
+                let (values, nulls) = cells.values(never, |text| rules.boolean(text));
                 Arc::new(BooleanArray::new(BooleanBuffer::from(values), nulls))
             }
-            DataType::Int8 => cells.primitive::<Int8Type>(narrow, |text| integer(text, is_code)),
-            DataType::Int16 => cells.primitive::<Int16Type>(narrow, |text| integer(text, is_code)),
-            DataType::Int32 => cells.primitive::<Int32Type>(narrow, |text| integer(text, is_code)),
-            DataType::Int64 => cells.primitive::<Int64Type>(digits::integer, |text| integer(text, is_code)),
-            DataType::Float32 => {
-                let float = |text: &[u8]| values::float(text).filter(|_| !is_float_code(text) && !is_rounded(text));
-                cells.primitive::<Float32Type>(never, float)
-            }
-            DataType::Float64 => {
-                let float = |text: &[u8]| values::float(text).filter(|_| !is_float_code(text) && !is_rounded(text));
-                doubles(cells, float)
-            }
+            DataType::Int8 => cells.primitive::<Int8Type>(narrow, |text| rules.integer(text)),
+            DataType::Int16 => cells.primitive::<Int16Type>(narrow, |text| rules.integer(text)),
+            DataType::Int32 => cells.primitive::<Int32Type>(narrow, |text| rules.integer(text)),
+            DataType::Int64 => cells.primitive::<Int64Type>(digits::integer, |text| rules.integer(text)),
+            DataType::Float32 => cells.primitive::<Float32Type>(never, |text| rules.float(text)),
+            DataType::Float64 => doubles(cells, |text| rules.float(text)),
             DataType::Decimal128(precision, scale) => {
-                let decimal = |text: &[u8]| values::decimal(text, *precision, *scale).filter(|_| !is_float_code(text));
+                let decimal = |text: &[u8]| rules.decimal(text, *precision, *scale);
                 with_type(cells.primitive_array::<Decimal128Type>(never, decimal), &self.data_type)
             }
             DataType::Date32 => {
@@ -186,20 +173,11 @@ impl ColumnReader {
             DataType::Timestamp(_, None) => {
                 let mut reader = values::DateReader::default();
                 let fast = |block: &[u8], start: usize, end: usize| reader.timestamp(block.get(start..end)?);
-                let general = |text: &[u8]| match values::timestamp(text)? {
-                    (local, None) => Some(local),
-                    // A zone is not dropped in silence; UTC is, where the user asked for it.
-                    (local, Some(0)) if !strict => Some(local),
-                    _ => None,
-                };
+                let general = |text: &[u8]| rules.local(values::timestamp(text)?);
                 with_type(cells.primitive_array::<TimestampMicrosecondType>(fast, general), &self.data_type)
             }
             DataType::Timestamp(_, Some(_)) => {
-                let general = |text: &[u8]| match values::timestamp(text)? {
-                    (local, Some(seconds)) => local.checked_sub(seconds.checked_mul(MICROS_PER_SECOND)?),
-                    (local, None) if !strict => Some(run.zone.to_utc(local)),
-                    _ => None,
-                };
+                let general = |text: &[u8]| rules.moment(values::timestamp(text)?);
                 with_type(cells.primitive_array::<TimestampMicrosecondType>(never, general), &self.data_type)
             }
             DataType::Interval(_) => {
@@ -241,9 +219,56 @@ fn narrow<T: TryFrom<i64>>(block: &[u8], start: usize, end: usize) -> Option<T> 
     T::try_from(digits::integer(block, start, end)?).ok()
 }
 
-#[inline]
-fn integer<T: atoi_simd::Parse>(text: &[u8], is_code: impl Fn(&[u8]) -> bool) -> Option<T> {
-    if is_code(text) { None } else { values::integer(text) }
+/// How far a text may be from the one way to write a value. Where the type was only inferred, it may not say more than
+/// its value.
+#[derive(Clone, Copy)]
+struct Strictness<'a> {
+    is_strict: bool,
+    /// The zone of timestamps whose text has none.
+    zone: &'a Zone,
+}
+
+impl Strictness<'_> {
+    fn boolean(self, text: &[u8]) -> Option<bool> {
+        values::boolean(text).or_else(|| if self.is_strict { None } else { boolean_word(text) })
+    }
+
+    #[inline]
+    fn integer<T: atoi_simd::Parse>(self, text: &[u8]) -> Option<T> {
+        if self.is_strict && values::is_code(text) { None } else { values::integer(text) }
+    }
+
+    #[inline]
+    fn float<T: fast_float2::FastFloat + Into<f64> + Copy>(self, text: &[u8]) -> Option<T> {
+        values::float(text).filter(|_| !self.is_code(text) && !(self.is_strict && values::is_wide_integer(text)))
+    }
+
+    fn decimal(self, text: &[u8], precision: u8, scale: i8) -> Option<i128> {
+        values::decimal(text, precision, scale).filter(|_| !self.is_code(text))
+    }
+
+    /// `0.5` starts with a zero and is no code.
+    fn is_code(self, text: &[u8]) -> bool {
+        self.is_strict && values::is_code(text) && text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'+')
+    }
+
+    /// Local time without a zone. A zone is not dropped in silence; UTC is, where the user asked for it.
+    fn local(self, (local, zone): (i64, Option<i64>)) -> Option<i64> {
+        match zone {
+            None => Some(local),
+            Some(0) if !self.is_strict => Some(local),
+            Some(_) => None,
+        }
+    }
+
+    /// The moment.
+    fn moment(self, (local, zone): (i64, Option<i64>)) -> Option<i64> {
+        match zone {
+            Some(seconds) => local.checked_sub(seconds.checked_mul(MICROS_PER_SECOND)?),
+            None if !self.is_strict => Some(self.zone.to_utc(local)),
+            None => None,
+        }
+    }
 }
 
 /// The other words for truth values that PostgreSQL reads, for columns that the user declared.

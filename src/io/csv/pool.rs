@@ -11,8 +11,6 @@ use crate::error::Result;
 use crate::memory::{MemoryPool, MemoryReservation};
 use crate::metrics::OperatorMetrics;
 
-/// Readable bytes behind the text of every block, all of them zero: as many as the widest load of a processor takes.
-pub const PADDING: usize = 64;
 /// Allocations are multiples of this: of a page, for they are mostly mapped and given back by pages.
 const GRAIN: usize = 4 << 10;
 /// Memory is used again for a block that needs at least so much of it: the batches of a small block must not hold on to
@@ -165,13 +163,13 @@ impl State {
 
 /// Bytes allocated for a block.
 fn allocation(block: usize) -> usize {
-    (block + PADDING).next_multiple_of(GRAIN)
+    block.max(1).next_multiple_of(GRAIN)
 }
 
 /// Memory that can be written to. Its pool gets it back when it is dropped.
 #[derive(Debug)]
 pub struct Block {
-    /// All of it is initialized, and the last [`PADDING`] bytes are for nothing else.
+    /// All of it is initialized.
     bytes: Vec<u8>,
     pool: Arc<BlockPool>,
 }
@@ -179,15 +177,12 @@ pub struct Block {
 impl Block {
     /// The bytes that text may stand in; what they hold is of no meaning.
     pub fn memory(&mut self) -> &mut [u8] {
-        let end = self.bytes.len() - PADDING;
-        &mut self.bytes[..end]
+        &mut self.bytes
     }
 
-    /// The first `len` bytes as a buffer, behind which there are [`PADDING`] zeros in the same allocation: they may be read
-    /// by the buffer's pointer, though they are not part of it.
-    pub fn into_buffer(mut self, len: usize) -> Buffer {
-        let len = len.min(self.memory().len());
-        self.bytes[len..len + PADDING].fill(0);
+    /// The first `len` bytes as a buffer.
+    pub fn into_buffer(self, len: usize) -> Buffer {
+        let len = len.min(self.bytes.len());
         let owner = Arc::new(self);
         let start = NonNull::from(owner.bytes.as_slice()).cast();
         // SAFETY: the pointer is to the memory of `owner`, of which at least `len` bytes are initialized. It is neither
@@ -239,18 +234,6 @@ mod tests {
     }
 
     #[test]
-    fn zeros_stand_behind_every_text() {
-        let (_, pool) = pool(1 << 20, 10);
-        for len in [0, 1, 4031, 4032, 4033, 3] {
-            let buffer = buffer(&pool, &vec![b'x'; len]);
-            assert_eq!(buffer.len(), len);
-            // SAFETY: the padding is part of the allocation and initialized.
-            let behind = unsafe { std::slice::from_raw_parts(buffer.as_ptr().add(len), PADDING) };
-            assert_eq!(behind, [0; PADDING]);
-        }
-    }
-
-    #[test]
     fn idle_memory_is_bounded_and_goes_with_the_last_reader() {
         let (memory, pool) = pool(1 << 20, 2);
         let buffers: Vec<_> = (0..5).map(|_| buffer(&pool, b"text")).collect();
@@ -279,7 +262,7 @@ mod tests {
         let first = pool.take(10_000, 690_000).unwrap();
         assert_eq!(pool.held(), (first.bytes.len() as u64, 0), "what was idle had to go");
         let mut second = pool.take(100_000, 600_000).unwrap();
-        assert_eq!(second.memory().len(), allocation(100_000) - PADDING);
+        assert_eq!(second.memory().len(), allocation(100_000));
         let error = pool.take(400_000, 600_000).unwrap_err();
         assert!(error.to_string().starts_with("csv blocks needs"), "{error}");
         drop((first, second, pool));

@@ -81,7 +81,12 @@ pub struct ReadBatch {
     pub rejected: usize,
     /// Values that became null.
     pub nulled: u64,
+    /// What ends the query behind these rows.
+    pub error: Option<Error>,
 }
+
+/// What ends the query, and at which row of a batch: those before it are given first, for the caller may want no more.
+type End = (usize, Error);
 
 impl PartitionReader {
     /// Opens the file and goes to the first record that starts in the chunk.
@@ -201,7 +206,7 @@ impl PartitionReader {
                     }
                 };
                 let batch = record_batch(&self.plan.schema, Vec::new(), kept)?;
-                return Ok(ReadBatch { batch, rows, rejected: 0, nulled: 0 });
+                return Ok(ReadBatch { batch, rows, rejected: 0, nulled: 0, error: None });
             }
             self.tokens.clear();
             let stretch = Stretch {
@@ -212,12 +217,8 @@ impl PartitionReader {
             let from = self.blocks.position();
             let (next, stop) = self.tokenizer.tokenize(&stretch, from, wanted, &mut self.tokens);
             let rows = self.tokens.rows();
-            // A record behind them that is not well formed ends the query with them, unless one of them does.
-            let is_end = matches!(stop, Stop::Unterminated | Stop::TooLong);
-            if rows > 0 && is_end {
-                self.read_rows(next)?;
-            } else if rows > 0 {
-                // If it stopped because the block ends, that is met again.
+            if rows > 0 {
+                // If it stopped because the block ends, or at a record that is not well formed, that is met again.
                 let read = self.read_rows(next)?;
                 self.blocks.set_position(next);
                 self.is_finished = stop == Stop::Done && rows < wanted;
@@ -230,7 +231,7 @@ impl PartitionReader {
                 Stop::Done => {
                     self.is_finished = true;
                     let batch = RecordBatch::new_empty(self.plan.schema.clone());
-                    return Ok(ReadBatch { batch, rows: 0, rejected: 0, nulled: 0 });
+                    return Ok(ReadBatch { batch, rows: 0, rejected: 0, nulled: 0, error: None });
                 }
                 Stop::NeedsMore => {
                     self.context.cancel.check()?;
@@ -243,8 +244,8 @@ impl PartitionReader {
         }
     }
 
-    /// Counts the records that start in the block and in the range, where that takes no look at each. The last one is
-    /// left, if the range ends between its quotes, and all are, if they have to be looked at.
+    /// Counts the records that end in the block and in the range, where that takes no look at each. One that goes on
+    /// behind the range is left to be looked at, and all are, if they have to be.
     fn count_block(&mut self) -> usize {
         let (from, block) = (self.blocks.position(), self.blocks.buffer());
         let is_whole = self.blocks.stop_position() < block.len() || self.blocks.at_end_of_file();
@@ -253,67 +254,74 @@ impl PartitionReader {
             return 0;
         }
         let Some(counted) = count_records(&self.dialect, block, from, to) else { return 0 };
-        self.blocks.set_position(counted.open.unwrap_or(to));
-        counted.records - usize::from(counted.open.is_some())
+        self.blocks.set_position(counted.next);
+        counted.records
     }
 
     /// The values of the records that were cut from the block up to `to`.
     fn read_rows(&mut self, to: usize) -> Result<ReadBatch> {
         let plan = self.plan.clone();
-        let layout = &plan.layout;
         let rows = self.tokens.rows();
-        let mut failures = Failures::new(layout.options.on_error);
+        let mut failures = self.ragged_rows();
+        let mut columns = self.read_columns(0..self.eager, &mut failures)?;
+        let mut end = self.judge(&mut failures, to);
+        let (rejected, mut nulled) = (failures.rejected.iter().filter(|rejected| **rejected).count(), failures.nulled);
+        let found = std::mem::take(&mut failures.found);
+        // Told before the rows that do not pass are gone.
+        let is_partial = self.eager < self.readers.len();
+        let early: Vec<Reject> = if is_partial {
+            self.rejects(found, to).collect()
+        } else {
+            self.log(self.rejects(found, to), &failures.rejected, &mut end)?;
+            Vec::new()
+        };
+
+        let mut kept = end.as_ref().map_or(rows, |(row, _)| *row);
+        if kept < rows {
+            columns.iter_mut().for_each(|column| *column = column.slice(0, kept));
+        }
+        if rejected > 0 {
+            let keeps = |row: usize| !failures.rejected.get(row).copied().unwrap_or(false);
+            let mask = BooleanArray::from_iter((0..kept).map(|row| Some(keeps(row))));
+            columns = columns.iter().map(|column| filter(column, &mask)).collect::<std::result::Result<_, _>>()?;
+            kept = mask.true_count();
+        }
+        if let Some(condition) = &plan.condition {
+            kept = self.select(condition, &mut columns, kept, &mut end)?;
+        }
+        if is_partial {
+            let mut failures = Failures::new(plan.layout.options.on_error);
+            if kept > 0 {
+                columns.extend(self.read_columns(self.eager..self.readers.len(), &mut failures)?);
+                nulled += failures.nulled;
+                if let Some((row, error)) = self.judge(&mut failures, to) {
+                    columns.iter_mut().for_each(|column| *column = column.slice(0, row.min(column.len())));
+                    (kept, end) = (row, Some((row, error)));
+                }
+            }
+            let late = self.rejects(failures.found, to);
+            self.log(in_order(early, late), &[], &mut end)?;
+        }
+        let batch = match kept {
+            0 => RecordBatch::new_empty(plan.schema.clone()),
+            _ => record_batch(&plan.schema, self.arrays(&self.outputs, &columns, kept)?, kept)?,
+        };
+        Ok(ReadBatch { batch, rows, rejected, nulled, error: end.map(|(_, error)| error) })
+    }
+
+    /// The rows of the wrong length as failures, where that is not allowed.
+    fn ragged_rows(&self) -> Failures {
+        let options = &self.plan.layout.options;
+        let mut failures = Failures::new(options.on_error);
         if !self.readers.is_empty() {
             for (row, fields) in &self.tokens.ragged {
-                let options = &layout.options;
                 let is_allowed = if *fields > self.file.width { options.ignore_extra } else { options.null_padding };
                 if !is_allowed {
                     failures.ragged(*row, *fields, self.file.width);
                 }
             }
         }
-        let mut columns = self.read_columns(0..self.eager, &mut failures)?;
-        let mut error = self.judge(&mut failures, to);
-        let (rejected, mut nulled) = (failures.rejected.iter().filter(|rejected| **rejected).count(), failures.nulled);
-        let mut kept = rows - rejected;
-        // Told before the rows that do not pass are gone.
-        let is_partial = self.eager < self.readers.len();
-        let mut found = std::mem::take(&mut failures.found);
-        let mut early = Vec::new();
-        if is_partial {
-            early.extend(self.rejects(std::mem::take(&mut found), to));
-        }
-        if rejected > 0 {
-            let keeps = |row: usize| !failures.rejected.get(row).copied().unwrap_or(false);
-            let mask = BooleanArray::from_iter((0..rows).map(|row| Some(keeps(row))));
-            columns = columns.iter().map(|column| filter(column, &mask)).collect::<std::result::Result<_, _>>()?;
-        }
-        if let Some(condition) = &plan.condition {
-            // What does not fit ends the query, unless a row before it does that too.
-            if let Some((row, _)) = error {
-                columns.iter_mut().for_each(|column| *column = column.slice(0, row));
-                kept = row;
-            }
-            kept = self.select(condition, &mut columns, kept)?;
-        }
-        if is_partial && kept > 0 {
-            let mut failures = Failures::new(layout.options.on_error);
-            columns.extend(self.read_columns(self.eager..self.readers.len(), &mut failures)?);
-            nulled += failures.nulled;
-            error = self.judge(&mut failures, to).or(error);
-            found = failures.found;
-        }
-        if let Some((_, error)) = error {
-            return Err(error);
-        }
-        if !early.is_empty() || !found.is_empty() {
-            self.log(early, found, to)?;
-        }
-        if kept == 0 {
-            return Ok(ReadBatch { batch: RecordBatch::new_empty(plan.schema.clone()), rows, rejected, nulled });
-        }
-        let batch = record_batch(&plan.schema, self.arrays(&self.outputs, &columns, kept)?, kept)?;
-        Ok(ReadBatch { batch, rows, rejected, nulled })
+        failures
     }
 
     fn read_columns(&self, readers: std::ops::Range<usize>, failures: &mut Failures) -> Result<Vec<ArrayRef>> {
@@ -332,15 +340,30 @@ impl PartitionReader {
         }
     }
 
-    /// Checks the condition; leaves the rows that pass in the columns and the tokens, and returns how many there are.
-    fn select(&mut self, condition: &Condition, columns: &mut [ArrayRef], rows: usize) -> Result<usize> {
-        let inputs = self.arrays(&self.inputs, columns, rows)?;
-        let mask = condition.predicate.mask(&record_batch(&condition.schema, inputs, rows)?)?;
+    /// Checks the condition; leaves the rows that pass in the columns and the tokens, and returns how many there are. Where
+    /// it cannot be worked out for a row, the query ends there.
+    fn select(
+        &mut self,
+        condition: &Condition,
+        columns: &mut [ArrayRef],
+        rows: usize,
+        end: &mut Option<End>,
+    ) -> Result<usize> {
+        let inputs = record_batch(&condition.schema, self.arrays(&self.inputs, columns, rows)?, rows)?;
+        let mask = match condition.predicate.mask(&inputs) {
+            Ok(mask) => mask,
+            Err(error) => {
+                let (row, error) = first_misfit(condition, &inputs, error);
+                columns.iter_mut().for_each(|column| *column = column.slice(0, row));
+                *end = Some((row, error));
+                condition.predicate.mask(&inputs.slice(0, row))?
+            }
+        };
         let kept = mask.true_count();
         if kept == self.tokens.rows() {
             return Ok(kept);
         }
-        if kept < rows {
+        if kept < mask.len() {
             for (reader, column) in columns.iter_mut().enumerate() {
                 if self.outputs.iter().any(|output| matches!(output, Output::Read(read) if *read == reader)) {
                     *column = filter(column, &mask)?;
@@ -373,7 +396,7 @@ impl PartitionReader {
 
     /// What ends the query, with its row; only then nothing is left in `failures` to be recorded. Tells who widens types
     /// of all that did not fit.
-    fn judge(&self, failures: &mut Failures, to: usize) -> Option<(usize, Error)> {
+    fn judge(&self, failures: &mut Failures, to: usize) -> Option<End> {
         let first = failures.first?;
         let layout = &self.plan.layout;
         let found = std::mem::take(&mut failures.found);
@@ -388,30 +411,24 @@ impl PartitionReader {
         Some((first.row, self.misfit(first, to)))
     }
 
-    /// Gives what did not fit to the statement's log, in the order of the data: what was told `early`, and the rest.
-    #[cold]
-    fn log(&self, early: Vec<Reject>, found: Vec<Failure>, to: usize) -> Result<()> {
+    /// Gives what did not fit to the statement's log. Where more rows are `rejected` than allowed, the query ends at the
+    /// first that is not.
+    fn log(&self, found: impl Iterator<Item = Reject>, rejected: &[bool], end: &mut Option<End>) -> Result<()> {
         let QueryContext { rejects, memory, spill, .. } = &self.context;
-        let place = |reject: &Reject| (reject.offset, reject.column);
-        let mut early = early.into_iter().peekable();
-        let mut late = self.rejects(found, to).peekable();
-        let mut in_order = std::iter::from_fn(|| {
-            let is_early = match (early.peek(), late.peek()) {
-                (Some(early), Some(late)) => place(early) <= place(late),
-                (early, _) => early.is_some(),
-            };
-            if is_early { early.next() } else { late.next() }
-        });
-        let mut last = None;
-        loop {
-            let part: Vec<Reject> = in_order.by_ref().take(REJECTS).collect();
-            if part.is_empty() {
+        let mut found = found.peekable();
+        let (mut last, mut logged) = (None, 0);
+        while found.peek().is_some() {
+            let part: Vec<Reject> = found.by_ref().take(REJECTS).collect();
+            let rows = part.iter().filter(|reject| last.replace(reject.offset) != Some(reject.offset)).count();
+            let rows = if rejected.is_empty() { 0 } else { rows };
+            if let Some((allowed, error)) = rejects.add(self.chunk, part, rows as u64, memory, spill)? {
+                let mut indices = (0..rejected.len()).filter(|row| rejected[*row]);
+                *end = indices.nth(logged + allowed as usize).map(|row| (row, error));
                 return Ok(());
             }
-            let rows = part.iter().filter(|reject| last.replace(reject.offset) != Some(reject.offset)).count() as u64;
-            let rows = if self.plan.layout.options.on_error == OnError::Reject { rows } else { 0 };
-            rejects.add(self.chunk, part, rows, memory, spill)?;
+            logged += rows;
         }
+        Ok(())
     }
 
     /// The records of what does not fit, in the order of the data.
@@ -477,6 +494,34 @@ impl PartitionReader {
             data_type => place.bad_value(field.name(), data_type, layout.inferred[column], raw),
         }
     }
+}
+
+/// The first row for which the condition fails, given that it does for all rows together, and how.
+#[cold]
+fn first_misfit(condition: &Condition, inputs: &RecordBatch, error: Error) -> End {
+    // It does not fail for the rows before `good`, and fails for those before `bad`.
+    let (mut good, mut bad, mut error) = (0, inputs.num_rows(), error);
+    while bad - good > 1 {
+        let middle = good + (bad - good) / 2;
+        match condition.predicate.mask(&inputs.slice(0, middle)) {
+            Ok(_) => good = middle,
+            Err(earlier) => (bad, error) = (middle, earlier),
+        }
+    }
+    (good, error)
+}
+
+/// Both in the order of the data, in which each of them is.
+fn in_order(early: Vec<Reject>, late: impl Iterator<Item = Reject>) -> impl Iterator<Item = Reject> {
+    let place = |reject: &Reject| (reject.offset, reject.column);
+    let (mut early, mut late) = (early.into_iter().peekable(), late.peekable());
+    std::iter::from_fn(move || {
+        let is_early = match (early.peek(), late.peek()) {
+            (Some(early), Some(late)) => place(early) <= place(late),
+            (early, _) => early.is_some(),
+        };
+        if is_early { early.next() } else { late.next() }
+    })
 }
 
 /// Goes to the first record that starts in the range: leaves out what is left of the one that the range starts in.

@@ -253,7 +253,8 @@ impl PartitionStream {
         // Of a limit nothing is known before the filter.
         let rows = if self.plan.condition.is_some() { rows } else { rows.min(self.rows_left) };
         let read = reader.read_batch(rows)?;
-        self.is_finished = reader.is_finished();
+        self.is_finished = reader.is_finished() || read.error.is_some();
+        self.error = read.error;
 
         let all = self.plan.partition_bytes(self.file, self.chunk);
         let done = if self.is_finished { all } else { reader.bytes_done() };

@@ -88,7 +88,6 @@ impl Indexer {
         if self.at >= to {
             return true;
         }
-        index.separators.reserve(to - self.at + WINDOW);
         match self.level {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the level says that the machine has the instructions.
@@ -173,17 +172,18 @@ fn quoted<W: Window>(
 #[inline(always)]
 fn push<W: Window>(separators: u64, line_ends: u64, at: usize, index: &mut Index) {
     let known = index.separators.len() as u32;
-    let mut ends = line_ends;
-    while ends != 0 {
-        let below = (ends & ends.wrapping_neg()) - 1;
-        index.line_ends.push(known + (separators & below).count_ones());
-        ends &= ends - 1;
-    }
-    // `extend` reserved for all windows.
-    let (slots, _) = index.separators.spare_capacity_mut().as_chunks_mut();
-    let count = slots.first_mut().map_or(0, |slots| W::write_positions(separators, at as u32, slots));
+    append(&mut index.line_ends, |slots| W::write_ranks(line_ends, separators, known, slots));
+    append(&mut index.separators, |slots| W::write_positions(separators, at as u32, slots));
+}
+
+/// Appends what is written to the slots.
+#[inline(always)]
+fn append(values: &mut Vec<u32>, write: impl FnOnce(&mut [MaybeUninit<u32>; WINDOW]) -> usize) {
+    values.reserve(WINDOW);
+    let (slots, _) = values.spare_capacity_mut().as_chunks_mut();
+    let count = slots.first_mut().map_or(0, write);
     // SAFETY: as many were written, and are within the capacity.
-    unsafe { index.separators.set_len(index.separators.len() + count) };
+    unsafe { values.set_len(values.len() + count) };
 }
 
 /// The window at a position, and the mask of its bytes that are before `to`.
@@ -201,18 +201,17 @@ fn load<W: Window>(block: &[u8], at: usize, to: usize) -> (W, u64) {
     }
 }
 
-/// How many records start in a range.
+/// How many records end in a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counted {
-    /// Records that start in the range.
+    /// Records that end in the range.
     pub records: usize,
-    /// Where the last line outside of quotes starts, where the range ends between quotes.
-    pub open: Option<usize>,
+    /// Where the next one starts: the end of the range, or before it, where the last line goes on behind.
+    pub next: usize,
 }
 
-/// Counts the records that start from `from`, where one starts, up to `to`; `None` where quotes do not fit, or the
-/// dialect has comments or a long delimiter. Empty lines count only where the dialect says so; a byte behind `to` is looked at to know
-/// whether a line is empty, and none is there only at the end of the file.
+/// Counts the records that end from `from`, where one starts, up to `to`; `None` where quotes do not fit, or the dialect
+/// has comments or a long delimiter. Empty lines count only where the dialect says so.
 pub fn count_records(dialect: &Dialect, block: &[u8], from: usize, to: usize) -> Option<Counted> {
     if dialect.comment.is_some() || dialect.long_delimiter.is_some() {
         return None;
@@ -234,7 +233,7 @@ fn count<W: Window>(dialect: &Dialect, block: &[u8], from: usize, to: usize) -> 
     let mut carry = Carry::RECORD;
     // Whether a line starts at the first byte, and whether the byte before it is a `\r` at the start of a line.
     let (mut start, mut start_return) = (1, 0);
-    let (mut records, mut last_line, mut unused) = (0, from, Index::default());
+    let (mut records, mut next, mut unused) = (0, from, Index::default());
     let mut at = from;
     while at < to {
         let (window, valid) = load::<W>(block, at, to);
@@ -247,25 +246,22 @@ fn count<W: Window>(dialect: &Dialect, block: &[u8], from: usize, to: usize) -> 
             let separators = line_ends | (window.equal(dialect.delimiter) & valid);
             line_ends &= quoted(&window, dialect, separators, quotes, valid, &mut carry, &mut unused)?;
         }
+        records += line_ends.count_ones() as usize;
         let line_starts = ((line_ends << 1) | start) & valid;
         let start_returns = line_starts & returns;
-        records += line_starts.count_ones() as usize;
         if !dialect.empty_lines {
+            // A `\r` that starts a line ends it too, in front of `\n`.
             let empty = (line_starts & line_ends) | (((start_returns << 1) | start_return) & line_ends);
             records -= empty.count_ones() as usize;
         }
-        if line_starts != 0 {
-            last_line = at + line_starts.ilog2() as usize;
+        if line_ends != 0 {
+            next = at + line_ends.ilog2() as usize + 1;
         }
         let last = if valid == u64::MAX { 63 } else { valid.count_ones() - 1 };
         (start, start_return) = ((line_ends >> last) & 1, (start_returns >> last) & 1);
         at += WINDOW;
     }
-    // A `\r` that starts a line ends it too, in front of `\n` and at the end of the file.
-    if start_return == 1 && !dialect.empty_lines && block.get(to).is_none_or(|byte| *byte == b'\n') {
-        records -= 1;
-    }
-    Some(Counted { records, open: (carry.inside != 0).then_some(last_line) })
+    Some(Counted { records, next })
 }
 
 /// The instructions to use.
@@ -288,7 +284,8 @@ impl Level {
         {
             let has_512 = is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512vbmi2");
+                && is_x86_feature_detected!("avx512vbmi2")
+                && is_x86_feature_detected!("bmi2");
             return if has_512 { Self::Avx512 } else { Self::Avx2 };
         }
         Self::Portable
@@ -318,6 +315,18 @@ trait Window: Copy {
             }
         }
         count
+    }
+
+    /// Writes for each of `bits`, which are some of `mask`, how many of `mask` are before it, plus `known`; ascending, and
+    /// returns how many there are.
+    #[inline(always)]
+    fn write_ranks(bits: u64, mask: u64, known: u32, slots: &mut [MaybeUninit<u32>; WINDOW]) -> usize {
+        let mut rest = bits;
+        for slot in slots.iter_mut().take(bits.count_ones() as usize) {
+            slot.write(known + (mask & (rest.wrapping_sub(1) & !rest)).count_ones());
+            rest &= rest.wrapping_sub(1);
+        }
+        bits.count_ones() as usize
     }
 }
 
@@ -381,17 +390,18 @@ mod avx512 {
     use std::arch::x86_64::{
         __m512i, _mm512_add_epi32, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cvtepu8_epi32,
         _mm512_loadu_si512, _mm512_maskz_compress_epi8, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_storeu_si512,
+        _pext_u64,
     };
     use std::mem::MaybeUninit;
 
     use super::{Counted, Dialect, Index, Indexer, WINDOW, Window};
 
-    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx2,bmi1,popcnt,pclmulqdq")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx2,bmi1,bmi2,popcnt,pclmulqdq")]
     pub(super) fn extend(indexer: &mut Indexer, block: &[u8], to: usize, index: &mut Index) -> bool {
         indexer.run::<Bytes>(block, to, index)
     }
 
-    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx2,bmi1,popcnt,pclmulqdq")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx2,bmi1,bmi2,popcnt,pclmulqdq")]
     pub(super) fn count(dialect: &Dialect, block: &[u8], from: usize, to: usize) -> Option<Counted> {
         super::count::<Bytes>(dialect, block, from, to)
     }
@@ -443,6 +453,12 @@ mod avx512 {
                 _mm512_storeu_si512(slots.as_mut_ptr().cast(), wide);
             }
             count
+        }
+
+        #[inline(always)]
+        fn write_ranks(bits: u64, mask: u64, known: u32, slots: &mut [MaybeUninit<u32>; WINDOW]) -> usize {
+            // SAFETY: the instructions are there, see above.
+            Self::write_positions(unsafe { _pext_u64(bits, mask) }, known, slots)
         }
     }
 
@@ -580,18 +596,20 @@ mod tests {
             let by_bytes = count::<portable::Bytes>(&dialect, block, 0, to);
             prop_assert_eq!(count_records(&dialect, block, 0, to), by_bytes);
             if let Some(counted) = by_bytes {
-                // Cut one by one, as many start before the end, unless the last one is never closed.
-                let (mut at, mut records, mut last, mut quotes) = (0, 0, 0, Default::default());
+                // Cut one by one, as many end before the end.
+                let (mut at, mut records, mut quotes) = (0, 0, Default::default());
                 while at < to {
-                    last = at;
-                    match dialect.record(block, at, true, &mut quotes, |_, _| {}) {
-                        crate::io::csv::tokenizer::Scan::Record { next, .. } => (at, records) = (next, records + 1),
-                        crate::io::csv::tokenizer::Scan::Nothing { next } => at = next,
-                        _ => (at, records) = (to, records + 1),
+                    let (next, count) = match dialect.record(block, at, true, &mut quotes, |_, _| {}) {
+                        crate::io::csv::tokenizer::Scan::Record { next, .. } => (next, 1),
+                        crate::io::csv::tokenizer::Scan::Nothing { next } => (next, 0),
+                        _ => break,
+                    };
+                    if next > to || block[next - 1] != b'\n' {
+                        break;
                     }
+                    (at, records) = (next, records + count);
                 }
-                prop_assert_eq!(counted.records, records);
-                prop_assert!(counted.open.is_none_or(|open| open == last));
+                prop_assert_eq!(counted, Counted { records, next: at });
             }
         }
     }

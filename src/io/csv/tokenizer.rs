@@ -319,6 +319,8 @@ pub struct Stretch<'a> {
 
 /// Bytes that are indexed at once: their index stays in the first cache.
 const INDEXED: usize = 16 << 10;
+/// A record of more fields is not indexed.
+const MOST_PENDING: usize = 1 << 18;
 /// Records that are cut one by one where a quote did not fit the index; twice as many each time that happens again, up
 /// to the most.
 const SINGLE: usize = 4;
@@ -448,6 +450,12 @@ impl Tokenizer {
         self.index.separators.drain(..self.separator);
         self.index.line_ends.clear();
         (self.line, self.separator) = (0, 0);
+        if self.index.separators.len() > MOST_PENDING {
+            // Cutting it by itself takes no memory.
+            self.index = Index::default();
+            (self.single, self.next) = (1, None);
+            return;
+        }
         self.is_broken = !self.indexer.extend(block, self.indexer.position() + INDEXED, &mut self.index);
         if !self.is_broken {
             self.single_next = SINGLE;
@@ -463,6 +471,9 @@ impl Tokenizer {
         target: usize,
         tokens: &mut Tokens,
     ) -> Result<usize, Stop> {
+        if let Some(records) = self.regular_records(from, end, target - tokens.rows()) {
+            return Ok(self.take_regular(block, from, records, tokens));
+        }
         let first_row = tokens.rows();
         let ragged_before = tokens.ragged.len();
         self.firsts.clear();
@@ -493,30 +504,106 @@ impl Tokenizer {
         let is_ragged = tokens.ragged.len() > ragged_before;
         let starts = &tokens.starts[first_row..];
         for (&field, spans) in self.fields.iter().zip(&mut tokens.spans) {
-            let rows = starts.iter().zip(&self.firsts).map(|(&start, &first)| (start as usize, first as usize));
-            let is_last = self.expected == Some(field + 1);
-            match (is_ragged, self.index.has_quotes) {
-                (true, _) => spans.extend(rows.map(|(start, first)| self.ragged_span(block, field, start, first))),
-                (_, true) => spans.extend(rows.map(|(start, first)| {
-                    let (start, end) = self.field(block, field, is_last, start, first);
-                    self.unquoted(block, start, end)
-                })),
-                _ => spans.extend(rows.map(|(start, first)| {
-                    let (start, end) = self.field(block, field, is_last, start, first);
-                    Span::new(start, end, 0)
-                })),
+            let rows = starts.iter().zip(&self.firsts).map(|(&start, &first)| (start, first as usize));
+            if is_ragged {
+                spans.extend(rows.map(|(start, first)| self.ragged_span(block, field, start as usize, first)));
+            } else {
+                let bounds = rows.map(|(start, first)| self.bounds(field, start, first));
+                self.append_spans(block, field, bounds, spans);
             }
         }
         if too_long && at == from { Err(Stop::TooLong) } else { Ok(at) }
     }
 
-    /// Where a field is of a record that starts at `start`, with its first separator in the index.
+    /// How many of the next records have as many fields as expected, if all of the index have that and can be taken:
+    /// then no line is empty, a comment, too long or behind the end.
+    fn regular_records(&self, from: usize, end: usize, most: usize) -> Option<usize> {
+        let width = self.expected.filter(|width| *width > 1 || self.dialect.empty_lines)?;
+        let lines = &self.index.line_ends[self.line..];
+        let lines = &lines[..lines.len().min(most)];
+        let last = lines.len().checked_sub(1)?;
+        let last_start = match last.checked_sub(1) {
+            Some(before) => self.index.separators[lines[before] as usize] as usize + 1,
+            None => from,
+        };
+        let next = self.index.separators[lines[last] as usize] as usize + 1;
+        if self.dialect.comment.is_some() || last_start >= end || next - from > self.max_record {
+            return None;
+        }
+        // Without a branch for each, so that many are compared at once.
+        let first = (self.separator + width - 1) as u32;
+        let differences =
+            (first..).step_by(width).zip(lines).fold(0, |differences, (due, line)| differences | (due ^ line));
+        (differences == 0).then_some(lines.len())
+    }
+
+    /// Takes records that all have as many fields as expected: their separators are a matrix. Returns where the next one
+    /// starts.
+    fn take_regular(&mut self, block: &[u8], from: usize, records: usize, tokens: &mut Tokens) -> usize {
+        let width = self.expected.unwrap_or(1);
+        let matrix = &self.index.separators[self.separator..self.separator + records * width];
+        let first_row = tokens.rows();
+        tokens.starts.push(from as u32);
+        tokens.starts.extend(matrix.chunks_exact(width).map(|record| record[width - 1] + 1));
+        // Where the next record starts.
+        let next = tokens.starts.pop().map_or(from, |next| next as usize);
+        let starts = &tokens.starts[first_row..];
+        for (&field, spans) in self.fields.iter().zip(&mut tokens.spans) {
+            match field.checked_sub(1) {
+                None => {
+                    let bounds =
+                        starts.iter().zip(matrix.chunks_exact(width)).map(|(start, record)| (*start, record[0]));
+                    self.append_spans(block, field, bounds, spans);
+                }
+                Some(before) => {
+                    let bounds = matrix[before..].chunks(width).map(|record| match record {
+                        [before, end, ..] => (before + 1, *end),
+                        _ => (0, 0),
+                    });
+                    self.append_spans(block, field, bounds, spans);
+                }
+            }
+        }
+        self.line += records;
+        self.separator += records * width;
+        self.next = Some(next);
+        next
+    }
+
+    /// Appends the spans of one field of some records, each with the expected number of fields, by where they start and
+    /// end.
     #[inline]
-    fn field(&self, block: &[u8], field: usize, is_last: bool, start: usize, first: usize) -> (usize, usize) {
+    fn append_spans(
+        &self,
+        block: &[u8],
+        field: usize,
+        bounds: impl Iterator<Item = (u32, u32)>,
+        spans: &mut Vec<Span>,
+    ) {
+        let is_last = self.expected == Some(field + 1);
+        if self.index.has_quotes {
+            spans.extend(
+                bounds.map(|(start, end)| self.unquoted(block, start as usize, self.end(block, is_last, start, end))),
+            );
+        } else if is_last {
+            spans.extend(bounds.map(|(start, end)| Span::new(start as usize, self.end(block, true, start, end), 0)));
+        } else {
+            spans.extend(bounds.map(|(start, end)| Span { start, bits: end - start }));
+        }
+    }
+
+    /// Where a field ends, which in front of a line end may be before a carriage return.
+    #[inline]
+    fn end(&self, block: &[u8], is_last: bool, start: u32, end: u32) -> usize {
+        if is_last { without_return(block, start as usize, end as usize) } else { end as usize }
+    }
+
+    /// Where a field starts and which separator ends it, of a record that starts at `start`, with its first separator in
+    /// the index.
+    #[inline]
+    fn bounds(&self, field: usize, start: u32, first: usize) -> (u32, u32) {
         let separators = &self.index.separators[first..];
-        let start = if field == 0 { start } else { separators[field - 1] as usize + 1 };
-        let end = separators[field] as usize;
-        (start, if is_last { without_return(block, start, end) } else { end })
+        (if field == 0 { start } else { separators[field - 1] + 1 }, separators[field])
     }
 
     /// The span of a field that may have quotes.
@@ -534,7 +621,7 @@ impl Tokenizer {
         }
     }
 
-    /// As `field` and `unquoted`, for a record of any number of fields.
+    /// The span of a field, for a record of any number of fields.
     fn ragged_span(&self, block: &[u8], field: usize, start: usize, first: usize) -> Span {
         let separators = &self.index.separators[first..];
         let is_end = |separator: &u32| block[*separator as usize] == b'\n';
@@ -542,8 +629,13 @@ impl Tokenizer {
             return Span::MISSING;
         }
         let is_last = separators.get(field).is_some_and(is_end);
-        let (start, end) = self.field(block, field, is_last, start, first);
-        if self.index.has_quotes { self.unquoted(block, start, end) } else { Span::new(start, end, 0) }
+        let (start, end) = self.bounds(field, start as u32, first);
+        let end = self.end(block, is_last, start, end);
+        if self.index.has_quotes {
+            self.unquoted(block, start as usize, end)
+        } else {
+            Span::new(start as usize, end, 0)
+        }
     }
 
     /// Whether a line is empty and no record.
@@ -570,14 +662,14 @@ impl Tokenizer {
                 tokens.starts.push(at as u32);
                 return Ok(next);
             }
-            Scan::Nothing { next } => {
+            Scan::Nothing { next } if next - at <= self.max_record => {
                 tokens.drop_incomplete();
                 return Ok(next);
             }
             _ => tokens.drop_incomplete(),
         }
         Err(match scan {
-            Scan::Record { .. } => Stop::TooLong,
+            Scan::Record { .. } | Scan::Nothing { .. } => Stop::TooLong,
             _ if block.len() - at > self.max_record => Stop::TooLong,
             Scan::Unterminated => Stop::Unterminated,
             _ => Stop::NeedsMore,

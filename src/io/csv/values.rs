@@ -108,6 +108,12 @@ fn shift(value: i128, places: i64) -> Option<i128> {
     if places >= 0 { value.checked_mul(factor) } else { (value % factor == 0).then(|| value / factor) }
 }
 
+/// The text, if no blanks of any kind are around it: the parsers of SQL's literals would leave them out.
+fn without_blanks(text: &[u8]) -> Option<&str> {
+    let text = from_utf8(text).ok()?;
+    (text.trim().len() == text.len()).then_some(text)
+}
+
 /// Days since 1970-01-01.
 #[inline]
 pub fn date(text: &[u8]) -> Option<i32> {
@@ -116,15 +122,22 @@ pub fn date(text: &[u8]) -> Option<i32> {
     {
         return Some(days);
     }
-    parse_date(from_utf8(text).ok()?)
+    parse_date(without_blanks(text)?)
 }
 
 /// Reads dates and timestamps at fixed positions, mostly on the day of the one before: its calendar is not asked again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct DateReader {
     /// The text of the last date.
     text: [u8; 10],
+    /// The day that it means.
     days: i32,
+}
+
+impl Default for DateReader {
+    fn default() -> Self {
+        Self { text: *b"1970-01-01", days: 0 }
+    }
 }
 
 impl DateReader {
@@ -157,13 +170,13 @@ pub fn time(text: &[u8]) -> Option<i64> {
     {
         return Some(seconds * MICROS_PER_SECOND);
     }
-    parse_time(from_utf8(text).ok()?)
+    parse_time(without_blanks(text)?)
 }
 
 /// Local microseconds since the epoch, and the seconds east of UTC where the text has a zone.
 #[inline]
 pub fn timestamp(text: &[u8]) -> Option<(i64, Option<i64>)> {
-    iso_timestamp(text).or_else(|| parse_timestamp(from_utf8(text).ok()?))
+    iso_timestamp(text).or_else(|| parse_timestamp(without_blanks(text)?))
 }
 
 /// `YYYY-MM-DD[T ]HH:MM:SS[.ffffff][Z|±hh[[:]mm]]` by fixed positions, without the general parser; `None` leaves the
@@ -262,6 +275,41 @@ mod tests {
             assert_eq!(date(wrong.as_bytes()), None, "{wrong}");
         }
         assert_eq!(date(b"2000/2/29"), date(b"2000-02-29"));
+    }
+
+    #[test]
+    fn millions_of_timestamps_are_the_moments_that_chrono_reads() {
+        let mut reader = DateReader::default();
+        for index in 0..2_000_000u64 {
+            // Microseconds over the years 0 to 9999, spread by the golden ratio; every other one a whole second.
+            let spread = index.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 315_569_520_000_000_000;
+            let micros = spread.cast_signed() - 62_167_219_200_000_000;
+            let micros = if index % 2 == 0 { micros.div_euclid(MICROS_PER_SECOND) * MICROS_PER_SECOND } else { micros };
+            let moment = chrono::DateTime::from_timestamp_micros(micros).unwrap().naive_utc();
+            let text = moment.format("%Y-%m-%d %H:%M:%S%.f").to_string();
+            let reference = chrono::NaiveDateTime::parse_from_str(&text, "%Y-%m-%d %H:%M:%S%.f").unwrap();
+            assert_eq!(reference, moment);
+            assert_eq!(timestamp(text.as_bytes()), Some((micros, None)), "{text}");
+            assert_eq!(reader.timestamp(text.as_bytes()), (index % 2 == 0).then_some(micros), "{text}");
+        }
+    }
+
+    #[test]
+    fn ten_nul_bytes_are_no_date_where_none_was_read_before() {
+        assert_eq!(DateReader::default().date(&[0; 10]), None);
+        assert_eq!(DateReader::default().timestamp(b"\0\0\0\0\0\0\0\0\0\0 12:00:00"), None);
+        assert_eq!(DateReader::default().date(b"1970-01-01"), Some(0));
+    }
+
+    #[test]
+    fn dates_take_no_blanks_that_numbers_refuse() {
+        for blank in ["\r", "\n", "\u{a0}"] {
+            for text in [format!("2020-01-31{blank}"), format!("{blank}2020-1-31")] {
+                assert_eq!(date(text.as_bytes()), None, "{text:?}");
+                assert_eq!(timestamp(text.as_bytes()), None, "{text:?}");
+            }
+            assert_eq!(time(format!("1:02:03{blank}").as_bytes()), None, "{blank:?}");
+        }
     }
 
     proptest! {

@@ -16,7 +16,6 @@ use hashbrown::HashTable;
 
 use super::direct::{DirectGroups, direct_groups, index_growth};
 use super::layout::Layout;
-
 use super::partition::radix_first;
 use crate::batch::normalize_equal;
 use crate::error::{Error, Result};

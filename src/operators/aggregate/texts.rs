@@ -85,7 +85,7 @@ impl DirectGroups for TextGroups {
             next += 1;
             next - 1
         };
-        // Rows of one group often follow one another. The text before them is long here, so that none is like it.
+        // Rows of one group often follow one another. No text has the view before the first row: its length is none.
         let mut previous = (u128::MAX, 0);
         groups.extend(rows.clone().zip(&texts.views()[rows]).map(|(row, &view)| {
             if nulls.is_some_and(|nulls| nulls.is_null(row)) {
