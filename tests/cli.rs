@@ -124,6 +124,7 @@ fn bad_input_says_where() {
         let rows = match sql {
             _ if sql.contains("ragged") => "a,b,c\n1,2,3\n4,5,6\n",
             _ if sql.contains("unterminated") => "id,text\n1,fine\n",
+            _ if sql.contains("latin1") => "id,city\n1,Bern\n",
             _ => "",
         };
         let assert = query(sql).code(code).stdout(rows);
