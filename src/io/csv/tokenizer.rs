@@ -27,36 +27,43 @@ impl Span {
     }
 
     /// Whether the record does not have the field.
+    #[inline]
     pub fn is_missing(self) -> bool {
         self == Self::MISSING
     }
 
     /// Whether it stands in quotes.
+    #[inline]
     pub fn is_quoted(self) -> bool {
         self.bits & QUOTED != 0
     }
 
     /// Whether its meaning is not its text: see [`Dialect::unquote`].
+    #[inline]
     pub fn is_complex(self) -> bool {
         self.bits & COMPLEX != 0
     }
 
     /// The first byte.
+    #[inline]
     pub fn start(self) -> usize {
         self.start as usize
     }
 
     /// The number of bytes.
+    #[inline]
     pub fn len(self) -> usize {
         (self.bits & !(QUOTED | COMPLEX)) as usize
     }
 
     /// The raw text.
+    #[inline]
     pub fn raw(self, block: &[u8]) -> &[u8] {
         if self.is_missing() { &[] } else { &block[self.start()..self.start() + self.len()] }
     }
 
     /// What the field means; `scratch` holds it where the text has to be put together.
+    #[inline]
     pub fn text<'a>(self, block: &'a [u8], dialect: &Dialect, scratch: &'a mut Vec<u8>) -> &'a [u8] {
         if self.is_complex() {
             scratch.clear();
