@@ -39,10 +39,29 @@ QUERIES: dict[str, Query] = {
         ordered=True,
     ),
     "count": Query("SELECT count(*) AS rows FROM {input}", keys=0),
+    "resample_24h": Query(
+        "SELECT date_trunc('day', timestamp) AS day, avg(x) AS x, avg(y) AS y FROM {input} GROUP BY day ORDER BY day",
+        keys=1,
+        ordered=True,
+    ),
     "h2o_q1": Query("SELECT id1, sum(v1) AS v1 FROM {input} GROUP BY id1", keys=1),
+    "h2o_q2": Query("SELECT id1, id2, sum(v1) AS v1 FROM {input} GROUP BY id1, id2", keys=2),
     "h2o_q3": Query("SELECT id3, sum(v1) AS v1, avg(v3) AS v3 FROM {input} GROUP BY id3", keys=1),
+    "h2o_q4": Query("SELECT id4, avg(v1) AS v1, avg(v2) AS v2, avg(v3) AS v3 FROM {input} GROUP BY id4", keys=1),
     "h2o_q5": Query("SELECT id6, sum(v1) AS v1, sum(v2) AS v2, sum(v3) AS v3 FROM {input} GROUP BY id6", keys=1),
+    "h2o_q6": Query(
+        "SELECT id4, id5, median(v3) AS median, stddev(v3) AS std FROM {input} GROUP BY id4, id5", keys=2
+    ),
+    "h2o_q7": Query("SELECT id3, max(v1) - min(v2) AS range FROM {input} GROUP BY id3", keys=1),
+    "h2o_q9": Query("SELECT id2, id4, power(corr(v1, v2), 2) AS r2 FROM {input} GROUP BY id2, id4", keys=2),
+    "h2o_q10": Query(
+        "SELECT count(*) AS groups, sum(v3) AS v3, sum(rows) AS rows FROM (SELECT id1, id2, id3, id4, id5, id6, "
+        "sum(v3) AS v3, count(*) AS rows FROM {input} GROUP BY id1, id2, id3, id4, id5, id6) AS grouped",
+        keys=0,
+    ),
 }
+
+H2O = [f"h2o_q{number}" for number in (1, 2, 3, 4, 5, 6, 7, 9, 10)]
 
 CASES: list[Case] = [
     Case("ts_filter_std", "filter_std", "timeseries"),
@@ -55,4 +74,7 @@ CASES: list[Case] = [
     Case("h2o_q5", "h2o_q5", "groupby"),
     Case("quoted_filter_std", "filter_std", "quoted"),
     Case("quoted_count", "count", "quoted"),
+    *[Case(f"parquet_{query}", query, "groupby_parquet") for query in H2O],
+    Case("parquet_ts_resample_1h", "resample_1h", "timeseries_parquet"),
+    Case("parquet_ts_resample_24h", "resample_24h", "timeseries_parquet"),
 ]

@@ -37,9 +37,9 @@ class Maker:
             "--seed", str(seed), "--output", str(folder), *more,
         )  # fmt: skip
 
-    def groupby(self, folder: Path) -> None:
-        """Writes the table of the group-by benchmark, in one file."""
-        self._generate("groupby", "--rows", self.scale.rows, "--groups", "1e2", "--output", str(folder))
+    def groupby(self, folder: Path, *more: str) -> None:
+        """Writes the table of the group-by benchmark, in one file; `more` are further options."""
+        self._generate("groupby", "--rows", self.scale.rows, "--groups", "1e2", "--output", str(folder), *more)
 
     def _generate(self, *arguments: str) -> None:
         command = [str(self.binary), "generate", *arguments]
@@ -91,6 +91,16 @@ def groupby(maker: Maker, _data: Path, folder: Path) -> None:
     maker.groupby(folder)
 
 
+def one_year_parquet(maker: Maker, _data: Path, folder: Path) -> None:
+    """The same year as Parquet."""
+    maker.timeseries(folder, 2000, 2001, 1, "--format", "parquet")
+
+
+def groupby_parquet(maker: Maker, _data: Path, folder: Path) -> None:
+    """The same table as Parquet."""
+    maker.groupby(folder, "--format", "parquet")
+
+
 def quoted(_maker: Maker, data: Path, folder: Path) -> None:
     """The same rows and values with quotes around every field, and with names of two lines: one row in thirteen."""
     folder.mkdir()
@@ -114,6 +124,8 @@ DATASETS: dict[tuple[str, str], Dataset] = {
     ("rounded", "1x"): Dataset("ts6", "timeseries-2000-*.csv", one_year_rounded),
     ("timeseries", "4x"): Dataset("ts4x", "timeseries-*.csv", four_years, needs=("timeseries", "1x")),
     ("groupby", "1x"): Dataset("h2o", "groupby.csv", groupby),
+    ("timeseries_parquet", "1x"): Dataset("ts-parquet", "timeseries-2000-*.parquet", one_year_parquet),
+    ("groupby_parquet", "1x"): Dataset("h2o-parquet", "groupby.parquet", groupby_parquet),
     ("quoted", "1x"): Dataset("quoted", "timeseries-*.csv", quoted, newlines=True, needs=("timeseries", "1x")),
 }
 

@@ -30,8 +30,8 @@ def read(path: Path, query: Query) -> list[Row]:
 
 
 def value(text: str) -> Value:
-    """What a field means, however a tool spells it."""
-    if not text:
+    """What a field means, however a tool spells it. The correlation of one row is null in some and NaN in others."""
+    if not text or text.lower() == "nan":
         return None
     for parse in (float, datetime.fromisoformat):
         try:

@@ -1,6 +1,7 @@
 """One query by DataFusion: `with_datafusion.py QUERY SQL INPUT NEWLINES OUTPUT THREADS`."""
 
 import sys
+from pathlib import Path
 
 from datafusion import CsvReadOptions, SessionConfig, SessionContext
 
@@ -13,8 +14,12 @@ def main() -> None:
     """
     _, _, sql, path, newlines, output, threads = sys.argv
     context = SessionContext(SessionConfig().with_target_partitions(int(threads)))
-    options = CsvReadOptions(newlines_in_values=True, schema_infer_max_records=1) if newlines == "yes" else None
-    context.register_csv("input", path, options=options)
+    if path.endswith(".parquet"):
+        # A folder: a glob matches no files there.
+        context.register_parquet("input", str(Path(path).parent))
+    else:
+        options = CsvReadOptions(newlines_in_values=True, schema_infer_max_records=1) if newlines == "yes" else None
+        context.register_csv("input", path, options=options)
     context.sql(sql.replace("{input}", "input")).write_csv(output, with_header=True)
 
 

@@ -13,7 +13,8 @@ def main() -> None:
     _, _, sql, path, _, output, threads = sys.argv
     connection = duckdb.connect(config={"threads": int(threads), "preserve_insertion_order": False})
     quoted = path.replace("'", "''")
-    connection.sql(sql.replace("{input}", f"read_csv('{quoted}')")).write_csv(output)
+    reader = "read_parquet" if path.endswith(".parquet") else "read_csv"
+    connection.sql(sql.replace("{input}", f"{reader}('{quoted}')")).write_csv(output)
 
 
 if __name__ == "__main__":
