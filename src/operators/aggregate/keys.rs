@@ -5,6 +5,8 @@
 //!               │                                                             ├─► the encoded keys of all groups
 //!               └─► encoded and hashed ─► groups by encoded key ─ new ─────────┘
 //! ```
+//!
+//! Where groups are not looked for, every key is a new group.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -84,18 +86,19 @@ impl EncodedKeys {
         vec_memory(&self.hashes) + vec_memory(&self.bytes) + vec_memory(&self.starts)
     }
 
-    /// The order in which groups are given out: by the hash, from the bits that cut partitions on down, then by the
-    /// key. It depends neither on who found a group first nor on what was spilled, so that ties among groups are decided
-    /// the same way every time. The hashes are needed no longer.
+    /// The order in which groups are given out: by 32 bits of the hash, those first that cut partitions, then by the key. It
+    /// depends neither on who found a group first nor on what was spilled, so that ties among groups are decided the same
+    /// way every time. The hashes are needed no longer.
     pub(super) fn order(&mut self) -> Vec<u32> {
-        let hashes = std::mem::take(&mut self.hashes);
-        // Fewer than 2^32 groups.
-        let mut order: Vec<u32> = (0..hashes.len() as u32).collect();
-        order.sort_unstable_by(|&a, &b| {
-            let (hash_a, hash_b) = (radix_first(hashes[a as usize]), radix_first(hashes[b as usize]));
-            hash_a.cmp(&hash_b).then_with(|| self.key(a).cmp(self.key(b)))
+        // Each bits and group in one word, in place. There are fewer than 2^32 groups.
+        let mut order = std::mem::take(&mut self.hashes);
+        for (group, word) in order.iter_mut().enumerate() {
+            *word = (radix_first(*word) >> 32 << 32) | group as u64;
+        }
+        order.sort_unstable_by(|a, b| {
+            (a >> 32).cmp(&(b >> 32)).then_with(|| self.key(*a as u32).cmp(self.key(*b as u32)))
         });
-        order
+        order.into_iter().map(|word| word as u32).collect()
     }
 }
 
@@ -152,6 +155,8 @@ pub(super) struct GroupKeys {
     others: EncodedRows,
     /// Those of its rows that make new groups in `direct`.
     fresh: Vec<u32>,
+    /// Whether every row makes a new group.
+    all_new: bool,
 }
 
 impl GroupKeys {
@@ -163,7 +168,13 @@ impl GroupKeys {
             encoded: EncodedKeys::default(),
             others: EncodedRows::new(layout),
             fresh: Vec::new(),
+            all_new: false,
         }
+    }
+
+    /// Whether a key is looked for among those that are there. For when there are none.
+    pub(super) fn look_for_groups(&mut self, look: bool) {
+        self.all_new = !look;
     }
 
     /// The one group that there is where there are no keys.
@@ -181,7 +192,7 @@ impl GroupKeys {
 
     /// Takes up the keys of a batch, ahead of [`GroupKeys::assign`] and [`GroupKeys::growth`].
     pub(super) fn prepare(&mut self, columns: &[ArrayRef]) -> Result<()> {
-        match &mut self.direct {
+        match self.direct.as_mut().filter(|_| !self.all_new) {
             Some(direct) => direct.prepare(columns, &mut self.others.rows)?,
             None => {
                 let rows = columns.first().map_or(0, |column| column.len());
@@ -212,8 +223,14 @@ impl GroupKeys {
     /// Finds the group of each of the rows of the batch, and makes new ones.
     pub(super) fn assign(&mut self, columns: &[ArrayRef], rows: Range<usize>, groups: &mut Vec<u32>) -> Result<()> {
         self.check_room(rows.len())?;
-        let Self { layout, direct, index, encoded, others, fresh } = self;
+        let Self { layout, direct, index, encoded, others, fresh, all_new } = self;
         let within = others.within(&rows);
+        if *all_new {
+            let first = encoded.hashes.len() as u32;
+            groups.extend(first..first + rows.len() as u32);
+            within.for_each(|place| encoded.push(others.hashes[place], others.keys.row(place).data()));
+            return Ok(());
+        }
         match direct.as_mut().filter(|_| within.len() < rows.len()) {
             None => groups.resize(rows.len(), 0),
             Some(direct) => {

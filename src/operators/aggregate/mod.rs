@@ -36,7 +36,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 
 use self::keys::Keys;
 use self::layout::Layout;
-use self::partition::{DrainedGroups, PARTITIONS, PartitionFiles};
+use self::partition::{DrainedGroups, PARTITIONS, PartitionFiles, SLICES};
 use self::result::{AggregateSource, Portion, States};
 use self::spilling::SpillingTable;
 use self::table::InputRows;
@@ -87,14 +87,14 @@ impl HashAggregate {
     /// Cuts tables in memory into portions: few where there are few groups.
     fn portions(&self, combined: Vec<DrainedGroups>, batch_size: usize) -> Vec<Portion> {
         let rows: usize = combined.iter().map(DrainedGroups::rows).sum();
-        let wanted = if self.layout.global { 1 } else { (rows / batch_size.max(1)).clamp(1, PARTITIONS) };
-        let width = PARTITIONS / (1 << wanted.ilog2());
+        let wanted = if self.layout.global { 1 } else { (rows / batch_size.max(1)).clamp(1, SLICES) };
+        let width = SLICES / (1 << wanted.ilog2());
         let combined: Vec<_> = combined.into_iter().map(Arc::new).collect();
         let portion = |start: usize| {
             let states = combined.iter().map(|groups| States::Memory(groups.clone(), start..start + width));
             Portion { states: states.collect(), level: 1 }
         };
-        (0..PARTITIONS).step_by(width).map(portion).collect()
+        (0..SLICES).step_by(width).map(portion).collect()
     }
 }
 
@@ -108,6 +108,7 @@ impl Sink for HashAggregate {
         worker.context.cancel.check()?;
         worker.evaluate(&self.layout, task, &batch)?;
         worker.table.update(&worker.input)?;
+        worker.table.put_aside()?;
         // A worker's own table, and what the next stage or another sink needs.
         worker.table.relieve(2 * worker.workers)?;
         Ok(Flow::Continue)
@@ -123,8 +124,8 @@ impl Sink for HashAggregate {
         if self.files.spilled() {
             return worker.table.spill();
         }
-        let groups = worker.table.drain(self.files.level())?;
-        self.combined.lock().unwrap_or_else(PoisonError::into_inner).push(groups);
+        let groups = worker.table.take(self.files.level())?;
+        self.combined.lock().unwrap_or_else(PoisonError::into_inner).extend(groups);
         Ok(())
     }
 

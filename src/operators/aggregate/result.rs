@@ -21,7 +21,7 @@ use crate::spill::SpillFile;
 /// States of one partition.
 #[derive(Debug)]
 pub(super) enum States {
-    /// Those partitions of a worker's table that stayed in memory.
+    /// Those slices of a worker's table that stayed in memory.
     Memory(Arc<DrainedGroups>, Range<usize>),
     /// A spill file.
     File(SpillFile),
@@ -130,8 +130,8 @@ impl ResultStream {
 
     fn merge(&self, states: States, table: &mut SpillingTable) -> Result<()> {
         match states {
-            States::Memory(groups, partitions) => {
-                for block in groups.blocks(partitions) {
+            States::Memory(groups, slices) => {
+                for block in groups.blocks(slices) {
                     self.context.cancel.check()?;
                     table.merge(&block?)?;
                 }

@@ -27,10 +27,26 @@ const FEW_ROWS: usize = 1024;
 /// Fewer rows at once do not pay at all.
 const LEAST_ROWS: usize = 64;
 
+/// Where a table of so many groups was hardly ever given a row of a group it had, groups are not looked for any more. The
+/// tables of unit tests get there too.
+const FUTILE_GROUPS: usize = if cfg!(test) { 40 } else { 1 << 18 };
+/// Rows of each so many groups may have met one that was there, and the search for it is still futile.
+const FUTILE_SHARE: usize = 10;
+/// Groups that are put aside at once, where they are not looked for.
+const ASIDE_GROUPS: usize = if cfg!(test) { 20 } else { 1 << 17 };
+/// So many times groups are put aside before they are looked for again.
+const ASIDE_TIMES: u32 = if cfg!(test) { 3 } else { 16 };
+
 /// A table, its memory, and where it spills to.
 pub(super) struct SpillingTable {
     table: GroupTable,
     reservation: MemoryReservation,
+    /// Rows taken since the table was empty.
+    rows: usize,
+    /// Groups that left the table, and may come again.
+    aside: Vec<DrainedGroups>,
+    /// How many times more groups are put aside without being looked for.
+    aside_times: u32,
     /// `None` where partitions cannot be cut further.
     files: Option<Arc<PartitionFiles>>,
     context: QueryContext,
@@ -48,7 +64,16 @@ impl SpillingTable {
         let mut reservation = context.memory.reservation("aggregate", metrics);
         let table = GroupTable::new(layout, keys)?;
         reservation.resize(table.memory() as u64)?;
-        Ok(Self { table, reservation, files, context: context.clone(), metrics: metrics.clone() })
+        Ok(Self {
+            table,
+            reservation,
+            rows: 0,
+            aside: Vec::new(),
+            aside_times: 0,
+            files,
+            context: context.clone(),
+            metrics: metrics.clone(),
+        })
     }
 
     /// Takes rows.
@@ -60,6 +85,29 @@ impl SpillingTable {
             self.table.update(input, start..start + count)?;
             self.settle()?;
             start += count;
+            self.rows += count;
+        }
+        Ok(())
+    }
+
+    /// Where nearly every row makes a group of its own, a large table that is searched for each costs more than it saves:
+    /// then rows are put aside as states, which are searched partition by partition in the end.
+    pub(super) fn put_aside(&mut self) -> Result<()> {
+        let groups = self.table.group_count();
+        if self.aside_times > 0 {
+            if groups < ASIDE_GROUPS {
+                return Ok(());
+            }
+            self.aside_times -= 1;
+        } else if groups < FUTILE_GROUPS || self.rows - groups > groups / FUTILE_SHARE {
+            return Ok(());
+        } else {
+            self.aside_times = ASIDE_TIMES;
+        }
+        if let Some(files) = self.files.clone() {
+            let groups = self.drain(files.level())?;
+            self.aside.push(groups);
+            self.table.look_for_groups(self.aside_times == 0);
         }
         Ok(())
     }
@@ -105,31 +153,44 @@ impl SpillingTable {
 
     /// A single group would come back as it went.
     fn can_spill(&self) -> bool {
-        self.files.is_some() && self.table.group_count() > 1
+        self.files.is_some() && (self.table.group_count() > 1 || !self.aside.is_empty())
     }
 
     /// Spills where memory is short and the table holds more than a fair share of it.
     pub(super) fn relieve(&mut self, sharers: usize) -> Result<()> {
         let pool = self.reservation.pool();
-        let large = self.reservation.bytes() > pool.fair_share(sharers);
+        let aside: u64 = self.aside.iter().map(DrainedGroups::memory).sum();
+        let large = self.reservation.bytes() + aside > pool.fair_share(sharers);
         if large && self.can_spill() && pool.pressure() >= Pressure::Target { self.spill() } else { Ok(()) }
     }
 
     /// Writes all groups to the files of their partitions.
     pub(super) fn spill(&mut self) -> Result<()> {
         if let Some(files) = self.files.clone() {
+            for groups in std::mem::take(&mut self.aside) {
+                files.write(&groups, &self.context)?;
+            }
             let groups = self.drain(files.level())?;
             files.write(&groups, &self.context)?;
         }
         Ok(())
     }
 
+    /// Takes all groups, with the memory they are in.
+    pub(super) fn take(&mut self, level: u32) -> Result<Vec<DrainedGroups>> {
+        let last = self.drain(level)?;
+        let mut groups = std::mem::take(&mut self.aside);
+        groups.push(last);
+        Ok(groups)
+    }
+
     /// Takes all groups out of the table, with the memory they are in.
-    pub(super) fn drain(&mut self, level: u32) -> Result<DrainedGroups> {
+    fn drain(&mut self, level: u32) -> Result<DrainedGroups> {
         let mut fresh = self.context.memory.reservation("aggregate", &self.metrics);
         std::mem::swap(&mut fresh, &mut self.reservation);
         let states = self.table.drain()?;
         let groups = DrainedGroups::new(states, level, self.context.config.batch_size, fresh)?;
+        self.rows = 0;
         self.settle()?;
         Ok(groups)
     }

@@ -72,6 +72,12 @@ impl GroupTable {
             + self.accumulators.iter().map(|accumulator| accumulator.memory()).sum::<usize>()
     }
 
+    /// Whether rows of one key make one group, or each makes a group of its own until their states are merged. For a
+    /// table without groups.
+    pub(super) fn look_for_groups(&mut self, look: bool) {
+        self.keys.look_for_groups(look);
+    }
+
     /// Takes up the keys of a batch, ahead of [`GroupTable::update`].
     pub(super) fn prepare(&mut self, input: &InputRows) -> Result<()> {
         if self.layout.global { Ok(()) } else { self.keys.prepare(&input.keys) }
