@@ -362,10 +362,8 @@ pub fn has_header(options: &CsvOptions, first: &[Vec<u8>], later: &[Guesses], ru
         Header::No => return false,
         Header::Detect => {}
     }
-    let says_the_same =
-        first.iter().zip(&options.names).all(|(text, name)| trim(text).eq_ignore_ascii_case(name.as_bytes()));
     if options.names_are_all {
-        return says_the_same && first.len() == options.names.len();
+        return repeats_names(options, first) && first.len() == options.names.len();
     }
     let guesses: Vec<Guess> = first.iter().map(|text| rules.usual().guess(text, false)).collect();
     let has_data = first.iter().zip(&guesses).any(|(text, guess)| is_data(*guess, text));
@@ -375,5 +373,35 @@ pub fn has_header(options: &CsvOptions, first: &[Vec<u8>], later: &[Guesses], ru
     if options.names.is_empty() {
         return true;
     }
-    says_the_same || guesses.iter().zip(later).any(|(guess, later)| *guess == Guess::Text && later.has_type())
+    repeats_names(options, first)
+        || guesses.iter().zip(later).any(|(guess, later)| *guess == Guess::Text && later.has_type())
+}
+
+/// Whether the first row of a further file is data where the files before it have names, or names where they have data:
+/// read as in those, a row would be lost, or names would be values.
+///
+/// `guesses` are what its fields look like, and `later` is what the columns showed in the rows after it. A row of text
+/// stands for names only where it must: each column of anything but text begins with a text.
+pub fn has_other_header(
+    options: &CsvOptions,
+    has_header: bool,
+    (first, guesses): (&[Vec<u8>], &[Guess]),
+    later: &[Guesses],
+) -> bool {
+    if options.header != Header::Detect {
+        return false;
+    }
+    let repeats_names = !options.names.is_empty() && repeats_names(options, first);
+    let has_data = first.iter().zip(guesses).any(|(text, guess)| is_data(*guess, text));
+    if has_header {
+        !repeats_names && (options.names_are_all || has_data || !guesses.contains(&Guess::Text))
+    } else {
+        let mut of_values = guesses.iter().zip(later).filter(|(_, later)| later.has_type()).peekable();
+        repeats_names || (!has_data && of_values.peek().is_some() && of_values.all(|(guess, _)| *guess == Guess::Text))
+    }
+}
+
+/// Whether a row holds the names that the user gave, as far as they go.
+fn repeats_names(options: &CsvOptions, row: &[Vec<u8>]) -> bool {
+    row.iter().zip(&options.names).all(|(text, name)| trim(text).eq_ignore_ascii_case(name.as_bytes()))
 }

@@ -69,6 +69,18 @@ impl Place<'_> {
             .with_hint(hint)
     }
 
+    /// The first row of a file that is data where the files before it have names, or the other way round.
+    pub fn other_header(&self, has_header: bool, row: &[Vec<u8>]) -> Error {
+        let (this, others) = match has_header {
+            true => ("has no header: its first row looks like data", "have one"),
+            false => ("has a header", "have none"),
+        };
+        let raw = row.join(&b","[..]);
+        Error::data(format!("'{}' {this}, and the files before it {others}", self.input.path().display()))
+            .with_location(self.location(None, &raw))
+            .with_hint("read it by itself; or set header=true, if all files have one, or header=false, if none has")
+    }
+
     /// A quote that the file never closes.
     pub fn unterminated(&self, record: &[u8]) -> Error {
         Error::data("a quote is never closed, up to the end of the file")

@@ -6,10 +6,10 @@ use std::collections::HashSet;
 use memchr::memchr;
 
 use super::chunks::Chunks;
-use super::detect::{Head, has_header};
+use super::detect::{Head, has_header, has_other_header};
 use super::dialect::Dialect;
 use super::file::{InputFile, TextReader};
-use super::infer::Guesses;
+use super::infer::{Guess, Guesses};
 use super::locate::Place;
 use super::machine::{Machine, State};
 use super::options::{CsvOptions, Header, SampleSize};
@@ -55,12 +55,12 @@ pub struct Sampler<'a> {
 }
 
 impl Sampler<'_> {
-    /// Looks at a file. `header` says whether the first record holds names, where that is known; `for_types`, whether
+    /// Looks at a file. `header` says whether the first record of the files before it holds names; `for_types`, whether
     /// more than the names is looked for. `None` for a file without any record.
     ///
     /// # Errors
-    /// A data error, where the file cannot be read or its header is not well formed. What is wrong with other records
-    /// is left to whoever reads them.
+    /// A data error, where the file cannot be read, its header is not well formed, or it has one and those before it have
+    /// none, or the other way round. What is wrong with other records is left to whoever reads them.
     pub fn sample(
         &self,
         input: &InputFile,
@@ -87,7 +87,7 @@ impl Sampler<'_> {
             return Ok(None);
         }
         let first = records.texts();
-        let behind_first = records.offset();
+        let (first_offset, behind_first) = (records.record_offset(), records.offset());
 
         let own = self.rules_of_record(&first, input);
         let mut columns = self.columns(&own);
@@ -99,6 +99,11 @@ impl Sampler<'_> {
         let widest = columns.guesses.len();
         columns.guesses.resize(widest.max(first.len()), Guesses::default());
 
+        if let Some(has_header) = header
+            && has_other_header(options, has_header, (&first, &columns.look(&first)), &columns.guesses)
+        {
+            return Err(Place { input, offset: first_offset }.other_header(has_header, &first));
+        }
         let has_header = header.unwrap_or_else(|| has_header(options, &first, &columns.guesses, self.rules));
         let mut width = first.len();
         if options.null_padding {
@@ -255,7 +260,11 @@ struct Columns<'a> {
     scratch: Vec<u8>,
 }
 
-impl Columns<'_> {
+impl<'a> Columns<'a> {
+    fn rules_of(&self, column: usize) -> &'a ColumnRules {
+        self.own.get(column).copied().flatten().unwrap_or(self.usual)
+    }
+
     fn add(&mut self, records: &Records<'_>) {
         let mut scratch = std::mem::take(&mut self.scratch);
         for (column, span) in records.fields.iter().enumerate() {
@@ -269,13 +278,18 @@ impl Columns<'_> {
         texts.iter().enumerate().for_each(|(column, text)| self.look_at(column, text, false));
     }
 
+    /// What each field of a row looks like.
+    fn look(&self, texts: &[Vec<u8>]) -> Vec<Guess> {
+        texts.iter().enumerate().map(|(column, text)| self.rules_of(column).guess(text, false)).collect()
+    }
+
     fn look_at(&mut self, column: usize, text: &[u8], is_quoted: bool) {
+        let rules = self.rules_of(column);
         if self.guesses.len() <= column {
             self.guesses.resize(column + 1, Guesses::default());
         }
         let guesses = &mut self.guesses[column];
         if !guesses.is_text() {
-            let rules = self.own.get(column).copied().flatten().unwrap_or(self.usual);
             rules.look_at(guesses, text, is_quoted);
         }
     }
@@ -348,6 +362,8 @@ struct Records<'a> {
     block: Cow<'a, [u8]>,
     offset: u64,
     at: usize,
+    /// Where in the text the current record starts.
+    start: u64,
     /// Whether the block ends where the text does.
     is_last: bool,
     quotes: NextQuote,
@@ -365,12 +381,30 @@ impl<'a> Records<'a> {
     ) -> Self {
         let (dialect, max_record) = (sampler.dialect, sampler.options.max_line_size);
         let quotes = NextQuote::default();
-        Self { input, reader, dialect, max_record, stop, block, offset, at: 0, is_last, quotes, fields: Vec::new() }
+        Self {
+            input,
+            reader,
+            dialect,
+            max_record,
+            stop,
+            block,
+            offset,
+            at: 0,
+            start: offset,
+            is_last,
+            quotes,
+            fields: Vec::new(),
+        }
     }
 
     /// Where in the text the next record may start.
     fn offset(&self) -> u64 {
         self.offset + self.at as u64
+    }
+
+    /// Where in the text the current record starts.
+    fn record_offset(&self) -> u64 {
+        self.start
     }
 
     /// Goes to the next record; false at the end. A record that is not well formed is an end too, unless it
@@ -389,7 +423,7 @@ impl<'a> Records<'a> {
             let place = Place { input: self.input, offset: self.offset() };
             match scan {
                 Scan::Record { next, .. } => {
-                    self.at = next;
+                    (self.start, self.at) = (place.offset, next);
                     return Ok(true);
                 }
                 Scan::Nothing { next } => self.at = next,

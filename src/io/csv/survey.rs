@@ -34,7 +34,7 @@ pub type Seen = (Arc<InputFile>, Option<FileSample>);
 pub struct Survey {
     /// How they are written.
     pub dialect: Dialect,
-    /// Whether their first records hold names.
+    /// Whether their first records hold names: those of all, or of none.
     pub has_header: bool,
     /// The files in their order.
     pub files: Vec<Seen>,
@@ -43,8 +43,8 @@ pub struct Survey {
 /// Looks at files. What comes out does not depend on the number of threads: neither the samples, nor which error is told.
 ///
 /// # Errors
-/// Of the first file that has one: a data error for a file that cannot be read, is no CSV or has another delimiter; also
-/// where no file has a record.
+/// Of the first file that has one: a data error for a file that cannot be read, is no CSV, has another delimiter or
+/// differs in having a header; also where no file has a record.
 pub fn survey(paths: Vec<PathBuf>, options: &CsvOptions, rules: &Rules, config: &Config) -> Result<Survey> {
     let count = paths.len();
     let mut files = Vec::with_capacity(count);
@@ -85,7 +85,7 @@ pub fn survey(paths: Vec<PathBuf>, options: &CsvOptions, rules: &Rules, config: 
 /// Looks at a file, of which it is known how it is written, and how many columns others have.
 ///
 /// # Errors
-/// A data error for a file that cannot be read, is no CSV or has another delimiter.
+/// A data error for a file that cannot be read, is no CSV, has another delimiter, or differs in having a header.
 pub fn look_at(
     sampler: &Sampler<'_>,
     input: &InputFile,

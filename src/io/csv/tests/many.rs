@@ -75,6 +75,36 @@ fn names_that_differ_only_in_case_are_one_column() {
 }
 
 #[test]
+fn rows_do_not_vanish_where_files_disagree_about_a_header() {
+    let errors = |texts: &[&str], options: CsvOptions| {
+        let error = files(texts).open(options).unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Data, "{error}");
+        (error.kind().location.line, error.to_string())
+    };
+    for union in [true, false] {
+        let by = || options().union_by_name(union);
+        let (line, lost) = errors(&["a,b\n1,2", "", "\n3,4\n5,6"], by());
+        assert!(lost.contains("2.csv' has no header") && lost.contains("header=true"), "{lost}");
+        assert_eq!(line, Some(2));
+        let (_, mistaken) = errors(&["3,4\n5,6", "a,b\n1,2"], by());
+        assert!(mistaken.contains("1.csv' has a header"), "{mistaken}");
+    }
+    // What the user says about headers is not doubted.
+    let said = |header, texts: &[&str]| schema(&files(texts).open(options().header(header)).unwrap());
+    assert_eq!(said(Header::Yes, &["a,b\n1,2", "a,2020\n5,6"]), "a BIGINT, b BIGINT, 2020 BIGINT");
+    assert_eq!(said(Header::No, &["3,4", "a,b\n1,2"]), "column0 VARCHAR, column1 VARCHAR");
+    // Names that the user gives are expected in all headers, or in none.
+    let named = || options().names(["a", "b"]);
+    let (_, data) = errors(&["a,b\n1,x", "2,y\n3,z"], named());
+    assert!(data.contains("has no header"), "{data}");
+    let (_, names) = errors(&["1,x\n", "A,B\n3,z"], named());
+    assert!(names.contains("has a header"), "{names}");
+    // Text is data where others have data, unless it must be a name.
+    let dirty = files(&["1,x\n2,y\n", "n.a.,foo\nbar,baz\n", ",foo\n3,bar\n", "foo,\n"]);
+    assert_eq!(show(&dirty.rows(options()).unwrap()), "1|x\n2|y\nn.a.|foo\nbar|baz\n~|foo\n3|bar\nfoo|~");
+}
+
+#[test]
 fn columns_match_by_position_on_request() {
     let by_position = || options().union_by_name(false);
     let table = files(&["id,name\n1,a\n", "", "key,label\n2.5,b\n", "name,id\n3,c\n"]);
