@@ -1,9 +1,10 @@
 //! What a file is: where its text starts, its delimiter and quote, whether it has a header.
 
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memrchr};
 
 use super::dialect::Dialect;
 use super::file::{InputFile, TextReader};
+use super::formats::Formats;
 use super::infer::{Guess, Guesses};
 use super::options::{CsvOptions, Delimiter, Header};
 use super::rules::{ColumnRules, Rules};
@@ -111,9 +112,9 @@ impl Head {
             let dialect = Dialect { quote, escape, comment, ..Dialect::delimited(delimiter) };
             return (self.score(&dialect, options), dialect);
         }
-        // What numbers are written with does not stand between them.
-        let taken = [quote, escape, comment, Some(options.decimal_separator), options.thousands];
-        let is_free = |byte: &u8| !taken.contains(&Some(*byte));
+        let in_numbers = |byte: &u8| [Some(options.decimal_separator), options.thousands].contains(&Some(*byte));
+        // What numbers are written with does not stand between them, unless the file leaves no doubt.
+        let is_free = |byte: &u8| ![quote, escape, comment].contains(&Some(*byte)) && !in_numbers(byte);
         let mut best = (0, None);
         for dialect in DELIMITERS.into_iter().filter(is_free).map(with) {
             let score = self.score(&dialect, options);
@@ -127,6 +128,17 @@ impl Head {
                 let score = self.score(&dialect, options);
                 if score >= PERFECT && self.counts(&dialect).len() > 1 {
                     return (score, dialect);
+                }
+            }
+        }
+        if best.1.is_none() {
+            for dialect in DELIMITERS.into_iter().filter(in_numbers).map(with) {
+                let score = self.score(&dialect, options);
+                if score > best.0
+                    && quote.is_some_and(|quote| quote != dialect.delimiter)
+                    && !self.is_one_value(options)
+                {
+                    best = (score, Some(dialect));
                 }
             }
         }
@@ -173,6 +185,21 @@ impl Head {
         }
         let share = mode.len() * 1000 / counts.len();
         share * FIELDS + mode[0].min(FIELDS - 1)
+    }
+
+    /// Whether all lines, but for the first of several, which may be a name, hold a single value or nothing: `1,5` where `,`
+    /// is the decimal separator.
+    fn is_one_value(&self, options: &CsvOptions) -> bool {
+        let Ok(formats) = Formats::new(options) else { return false };
+        let text = &self.bytes[self.notes_end()..];
+        // The last line may be cut off.
+        let complete = if self.is_all { text.len() } else { memrchr(b'\n', text).unwrap_or(0) };
+        let lines =
+            text[..complete].split(|byte| *byte == b'\n').map(|line| trim(line.strip_suffix(b"\r").unwrap_or(line)));
+        let mut lines = lines.filter(|line| !line.is_empty()).take(TRIED_RECORDS);
+        let is_value = |line: &[u8]| formats.guess(line) != Guess::Text;
+        let first = lines.next().is_none_or(is_value);
+        lines.next().map_or(first, |second| is_value(second) && lines.all(is_value))
     }
 
     /// Whether commas stand in the fields of a dialect, all of them in numbers: `1,5;2,5` could be cut at both.
