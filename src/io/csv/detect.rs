@@ -378,30 +378,32 @@ fn is_data(guess: Guess, text: &[u8]) -> bool {
     }
 }
 
-/// Whether the first row holds names: unless it looks like data.
+/// Whether the first row holds names: unless it looks like data. `None` where it does not tell.
 ///
-/// `later` is what the columns showed in the rows after the first. Where the user gave names, a first row of text
-/// could be either, and is a header only where it says the same, or where a column holds no text after it.
+/// Where the user gave names, a first row of text could be either, unless it says the same: see [`is_above_values`].
 /// Where they gave all names and types, a first row that says something else is data, which then fits or not.
-pub fn has_header(options: &CsvOptions, first: &[Vec<u8>], later: &[Guesses], rules: &Rules) -> bool {
+pub fn has_header(options: &CsvOptions, first: &[Vec<u8>], rules: &Rules) -> Option<bool> {
     match options.header {
-        Header::Yes => return true,
-        Header::No => return false,
+        Header::Yes => return Some(true),
+        Header::No => return Some(false),
         Header::Detect => {}
     }
     if options.names_are_all {
-        return repeats_names(options, first) && first.len() == options.names.len();
+        return Some(repeats_names(options, first) && first.len() == options.names.len());
     }
     let guesses: Vec<Guess> = first.iter().map(|text| rules.usual().guess(text, false)).collect();
     let has_data = first.iter().zip(&guesses).any(|(text, guess)| is_data(*guess, text));
     if has_data || !guesses.contains(&Guess::Text) {
-        return false;
+        return Some(false);
     }
-    if options.names.is_empty() {
-        return true;
-    }
-    repeats_names(options, first)
-        || guesses.iter().zip(later).any(|(guess, later)| *guess == Guess::Text && later.has_type())
+    (options.names.is_empty() || repeats_names(options, first)).then_some(true)
+}
+
+/// Whether a first row has a text in a column that holds anything but text after it, which is a name most likely. `later`
+/// is what the columns showed there.
+pub fn is_above_values(first: &[Vec<u8>], later: &[Guesses], rules: &Rules) -> bool {
+    let is_text = |text: &[u8]| rules.usual().guess(text, false) == Guess::Text;
+    first.iter().zip(later).any(|(text, later)| later.has_type() && is_text(text))
 }
 
 /// Whether the first row of a further file is data where the files before it have names, or names where they have data:

@@ -6,13 +6,13 @@ use std::collections::HashSet;
 use memchr::memchr;
 
 use super::chunks::Chunks;
-use super::detect::{Head, has_header, has_other_header};
+use super::detect::{Head, has_header, has_other_header, is_above_values};
 use super::dialect::Dialect;
 use super::file::{InputFile, TextReader};
 use super::infer::{Guess, Guesses};
 use super::locate::Place;
 use super::machine::{Machine, State};
-use super::options::{CsvOptions, Header, SampleSize};
+use super::options::{CsvOptions, SampleSize};
 use super::rules::{ColumnRules, Rules};
 use super::tokenizer::{NextQuote, Scan, Span};
 use super::values::trim;
@@ -89,22 +89,27 @@ impl Sampler<'_> {
         let first = records.texts();
         let (first_offset, behind_first) = (records.record_offset(), records.offset());
 
-        let own = self.rules_of_record(&first, input);
+        let known = header.or_else(|| has_header(options, &first, self.rules));
+        let (own, own_of_data) =
+            (self.rules_of_record(&first, known.unwrap_or(true), input), self.rules_of_record(&first, false, input));
         let mut columns = self.columns(&own);
+        // Rules go by names. Where only the values tell whether there are any, they are looked at in both ways.
+        let mut without_header = known.is_none().then(|| self.columns(&own_of_data));
         let mut taken = 0;
         while taken < rows && records.next(false)? {
             columns.add(&records);
+            without_header.iter_mut().for_each(|columns| columns.add(&records));
             taken += 1;
         }
+        let has_header = known.unwrap_or_else(|| is_above_values(&first, &columns.guesses, self.rules));
+        columns = without_header.filter(|_| !has_header).unwrap_or(columns);
         let widest = columns.guesses.len();
         columns.guesses.resize(widest.max(first.len()), Guesses::default());
-
-        if let Some(has_header) = header
-            && has_other_header(options, has_header, (&first, &columns.look(&first)), &columns.guesses)
+        if header.is_some() && has_other_header(options, has_header, (&first, &columns.look(&first)), &columns.guesses)
         {
             return Err(Place { input, offset: first_offset }.other_header(has_header, &first));
         }
-        let has_header = header.unwrap_or_else(|| has_header(options, &first, &columns.guesses, self.rules));
+
         let mut width = first.len();
         if options.null_padding {
             width = width.max(options.names.len());
@@ -176,17 +181,13 @@ impl Sampler<'_> {
         Columns { guesses: Vec::new(), usual: self.rules.usual(), own, scratch: Vec::new() }
     }
 
-    /// The rules of the columns that have their own, before it is known whether the first record holds the names.
-    fn rules_of_record(&self, first: &[Vec<u8>], input: &InputFile) -> Vec<Option<&ColumnRules>> {
+    /// The rules of the columns that have their own, if the first record holds names, or if not.
+    fn rules_of_record(&self, first: &[Vec<u8>], has_header: bool, input: &InputFile) -> Vec<Option<&ColumnRules>> {
         if self.rules.are_uniform() {
             return Vec::new();
         }
-        let header = match self.options.header {
-            Header::No => Vec::new(),
-            Header::Yes | Header::Detect => {
-                first.iter().map(|text| String::from_utf8_lossy(trim(text)).into()).collect()
-            }
-        };
+        let text = |text: &Vec<u8>| String::from_utf8_lossy(trim(text)).into();
+        let header = if has_header { first.iter().map(text).collect() } else { Vec::new() };
         let width = first.len().max(self.options.names.len());
         // What is wrong with the names is told once they are known.
         self.rules_of_columns(&complete_names(header, width, self.options, input).unwrap_or_default())
@@ -194,14 +195,8 @@ impl Sampler<'_> {
 
     /// The rules of the columns that have their own.
     fn rules_of_columns(&self, names: &[String]) -> Vec<Option<&ColumnRules>> {
-        if self.rules.are_uniform() {
-            return Vec::new();
-        }
-        let own = |(index, name): (usize, &String)| {
-            let name = self.names.get(index).unwrap_or(name);
-            self.rules.in_any_case(name).or_else(|| self.rules.in_any_case(&format!("column{index}")))
-        };
-        names.iter().enumerate().map(own).collect()
+        let known = self.names.iter().chain(names.iter().skip(self.names.len()));
+        self.rules.of_columns(&known.take(names.len()).map(String::as_str).collect::<Vec<_>>())
     }
 }
 
