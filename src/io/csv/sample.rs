@@ -1,7 +1,7 @@
 //! What a file holds, from samples of its head, middle and end, or from all of it.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use memchr::memchr;
 
@@ -232,14 +232,16 @@ fn complete_names(header: Vec<String>, width: usize, options: &CsvOptions, input
     }
     let mut names: Vec<String> = Vec::with_capacity(width);
     let mut taken = HashSet::with_capacity(width);
+    // The number that a name gets when it comes again: with thousands of one name, not all are tried each time.
+    let mut numbers: HashMap<String, usize> = HashMap::new();
     for index in 0..width {
         let given = options.names.get(index).or(header.get(index)).filter(|name| !name.is_empty());
         let wanted = given.cloned().unwrap_or_else(|| format!("column{index}"));
         let mut name = wanted.clone();
-        let mut number = 1;
         while !taken.insert(name.clone()) {
+            let number = numbers.entry(wanted.clone()).or_insert(1);
             name = format!("{wanted}_{number}");
-            number += 1;
+            *number += 1;
         }
         names.push(name);
     }
@@ -477,5 +479,25 @@ impl<'a> Records<'a> {
     fn texts(&self) -> Vec<Vec<u8>> {
         let mut scratch = Vec::new();
         self.fields.iter().map(|span| span.text(&self.block, &self.dialect, &mut scratch).to_vec()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_header_of_one_name_a_hundred_thousand_times_is_no_hang() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let options = CsvOptions::default();
+        let input = InputFile::new(file.path().into(), &options).unwrap();
+        let mut header = vec!["x".to_string(); 100_000];
+        header[1] = "x_7".into();
+        let start = Instant::now();
+        let names = complete_names(header, 100_000, &options, &input).unwrap();
+        assert_eq!((names[1].as_str(), names[8].as_str(), names[99_999].as_str()), ("x_7", "x_8", "x_99999"));
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), 100_000);
+        assert!(start.elapsed() < Duration::from_secs(10));
     }
 }
