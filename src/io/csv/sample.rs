@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use memchr::memchr;
 
@@ -18,6 +19,8 @@ use super::tokenizer::{NextQuote, Scan, Span};
 use super::values::trim;
 use crate::context::CancelToken;
 use crate::error::{DataLocation, Error, Result};
+use crate::memory::{MemoryPool, MemoryReservation};
+use crate::metrics::OperatorMetrics;
 
 /// Bytes of a sample.
 const WINDOW: u64 = 64 << 10;
@@ -52,6 +55,8 @@ pub struct Sampler<'a> {
     pub rules: &'a Rules,
     /// The names that columns have by position, whatever their file calls them; none where they match by name.
     pub names: &'a [String],
+    /// Where records are reserved that are longer than what is read at once.
+    pub memory: &'a Arc<MemoryPool>,
 }
 
 impl Sampler<'_> {
@@ -365,19 +370,21 @@ struct Records<'a> {
     is_last: bool,
     quotes: NextQuote,
     fields: Vec<Span>,
+    memory: &'a Arc<MemoryPool>,
+    /// What holds a record that is longer than usual.
+    reservation: Option<MemoryReservation>,
 }
 
 impl<'a> Records<'a> {
     /// The first bytes of the range, or none; where they start, and whether the text ends with them.
     fn new(
-        sampler: &Sampler<'_>,
+        sampler: &Sampler<'a>,
         input: &'a InputFile,
         reader: &'a mut TextReader,
         (block, offset, is_last): (Cow<'a, [u8]>, u64, bool),
         stop: u64,
     ) -> Self {
         let (dialect, max_record) = (sampler.dialect, sampler.options.max_line_size);
-        let quotes = NextQuote::default();
         Self {
             input,
             reader,
@@ -389,8 +396,10 @@ impl<'a> Records<'a> {
             at: 0,
             start: offset,
             is_last,
-            quotes,
+            quotes: NextQuote::default(),
             fields: Vec::new(),
+            memory: sampler.memory,
+            reservation: None,
         }
     }
 
@@ -454,13 +463,16 @@ impl<'a> Records<'a> {
         Ok(())
     }
 
-    /// Reads on, behind what is not used yet. A record that is larger than the block gets one of twice the size each time.
+    /// Reads on, behind what is not used yet. A record that is larger than the block gets one of twice the size each time,
+    /// as far as records may be that long and the memory budget allows.
     fn refill(&mut self) -> Result<()> {
         let next = self.offset + self.block.len() as u64;
         let pending = self.block.len() - self.at;
         let in_range = self.stop.saturating_sub(next);
         let wanted = if in_range == 0 { OVERHANG } else { READ.min(in_range.saturating_add(OVERHANG)) };
-        let amount = wanted.max(pending as u64).min(self.input.len.saturating_sub(next)) as usize;
+        let twice = (pending as u64).min((self.max_record as u64).saturating_sub(pending as u64));
+        let amount = wanted.max(twice).min(self.input.len.saturating_sub(next)) as usize;
+        self.reserve(pending + amount)?;
         let mut bytes = Vec::with_capacity(pending + amount);
         bytes.extend_from_slice(&self.block[self.at..]);
         bytes.resize(pending + amount, 0);
@@ -473,6 +485,17 @@ impl<'a> Records<'a> {
         self.block = Cow::Owned(bytes);
         self.quotes = NextQuote::default();
         Ok(())
+    }
+
+    /// Reserves twice the memory of a block that is larger than usual: for the one before it while it is copied, and then
+    /// for what its fields mean.
+    fn reserve(&mut self, size: usize) -> Result<()> {
+        if size as u64 <= 2 * READ {
+            return Ok(());
+        }
+        let reservation = || self.memory.reservation("looking at csv files", &OperatorMetrics::new());
+        let reservation = self.reservation.get_or_insert_with(reservation);
+        reservation.grow((2 * size as u64).saturating_sub(reservation.bytes()))
     }
 
     /// What the record's fields mean.

@@ -123,7 +123,7 @@ fn types_of_the_user_win() {
 
     let zone = Config { time_zone: "America/New_York".into(), ..Config::default() };
     let local = files(&["t\n2013-07-01 12:00:00\n"]);
-    let opened = CsvTable::open(local.paths.clone(), options().with_type("t", timestamp_tz("UTC")), &zone).unwrap();
+    let opened = local.open_with(options().with_type("t", timestamp_tz("UTC")), &zone).unwrap();
     assert_eq!(show(&read(&opened, None, Config::default()).unwrap()), "2013-07-01 12:00:00-04");
 }
 
@@ -258,7 +258,7 @@ fn what_is_no_text_in_utf_8_is_refused() {
     assert_eq!(show(&read(&table, Some(vec![0]), Config::default()).unwrap()), "1\n2", "the text is not read");
     assert_eq!(show(&latin1.rows(options().on_error(OnError::Null)).unwrap()), "1|Bern\n2|~");
     assert!(files(&["", "\n"]).error(options()).contains("all 2 files are empty"));
-    assert!(CsvTable::open(vec![], options(), &Config::default()).is_err());
+    assert!(open(vec![], options(), &Config::default()).is_err());
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn a_file_that_changes_after_planning_is_an_error() {
     std::fs::remove_file(&files.paths[0]).unwrap();
     let error = read(&table, None, Config::default()).unwrap_err();
     assert_eq!((error.class(), error.kind().location.file.as_ref()), (ErrorClass::Data, Some(&files.paths[0])));
-    assert!(CsvTable::open(vec![files.folder.path().into()], options(), &Config::default()).is_err());
+    assert!(open(vec![files.folder.path().into()], options(), &Config::default()).is_err());
 }
 
 #[test]
