@@ -147,6 +147,24 @@ pub struct Guesses {
 }
 
 impl Guesses {
+    /// What a column showed at least that is of this type.
+    pub fn of_type(data_type: &DataType) -> Self {
+        let (kinds, scale) = match data_type {
+            DataType::Null => (bit(Guess::Null), 0),
+            DataType::Boolean => (bit(Guess::Boolean), 0),
+            DataType::Int64 => (bit(Guess::Integer), 0),
+            DataType::Float64 => (bit(Guess::Point), 0),
+            DataType::Decimal128(_, scale) => (bit(Guess::BigInteger), u8::try_from(*scale).unwrap_or(0)),
+            DataType::Date32 => (bit(Guess::Date), 0),
+            DataType::Time64(_) => (bit(Guess::Time), 0),
+            DataType::Timestamp(_, None) => (bit(Guess::Timestamp), 0),
+            DataType::Timestamp(_, Some(_)) => (bit(Guess::ZonedTimestamp), 0),
+            _ => (bit(Guess::Text), 0),
+        };
+        let kinds = if scale > 0 { kinds | bit(Guess::Point) } else { kinds };
+        Self { kinds, whole: 0, scale }
+    }
+
     /// Adds what a field looks like. Where that [has digits](Guess::has_digits), `plain` is the number with a decimal point
     /// and nothing around it.
     pub fn add(&mut self, guess: Guess, plain: &[u8]) {
@@ -350,6 +368,15 @@ mod tests {
         assert_eq!(of(&["9007199254740993", "NaN"]), TEXT);
         assert_eq!(of(&["9007199254740993", "0.12345678901234567890123"]), TEXT, "39 digits");
         assert_eq!(of(&["9007199254740993", "1.5", "x"]), TEXT);
+    }
+
+    #[test]
+    fn what_a_type_shows_at_least_is_of_that_type() {
+        let types = [DataType::Boolean, DataType::Int64, DataType::Float64, DataType::Date32, TIME, TIMESTAMP, TEXT];
+        let others = [timestamp_tz("UTC"), DataType::Decimal128(38, 0), DataType::Decimal128(38, 7)];
+        for data_type in types.iter().chain(&others) {
+            assert_eq!(Guesses::of_type(data_type).data_type("UTC"), *data_type);
+        }
     }
 
     #[test]
