@@ -10,10 +10,10 @@ use super::options::{CsvOptions, Delimiter, Header};
 use super::rules::{ColumnRules, Rules};
 use super::tokenizer::{NextQuote, Scan};
 use super::values::trim;
-use crate::error::{Error, Result};
+use crate::error::{DataLocation, Error, Result};
 
 /// Delimiters that are tried, in the order in which they win a draw.
-const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+pub const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// Delimiters that are believed only where every record agrees: the caret, and the control characters that Hive and
 /// ASCII have for the purpose. Blanks and colons are never guessed, since they stand in moments and texts.
 const RARE_DELIMITERS: [u8; 3] = [b'^', 0x01, 0x1f];
@@ -353,14 +353,39 @@ fn check_content(head: &[u8], input: &InputFile) -> Result<()> {
     if let Some((_, what, hint)) = SIGNS.iter().find(|(sign, _, _)| head.starts_with(sign)) {
         return refuse(what, hint);
     }
-    if memchr(0, head).is_some() {
-        return refuse("binary: it has NUL bytes", "if it is text in UTF-16, write encoding='utf-16le' or 'utf-16be'");
-    }
+    check_nuls(head, input)?;
     let returns = memchr_iter(b'\r', head).count();
     if returns > 1 && memchr(b'\n', head).is_none() {
         return refuse("text with lines that end with a carriage return alone", "convert it first: tr '\\r' '\\n'");
     }
     Ok(())
+}
+
+/// Refuses what is binary or wide text by the share of its NUL bytes and control characters. A few NULs in text are
+/// characters like others.
+fn check_nuls(head: &[u8], input: &InputFile) -> Result<()> {
+    let Some(first) = memchr(0, head) else { return Ok(()) };
+    // What ends in the middle of a character may be text.
+    let is_text = str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true);
+    let nuls = memchr_iter(0, head).count();
+    let controls = nuls + head.iter().filter(|byte| matches!(byte, 2..=8 | 0x0e..=0x1a)).count();
+    let (what, hint) = if controls > head.len() / 4 {
+        ("binary, or text in UTF-16", "if it is text in UTF-16, write encoding='utf-16le' or 'utf-16be'")
+    } else if !is_text && controls > head.len() / 32 {
+        ("binary", "if it is of another program, export it as CSV first")
+    } else {
+        return Ok(());
+    };
+    let location = DataLocation {
+        file: Some(input.path().to_path_buf()),
+        line: Some(memchr_iter(b'\n', &head[..first]).count() as u64 + 1),
+        byte_offset: Some(first as u64),
+        ..DataLocation::default()
+    };
+    let (name, total) = (input.path().display(), head.len());
+    Err(Error::data(format!("'{name}' is {what}: {nuls} of its first {total} bytes are NUL, from this one on"))
+        .with_location(location)
+        .with_hint(hint))
 }
 
 /// Whether a text that looks like this is a value, and hardly a name: one that reads as something else than text, or codes
