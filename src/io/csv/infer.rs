@@ -231,7 +231,7 @@ impl Guesses {
     /// is a number, where another value is.
     ///
     /// Where doubles would round a whole number, numbers are decimals if 38 digits are enough for all and none has an
-    /// exponent, else text: a type that is inferred never changes a value that was seen.
+    /// exponent, else text: a type that is inferred keeps all digits of whole numbers. Fractions are the nearest doubles.
     pub fn data_type(self, zone: &str) -> DataType {
         let all = if self.kinds & NUMBERS != 0 { self.numbers_first() } else { self };
         let is_number = all.kinds & !(NUMBERS | bit(Guess::Null)) == 0;
@@ -248,7 +248,7 @@ impl Guesses {
         }
     }
 
-    /// Whether a column whose type was inferred to be this one holds all that was seen, unchanged.
+    /// Whether a column whose type was inferred to be this one holds all that was seen, fractions as the nearest doubles.
     pub fn fits(self, data_type: &DataType) -> bool {
         let is_number = matches!(data_type, DataType::Int64 | DataType::Float64 | DataType::Decimal128(_, _));
         let seen = if is_number { self.numbers_first() } else { self };

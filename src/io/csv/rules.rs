@@ -161,7 +161,7 @@ impl ColumnRules {
         if is_missing { DataType::Float64 } else { data_type }
     }
 
-    /// Whether a column whose type was [inferred](Self::data_type) to be this one holds all that was seen, unchanged.
+    /// Whether a column whose type was [inferred](Self::data_type) to be this one holds all that was seen.
     pub fn fits(&self, seen: Guesses, data_type: &DataType) -> bool {
         match self.dates {
             Dates::Only => seen.times_only().fits(data_type),

@@ -101,8 +101,8 @@ pub(super) type Opened = (Arc<InputFile>, u64, Arc<[String]>);
 impl CsvTable {
     /// Looks at the files and makes one table of them.
     ///
-    /// The first file with content decides on the delimiter and on whether there is a header, for all; names, types and
-    /// sizes come from every file. With the option [`schema_file`](CsvOptions::schema_file), all of that comes from there,
+    /// The first file with content decides on the delimiter and on whether there is a header, for all, and one that differs
+    /// is refused; names, types and sizes come from every file. With the option [`schema_file`](CsvOptions::schema_file), all of that comes from there,
     /// and only files that are new or have changed are looked at.
     ///
     /// Types are inferred from samples of all files: the narrowest of BOOLEAN, BIGINT, DECIMAL(38,0), DOUBLE, DATE, TIME,
