@@ -165,6 +165,17 @@ impl Guesses {
         Self { kinds, whole: 0, scale }
     }
 
+    /// A number with a point or an exponent, by the fewest digits that a decimal holds it with: `1.50` and `15e-1` are
+    /// alike. `None` where no decimal does.
+    pub fn of_fraction(plain: &[u8]) -> Option<Self> {
+        let (value, scale) = (0..=DIGITS).find_map(|scale| {
+            let scale = i8::try_from(scale).ok()?;
+            Some((values::decimal(plain, DIGITS, scale)?, scale.unsigned_abs()))
+        })?;
+        let digits = value.unsigned_abs().checked_ilog10().map_or(1, |log| log as u8 + 1);
+        Some(Self { kinds: bit(Guess::Point), whole: digits.saturating_sub(scale).max(1), scale })
+    }
+
     /// Adds what a field looks like. Where that [has digits](Guess::has_digits), `plain` is the number with a decimal point
     /// and nothing around it.
     pub fn add(&mut self, guess: Guess, plain: &[u8]) {
@@ -368,6 +379,23 @@ mod tests {
         assert_eq!(of(&["9007199254740993", "NaN"]), TEXT);
         assert_eq!(of(&["9007199254740993", "0.12345678901234567890123"]), TEXT, "39 digits");
         assert_eq!(of(&["9007199254740993", "1.5", "x"]), TEXT);
+    }
+
+    #[test]
+    fn fractions_have_the_digits_of_the_least_decimal() {
+        let digits = |text: &str| Guesses::of_fraction(text.as_bytes()).map(|seen| (seen.whole, seen.scale));
+        for (text, expected) in [
+            ("1.5", Some((1, 1))),
+            ("-1.50", Some((1, 1))),
+            ("15e-1", Some((1, 1))),
+            ("1e3", Some((4, 0))),
+            ("0.00", Some((1, 0))),
+            ("-0.125", Some((1, 3))),
+            ("NaN", None),
+            ("1e39", None),
+        ] {
+            assert_eq!(digits(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -107,8 +107,14 @@ impl Widening {
         let text = trim(span.text(run.block, run.dialect, &mut scratch));
         let rules = self.rules.of(field.name());
         let guess = rules.guess(text, span.is_quoted());
-        let mut seen = Guesses::default();
-        rules.look_at(&mut seen, text, span.is_quoted());
+        // As a decimal reads it, so that the type does not depend on which value was met first.
+        let is_fraction = matches!(guess, Guess::Point | Guess::Float);
+        let fraction = if is_fraction { rules.formats.number(text, Guesses::of_fraction) } else { None };
+        let seen = fraction.unwrap_or_else(|| {
+            let mut seen = Guesses::default();
+            rules.look_at(&mut seen, text, span.is_quoted());
+            seen
+        });
         let mut found = self.found();
         let value = || Value { place, input: input.clone(), raw: shortened(text), seen, all: seen };
         let known = found.entry((column, guess)).or_insert_with(value);
