@@ -133,9 +133,13 @@ fn a_file_of_100_000_columns_is_read() {
 }
 
 #[test]
-fn nul_bytes_are_refused_at_the_start_and_text_elsewhere() {
-    let error = Bad::new(b"a,b\n1,\0\n").error("*", "");
-    assert!(error.to_string().contains("NUL"), "{error}");
+fn a_nul_byte_is_text_wherever_it_stands() {
+    let early = Bad::new(b"a,b\n1,\0\n4\0,x\n");
+    assert_eq!(early.rows("b", ", types = {'a': 'VARCHAR'}"), ["\0", "x"]);
+    assert_eq!(place(&early.error("sum(a)", ", types = {'a': 'BIGINT'}")), (Some(3), Some("a"), "4\0"));
+    let wide = Bad::new(b"a,b\n1,2\na\0,\0b\0\n\x001\0,\x002\0\n\0").error("*", "");
+    assert_eq!((place(&wide).0, wide.kind().location.byte_offset), (Some(3), Some(9)));
+    assert!(wide.to_string().contains("utf-16le"), "{wide}");
     let mut text = String::from("a,b\n");
     (0..40_000).for_each(|row| text.push_str(&format!("{row},ordinary\n")));
     text.push_str("40000,nul\0here\n4\0,x\n");

@@ -492,6 +492,41 @@ fn types_are_widened_as_far_as_the_values_ask_and_the_restarts_do_not_show() {
 }
 
 #[test]
+fn numbers_are_widened_to_decimals_where_doubles_would_round() {
+    let mut text = String::from("n,m\n");
+    for row in 0..3000 {
+        let n = match row {
+            700 => "9007199254740993",
+            1400 => "-0.125",
+            2100 => "1.5",
+            _ => "9999",
+        };
+        let m = match row {
+            1000 => "1.5",
+            2000 => "9007199254740993",
+            2500 => "1e3",
+            _ => "7",
+        };
+        writeln!(text, "{n},{m}").unwrap();
+    }
+    let files = Files::new(&[("t.csv", &text)]);
+    for threads in [1, 2] {
+        let session = session(threads);
+        let ask = |options: &str| {
+            let ran =
+                run(&session, &format!("SELECT max(n), min(n), max(m) FROM {}", files.csv("t.csv", options))).unwrap();
+            (ran.types, ran.rows)
+        };
+        let widened = ask(WIDEN);
+        // A decimal holds 1e3 too.
+        assert_eq!(widened.0, ["DECIMAL(38,3)", "DECIMAL(38,3)", "DECIMAL(38,1)"]);
+        assert_eq!(widened.1, ["9007199254740993.000|-0.125|9007199254740993.0"]);
+        let ran = run(&session, &format!("SELECT n FROM {} LIMIT 2200", files.csv("t.csv", WIDEN))).unwrap();
+        assert_eq!((ran.types, ran.rows.len()), (vec!["DECIMAL(38,3)".into()], 2200));
+    }
+}
+
+#[test]
 fn what_was_declared_is_not_widened() {
     let files = turning();
     for threads in [1, 2] {

@@ -16,6 +16,7 @@ use crate::io::glob::expand;
 use crate::io::options::Options;
 use crate::io::parquet::ParquetTable;
 use crate::io::source::Table;
+use crate::memory::MemoryPool;
 use crate::sql::{Catalog, CatalogEntry, FileFormat};
 
 const CSV_ENDINGS: &[&str] = &[
@@ -80,7 +81,7 @@ impl Catalog for Session {
     fn open_files(&self, format: FileFormat, patterns: &[String], options: &Options) -> Result<Arc<dyn Table>> {
         let config = self.config();
         if is_csv(format, patterns)? {
-            Ok(open_csv(patterns, exact_types(CsvOptions::parse(options)?), &config)?)
+            Ok(open_csv(patterns, exact_types(CsvOptions::parse(options)?), &config, &self.runtime().memory)?)
         } else {
             Ok(open_parquet(patterns, options, &config)?)
         }
@@ -105,8 +106,13 @@ pub(super) fn exact_types(options: CsvOptions) -> CsvOptions {
     if options.errors() == OnError::Widen { options.sample_size(SampleSize::All) } else { options }
 }
 
-pub(super) fn open_csv(patterns: &[String], options: CsvOptions, config: &Config) -> Result<Arc<CsvTable>> {
-    Ok(CsvTable::open(expand(patterns, CSV_ENDINGS)?, options, config)?.with_label(patterns.join("', '")))
+pub(super) fn open_csv(
+    patterns: &[String],
+    options: CsvOptions,
+    config: &Config,
+    memory: &Arc<MemoryPool>,
+) -> Result<Arc<CsvTable>> {
+    Ok(CsvTable::open(expand(patterns, CSV_ENDINGS)?, options, config, memory)?.with_label(patterns.join("', '")))
 }
 
 pub(super) fn open_parquet(patterns: &[String], options: &Options, config: &Config) -> Result<Arc<ParquetTable>> {

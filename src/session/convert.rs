@@ -158,7 +158,7 @@ impl Session {
         Ok(if is_parquet(&convert.inputs)? {
             Inputs::Parquet(open_parquet(&convert.inputs, &convert.read, &config)?)
         } else {
-            Inputs::Csv(open_csv(&convert.inputs, CsvOptions::parse(&convert.read)?, &config)?)
+            Inputs::Csv(open_csv(&convert.inputs, CsvOptions::parse(&convert.read)?, &config, &self.runtime().memory)?)
         })
     }
 }

@@ -185,7 +185,12 @@ impl Session {
     /// # Errors
     /// Where no file matches, or one is no CSV.
     pub fn read_csv(&self, pattern: &str, options: CsvOptions) -> Result<DataFrame> {
-        let table = catalog::open_csv(&[pattern.to_string()], catalog::exact_types(options), &self.config())?;
+        let table = catalog::open_csv(
+            &[pattern.to_string()],
+            catalog::exact_types(options),
+            &self.config(),
+            &self.runtime().memory,
+        )?;
         Ok(DataFrame::new(self.clone(), PlanBuilder::scan(table)))
     }
 
@@ -199,7 +204,7 @@ impl Session {
             return Err(Error::usage("schema files are for CSV: Parquet files hold their schema themselves"));
         }
         let config = Config { schema_file: None, ..(*self.config()).clone() };
-        catalog::open_csv(patterns, CsvOptions::parse(options)?, &config)?.schema_file(options)
+        catalog::open_csv(patterns, CsvOptions::parse(options)?, &config, &self.runtime().memory)?.schema_file(options)
     }
 
     /// [`read_csv`](Self::read_csv) by its name in Polars.

@@ -140,7 +140,7 @@ impl Catalog for StatementCatalog<'_> {
         let Some(parsed) = parsed.filter(|parsed| parsed.errors() == OnError::Widen) else {
             return self.session.open_files(format, patterns, options);
         };
-        let table = open_csv(patterns, parsed, &self.session.config())?;
+        let table = open_csv(patterns, parsed, &self.session.config(), &self.session.runtime().memory)?;
         let (patterns, options) = (patterns.to_vec(), options.clone());
         self.opened().push(Opened { format, patterns, options, table: table.clone() });
         Ok(table)

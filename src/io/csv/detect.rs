@@ -1,18 +1,19 @@
 //! What a file is: where its text starts, its delimiter and quote, whether it has a header.
 
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memrchr};
 
 use super::dialect::Dialect;
 use super::file::{InputFile, TextReader};
+use super::formats::Formats;
 use super::infer::{Guess, Guesses};
 use super::options::{CsvOptions, Delimiter, Header};
 use super::rules::{ColumnRules, Rules};
 use super::tokenizer::{NextQuote, Scan};
 use super::values::trim;
-use crate::error::{Error, Result};
+use crate::error::{DataLocation, Error, Result};
 
 /// Delimiters that are tried, in the order in which they win a draw.
-const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+pub const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// Delimiters that are believed only where every record agrees: the caret, and the control characters that Hive and
 /// ASCII have for the purpose. Blanks and colons are never guessed, since they stand in moments and texts.
 const RARE_DELIMITERS: [u8; 3] = [b'^', 0x01, 0x1f];
@@ -111,9 +112,9 @@ impl Head {
             let dialect = Dialect { quote, escape, comment, ..Dialect::delimited(delimiter) };
             return (self.score(&dialect, options), dialect);
         }
-        // What numbers are written with does not stand between them.
-        let taken = [quote, escape, comment, Some(options.decimal_separator), options.thousands];
-        let is_free = |byte: &u8| !taken.contains(&Some(*byte));
+        let in_numbers = |byte: &u8| [Some(options.decimal_separator), options.thousands].contains(&Some(*byte));
+        // What numbers are written with does not stand between them, unless the file leaves no doubt.
+        let is_free = |byte: &u8| ![quote, escape, comment].contains(&Some(*byte)) && !in_numbers(byte);
         let mut best = (0, None);
         for dialect in DELIMITERS.into_iter().filter(is_free).map(with) {
             let score = self.score(&dialect, options);
@@ -127,6 +128,17 @@ impl Head {
                 let score = self.score(&dialect, options);
                 if score >= PERFECT && self.counts(&dialect).len() > 1 {
                     return (score, dialect);
+                }
+            }
+        }
+        if best.1.is_none() {
+            for dialect in DELIMITERS.into_iter().filter(in_numbers).map(with) {
+                let score = self.score(&dialect, options);
+                if score > best.0
+                    && quote.is_some_and(|quote| quote != dialect.delimiter)
+                    && !self.is_one_value(options)
+                {
+                    best = (score, Some(dialect));
                 }
             }
         }
@@ -173,6 +185,21 @@ impl Head {
         }
         let share = mode.len() * 1000 / counts.len();
         share * FIELDS + mode[0].min(FIELDS - 1)
+    }
+
+    /// Whether all lines, but for the first of several, which may be a name, hold a single value or nothing: `1,5` where `,`
+    /// is the decimal separator.
+    fn is_one_value(&self, options: &CsvOptions) -> bool {
+        let Ok(formats) = Formats::new(options) else { return false };
+        let text = &self.bytes[self.notes_end()..];
+        // The last line may be cut off.
+        let complete = if self.is_all { text.len() } else { memrchr(b'\n', text).unwrap_or(0) };
+        let lines =
+            text[..complete].split(|byte| *byte == b'\n').map(|line| trim(line.strip_suffix(b"\r").unwrap_or(line)));
+        let mut lines = lines.filter(|line| !line.is_empty()).take(TRIED_RECORDS);
+        let is_value = |line: &[u8]| formats.guess(line) != Guess::Text;
+        let first = lines.next().is_none_or(is_value);
+        lines.next().map_or(first, |second| is_value(second) && lines.all(is_value))
     }
 
     /// Whether commas stand in the fields of a dialect, all of them in numbers: `1,5;2,5` could be cut at both.
@@ -326,14 +353,39 @@ fn check_content(head: &[u8], input: &InputFile) -> Result<()> {
     if let Some((_, what, hint)) = SIGNS.iter().find(|(sign, _, _)| head.starts_with(sign)) {
         return refuse(what, hint);
     }
-    if memchr(0, head).is_some() {
-        return refuse("binary: it has NUL bytes", "if it is text in UTF-16, write encoding='utf-16le' or 'utf-16be'");
-    }
+    check_nuls(head, input)?;
     let returns = memchr_iter(b'\r', head).count();
     if returns > 1 && memchr(b'\n', head).is_none() {
         return refuse("text with lines that end with a carriage return alone", "convert it first: tr '\\r' '\\n'");
     }
     Ok(())
+}
+
+/// Refuses what is binary or wide text by the share of its NUL bytes and control characters. A few NULs in text are
+/// characters like others.
+fn check_nuls(head: &[u8], input: &InputFile) -> Result<()> {
+    let Some(first) = memchr(0, head) else { return Ok(()) };
+    // What ends in the middle of a character may be text.
+    let is_text = str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true);
+    let nuls = memchr_iter(0, head).count();
+    let controls = nuls + head.iter().filter(|byte| matches!(byte, 2..=8 | 0x0e..=0x1a)).count();
+    let (what, hint) = if controls > head.len() / 4 {
+        ("binary, or text in UTF-16", "if it is text in UTF-16, write encoding='utf-16le' or 'utf-16be'")
+    } else if !is_text && controls > head.len() / 32 {
+        ("binary", "if it is of another program, export it as CSV first")
+    } else {
+        return Ok(());
+    };
+    let location = DataLocation {
+        file: Some(input.path().to_path_buf()),
+        line: Some(memchr_iter(b'\n', &head[..first]).count() as u64 + 1),
+        byte_offset: Some(first as u64),
+        ..DataLocation::default()
+    };
+    let (name, total) = (input.path().display(), head.len());
+    Err(Error::data(format!("'{name}' is {what}: {nuls} of its first {total} bytes are NUL, from this one on"))
+        .with_location(location)
+        .with_hint(hint))
 }
 
 /// Whether a text that looks like this is a value, and hardly a name: one that reads as something else than text, or codes
@@ -351,29 +403,59 @@ fn is_data(guess: Guess, text: &[u8]) -> bool {
     }
 }
 
-/// Whether the first row holds names: unless it looks like data.
+/// Whether the first row holds names: unless it looks like data. `None` where it does not tell.
 ///
-/// `later` is what the columns showed in the rows after the first. Where the user gave names, a first row of text
-/// could be either, and is a header only where it says the same, or where a column holds no text after it.
+/// Where the user gave names, a first row of text could be either, unless it says the same: see [`is_above_values`].
 /// Where they gave all names and types, a first row that says something else is data, which then fits or not.
-pub fn has_header(options: &CsvOptions, first: &[Vec<u8>], later: &[Guesses], rules: &Rules) -> bool {
+pub fn has_header(options: &CsvOptions, first: &[Vec<u8>], rules: &Rules) -> Option<bool> {
     match options.header {
-        Header::Yes => return true,
-        Header::No => return false,
+        Header::Yes => return Some(true),
+        Header::No => return Some(false),
         Header::Detect => {}
     }
-    let says_the_same =
-        first.iter().zip(&options.names).all(|(text, name)| trim(text).eq_ignore_ascii_case(name.as_bytes()));
     if options.names_are_all {
-        return says_the_same && first.len() == options.names.len();
+        return Some(repeats_names(options, first) && first.len() == options.names.len());
     }
     let guesses: Vec<Guess> = first.iter().map(|text| rules.usual().guess(text, false)).collect();
     let has_data = first.iter().zip(&guesses).any(|(text, guess)| is_data(*guess, text));
     if has_data || !guesses.contains(&Guess::Text) {
+        return Some(false);
+    }
+    (options.names.is_empty() || repeats_names(options, first)).then_some(true)
+}
+
+/// Whether a first row has a text in a column that holds anything but text after it, which is a name most likely. `later`
+/// is what the columns showed there.
+pub fn is_above_values(first: &[Vec<u8>], later: &[Guesses], rules: &Rules) -> bool {
+    let is_text = |text: &[u8]| rules.usual().guess(text, false) == Guess::Text;
+    first.iter().zip(later).any(|(text, later)| later.has_type() && is_text(text))
+}
+
+/// Whether the first row of a further file is data where the files before it have names, or names where they have data:
+/// read as in those, a row would be lost, or names would be values.
+///
+/// `guesses` are what its fields look like, and `later` is what the columns showed in the rows after it. A row of text
+/// stands for names only where it must: each column of anything but text begins with a text.
+pub fn has_other_header(
+    options: &CsvOptions,
+    has_header: bool,
+    (first, guesses): (&[Vec<u8>], &[Guess]),
+    later: &[Guesses],
+) -> bool {
+    if options.header != Header::Detect {
         return false;
     }
-    if options.names.is_empty() {
-        return true;
+    let repeats_names = !options.names.is_empty() && repeats_names(options, first);
+    let has_data = first.iter().zip(guesses).any(|(text, guess)| is_data(*guess, text));
+    if has_header {
+        !repeats_names && (options.names_are_all || has_data || !guesses.contains(&Guess::Text))
+    } else {
+        let mut of_values = guesses.iter().zip(later).filter(|(_, later)| later.has_type()).peekable();
+        repeats_names || (!has_data && of_values.peek().is_some() && of_values.all(|(guess, _)| *guess == Guess::Text))
     }
-    says_the_same || guesses.iter().zip(later).any(|(guess, later)| *guess == Guess::Text && later.has_type())
+}
+
+/// Whether a row holds the names that the user gave, as far as they go.
+fn repeats_names(options: &CsvOptions, row: &[Vec<u8>]) -> bool {
+    row.iter().zip(&options.names).all(|(text, name)| trim(text).eq_ignore_ascii_case(name.as_bytes()))
 }

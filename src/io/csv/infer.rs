@@ -147,6 +147,35 @@ pub struct Guesses {
 }
 
 impl Guesses {
+    /// What a column showed at least that is of this type.
+    pub fn of_type(data_type: &DataType) -> Self {
+        let (kinds, scale) = match data_type {
+            DataType::Null => (bit(Guess::Null), 0),
+            DataType::Boolean => (bit(Guess::Boolean), 0),
+            DataType::Int64 => (bit(Guess::Integer), 0),
+            DataType::Float64 => (bit(Guess::Point), 0),
+            DataType::Decimal128(_, scale) => (bit(Guess::BigInteger), u8::try_from(*scale).unwrap_or(0)),
+            DataType::Date32 => (bit(Guess::Date), 0),
+            DataType::Time64(_) => (bit(Guess::Time), 0),
+            DataType::Timestamp(_, None) => (bit(Guess::Timestamp), 0),
+            DataType::Timestamp(_, Some(_)) => (bit(Guess::ZonedTimestamp), 0),
+            _ => (bit(Guess::Text), 0),
+        };
+        let kinds = if scale > 0 { kinds | bit(Guess::Point) } else { kinds };
+        Self { kinds, whole: 0, scale }
+    }
+
+    /// A number with a point or an exponent, by the fewest digits that a decimal holds it with: `1.50` and `15e-1` are
+    /// alike. `None` where no decimal does.
+    pub fn of_fraction(plain: &[u8]) -> Option<Self> {
+        let (value, scale) = (0..=DIGITS).find_map(|scale| {
+            let scale = i8::try_from(scale).ok()?;
+            Some((values::decimal(plain, DIGITS, scale)?, scale.unsigned_abs()))
+        })?;
+        let digits = value.unsigned_abs().checked_ilog10().map_or(1, |log| log as u8 + 1);
+        Some(Self { kinds: bit(Guess::Point), whole: digits.saturating_sub(scale).max(1), scale })
+    }
+
     /// Adds what a field looks like. Where that [has digits](Guess::has_digits), `plain` is the number with a decimal point
     /// and nothing around it.
     pub fn add(&mut self, guess: Guess, plain: &[u8]) {
@@ -213,7 +242,7 @@ impl Guesses {
     /// is a number, where another value is.
     ///
     /// Where doubles would round a whole number, numbers are decimals if 38 digits are enough for all and none has an
-    /// exponent, else text: a type that is inferred never changes a value that was seen.
+    /// exponent, else text: a type that is inferred keeps all digits of whole numbers. Fractions are the nearest doubles.
     pub fn data_type(self, zone: &str) -> DataType {
         let all = if self.kinds & NUMBERS != 0 { self.numbers_first() } else { self };
         let is_number = all.kinds & !(NUMBERS | bit(Guess::Null)) == 0;
@@ -230,7 +259,7 @@ impl Guesses {
         }
     }
 
-    /// Whether a column whose type was inferred to be this one holds all that was seen, unchanged.
+    /// Whether a column whose type was inferred to be this one holds all that was seen, fractions as the nearest doubles.
     pub fn fits(self, data_type: &DataType) -> bool {
         let is_number = matches!(data_type, DataType::Int64 | DataType::Float64 | DataType::Decimal128(_, _));
         let seen = if is_number { self.numbers_first() } else { self };
@@ -350,6 +379,32 @@ mod tests {
         assert_eq!(of(&["9007199254740993", "NaN"]), TEXT);
         assert_eq!(of(&["9007199254740993", "0.12345678901234567890123"]), TEXT, "39 digits");
         assert_eq!(of(&["9007199254740993", "1.5", "x"]), TEXT);
+    }
+
+    #[test]
+    fn fractions_have_the_digits_of_the_least_decimal() {
+        let digits = |text: &str| Guesses::of_fraction(text.as_bytes()).map(|seen| (seen.whole, seen.scale));
+        for (text, expected) in [
+            ("1.5", Some((1, 1))),
+            ("-1.50", Some((1, 1))),
+            ("15e-1", Some((1, 1))),
+            ("1e3", Some((4, 0))),
+            ("0.00", Some((1, 0))),
+            ("-0.125", Some((1, 3))),
+            ("NaN", None),
+            ("1e39", None),
+        ] {
+            assert_eq!(digits(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_type_shows_at_least_is_of_that_type() {
+        let types = [DataType::Boolean, DataType::Int64, DataType::Float64, DataType::Date32, TIME, TIMESTAMP, TEXT];
+        let others = [timestamp_tz("UTC"), DataType::Decimal128(38, 0), DataType::Decimal128(38, 7)];
+        for data_type in types.iter().chain(&others) {
+            assert_eq!(Guesses::of_type(data_type).data_type("UTC"), *data_type);
+        }
     }
 
     #[test]

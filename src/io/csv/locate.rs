@@ -4,6 +4,7 @@ use std::path::Path;
 
 use memchr::memchr_iter;
 
+use super::detect::DELIMITERS;
 use super::file::{InputFile, TextReader};
 use crate::error::{DataLocation, Error};
 use crate::rejects::RejectFile;
@@ -13,6 +14,10 @@ use crate::types::{DataType, format_bytes, sql_name};
 const SHOWN: usize = 80;
 /// Bytes read at once to count lines.
 const READ: usize = 256 << 10;
+/// Bytes at the start of a file in which a title may stand.
+const HEAD: usize = 16 << 10;
+/// What may be meant by a line that is none of data.
+const COMMENT: &str = "if lines that begin with '#' are comments, use comment='#'; otherwise ";
 
 /// A record of a file, for an error about it.
 #[derive(Clone, Copy, Debug)]
@@ -37,11 +42,13 @@ impl Place<'_> {
     /// A value that does not fit its column.
     pub fn bad_value(&self, column: &str, data_type: &DataType, inferred: bool, raw: &[u8]) -> Error {
         let name = sql_name(data_type);
-        let how = if inferred { ", which samples of the files suggested" } else { "" };
+        // A declared type is never widened.
+        let (how, widen) = if inferred { (", which samples of the files suggested", "'widen', ") } else { ("", "") };
         Error::data(format!("a value does not fit the type of its column: {name}{how}"))
             .with_location(self.location(Some(column), raw))
             .with_hint(format!(
-                "read the column as text by types={{'{}': 'VARCHAR'}}, or use on_error='widen', 'null' or 'reject'",
+                "{}read the column as text by types={{'{}': 'VARCHAR'}}, or use on_error={widen}'null' or 'reject'",
+                if raw.starts_with(b"#") { COMMENT } else { "" },
                 column.replace('\'', "''")
             ))
     }
@@ -58,15 +65,55 @@ impl Place<'_> {
         let location = self.location(None, record);
         let line = location.line.map_or_else(|| "a row".into(), |line| format!("line {line}"));
         let plural = if fields == 1 { "" } else { "s" };
-        let hint = if fields < expected {
-            "use null_padding=true to read what is missing as null, or on_error='reject' to leave such rows out"
-        } else {
-            "put quotes around fields that hold the delimiter, or use ignore_extra=true to leave out what is too much, or \
-             on_error='reject' to leave such rows out"
+        let titles = if fields > expected { self.lines_of_title(fields, record) } else { None };
+        let hint = match titles {
+            _ if record.starts_with(b"#") => format!("{COMMENT}use on_error='reject' to leave such rows out"),
+            Some(lines) => format!(
+                "if the table starts here, and what stands above is a title, use skip={lines}; otherwise use \
+                 ignore_extra=true to leave out what is too much, or on_error='reject' to leave such rows out"
+            ),
+            None if fields < expected => {
+                "use null_padding=true to read what is missing as null, or on_error='reject' to \
+                                          leave such rows out"
+                    .into()
+            }
+            None => {
+                "put quotes around fields that hold the delimiter, or use ignore_extra=true to leave out what is too \
+                     much, or on_error='reject' to leave such rows out"
+                    .into()
+            }
         };
         Error::data(format!("{line} has {fields} field{plural}, {expected} expected"))
             .with_location(location)
             .with_hint(hint)
+    }
+
+    /// How many lines above a record of so many fields are a title, which was taken for the header: there are few, all have
+    /// fewer delimiters, and the lines below have as many. A guess without regard to quotes, for a hint.
+    fn lines_of_title(&self, fields: usize, record: &[u8]) -> Option<usize> {
+        let start = usize::try_from(self.offset).ok().filter(|start| *start < HEAD)?;
+        let mut head = vec![0; HEAD + record.len()];
+        let mut reader = self.input.open().and_then(|file| TextReader::new(self.input, file)).ok()?;
+        let filled = reader.fill(self.input, &mut head).ok()?;
+        let (above, below) = head.get(..filled)?.split_at_checked(start)?;
+        let count = |delimiter: u8, line: &[u8]| memchr_iter(delimiter, line).count() + 1;
+        let delimiter = DELIMITERS.into_iter().find(|delimiter| count(*delimiter, record) == fields)?;
+        let mut next = full_lines(below).skip(1).take(2).peekable();
+        let is_table = next.peek().is_some() && next.all(|line| count(delimiter, line) == fields);
+        let is_title = full_lines(above).all(|line| count(delimiter, line) < fields);
+        (is_table && is_title).then(|| memchr_iter(b'\n', above).count())
+    }
+
+    /// The first row of a file that is data where the files before it have names, or the other way round.
+    pub fn other_header(&self, has_header: bool, row: &[Vec<u8>]) -> Error {
+        let (this, others) = match has_header {
+            true => ("has no header: its first row looks like data", "have one"),
+            false => ("has a header", "have none"),
+        };
+        let raw = row.join(&b","[..]);
+        Error::data(format!("'{}' {this}, and the files before it {others}", self.input.path().display()))
+            .with_location(self.location(None, &raw))
+            .with_hint("read it by itself; or set header=true, if all files have one, or header=false, if none has")
     }
 
     /// A quote that the file never closes.
@@ -130,6 +177,11 @@ impl Lines {
         }
         self.reader.is_some().then_some(self.line)
     }
+}
+
+/// The lines that hold something.
+fn full_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty())
 }
 
 /// The beginning of a text, for a message.

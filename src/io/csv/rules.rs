@@ -1,5 +1,6 @@
 //! How the fields of each column are to be understood: what is null, how values are written, which types are looked for.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::formats::Formats;
@@ -98,10 +99,20 @@ impl Rules {
         self.own.iter().find(|(name, _)| name == column).map_or(&self.usual, |(_, own)| own)
     }
 
-    /// The rules of a column as the user may write its name, whose case matters only between columns that differ in it.
-    pub fn in_any_case(&self, column: &str) -> Option<&ColumnRules> {
-        let found = self.own.iter().find(|(name, _)| name == column);
-        found.or_else(|| self.own.iter().find(|(name, _)| name.eq_ignore_ascii_case(column))).map(|(_, own)| &**own)
+    /// The rules of a column that the options name, for each of the columns of a file. The case of a name matters where the
+    /// file has a column that is called just so.
+    pub fn of_columns(&self, names: &[&str]) -> Vec<Option<&ColumnRules>> {
+        if self.are_uniform() {
+            return Vec::new();
+        }
+        let columns: HashSet<&str> = names.iter().copied().collect();
+        let of = |column: &&str| {
+            let exact = self.own.iter().find(|(name, _)| name == column);
+            let in_any_case =
+                |(name, _): &&(String, _)| name.eq_ignore_ascii_case(column) && !columns.contains(name.as_str());
+            exact.or_else(|| self.own.iter().find(in_any_case)).map(|(_, own)| &**own)
+        };
+        names.iter().map(of).collect()
     }
 
     /// What a reader of the column has to know; `None` where the usual nulls and the plain parsers do.
@@ -150,7 +161,7 @@ impl ColumnRules {
         if is_missing { DataType::Float64 } else { data_type }
     }
 
-    /// Whether a column whose type was [inferred](Self::data_type) to be this one holds all that was seen, unchanged.
+    /// Whether a column whose type was [inferred](Self::data_type) to be this one holds all that was seen.
     pub fn fits(&self, seen: Guesses, data_type: &DataType) -> bool {
         match self.dates {
             Dates::Only => seen.times_only().fits(data_type),
@@ -214,6 +225,13 @@ mod tests {
         assert!(rules.for_reader("b", &TEXT).is_none());
         assert!(rules.for_reader("b", &DataType::Int64).is_none());
         assert!(rules.for_reader("b", &DataType::Float64).is_some());
-        assert!(rules.in_any_case("A").is_some() && rules.in_any_case("b").is_none());
+    }
+
+    #[test]
+    fn case_matters_only_between_columns_that_differ_in_it() {
+        let rules = Rules::new(&CsvOptions::default().null_strings_of("A", ["-"])).unwrap();
+        let named = |names: &[&str]| rules.of_columns(names).iter().map(Option::is_some).collect::<Vec<_>>();
+        assert_eq!(named(&["a", "b"]), [true, false]);
+        assert_eq!(named(&["a", "A"]), [false, true]);
     }
 }

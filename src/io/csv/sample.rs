@@ -1,23 +1,26 @@
 //! What a file holds, from samples of its head, middle and end, or from all of it.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use memchr::memchr;
 
 use super::chunks::Chunks;
-use super::detect::{Head, has_header};
+use super::detect::{Head, has_header, has_other_header, is_above_values};
 use super::dialect::Dialect;
 use super::file::{InputFile, TextReader};
-use super::infer::Guesses;
+use super::infer::{Guess, Guesses};
 use super::locate::Place;
 use super::machine::{Machine, State};
-use super::options::{CsvOptions, Header, SampleSize};
+use super::options::{CsvOptions, SampleSize};
 use super::rules::{ColumnRules, Rules};
 use super::tokenizer::{NextQuote, Scan, Span};
 use super::values::trim;
 use crate::context::CancelToken;
 use crate::error::{DataLocation, Error, Result};
+use crate::memory::{MemoryPool, MemoryReservation};
+use crate::metrics::OperatorMetrics;
 
 /// Bytes of a sample.
 const WINDOW: u64 = 64 << 10;
@@ -52,15 +55,17 @@ pub struct Sampler<'a> {
     pub rules: &'a Rules,
     /// The names that columns have by position, whatever their file calls them; none where they match by name.
     pub names: &'a [String],
+    /// Where records are reserved that are longer than what is read at once.
+    pub memory: &'a Arc<MemoryPool>,
 }
 
 impl Sampler<'_> {
-    /// Looks at a file. `header` says whether the first record holds names, where that is known; `for_types`, whether
+    /// Looks at a file. `header` says whether the first record of the files before it holds names; `for_types`, whether
     /// more than the names is looked for. `None` for a file without any record.
     ///
     /// # Errors
-    /// A data error, where the file cannot be read or its header is not well formed. What is wrong with other records
-    /// is left to whoever reads them.
+    /// A data error, where the file cannot be read, its header is not well formed, or it has one and those before it have
+    /// none, or the other way round. What is wrong with other records is left to whoever reads them.
     pub fn sample(
         &self,
         input: &InputFile,
@@ -87,19 +92,29 @@ impl Sampler<'_> {
             return Ok(None);
         }
         let first = records.texts();
-        let behind_first = records.offset();
+        let (first_offset, behind_first) = (records.record_offset(), records.offset());
 
-        let own = self.rules_of_record(&first, input);
+        let known = header.or_else(|| has_header(options, &first, self.rules));
+        let (own, own_of_data) =
+            (self.rules_of_record(&first, known.unwrap_or(true), input), self.rules_of_record(&first, false, input));
         let mut columns = self.columns(&own);
+        // Rules go by names. Where only the values tell whether there are any, they are looked at in both ways.
+        let mut without_header = known.is_none().then(|| self.columns(&own_of_data));
         let mut taken = 0;
         while taken < rows && records.next(false)? {
             columns.add(&records);
+            without_header.iter_mut().for_each(|columns| columns.add(&records));
             taken += 1;
         }
+        let has_header = known.unwrap_or_else(|| is_above_values(&first, &columns.guesses, self.rules));
+        columns = without_header.filter(|_| !has_header).unwrap_or(columns);
         let widest = columns.guesses.len();
         columns.guesses.resize(widest.max(first.len()), Guesses::default());
+        if header.is_some() && has_other_header(options, has_header, (&first, &columns.look(&first)), &columns.guesses)
+        {
+            return Err(Place { input, offset: first_offset }.other_header(has_header, &first));
+        }
 
-        let has_header = header.unwrap_or_else(|| has_header(options, &first, &columns.guesses, self.rules));
         let mut width = first.len();
         if options.null_padding {
             width = width.max(options.names.len());
@@ -171,17 +186,13 @@ impl Sampler<'_> {
         Columns { guesses: Vec::new(), usual: self.rules.usual(), own, scratch: Vec::new() }
     }
 
-    /// The rules of the columns that have their own, before it is known whether the first record holds the names.
-    fn rules_of_record(&self, first: &[Vec<u8>], input: &InputFile) -> Vec<Option<&ColumnRules>> {
+    /// The rules of the columns that have their own, if the first record holds names, or if not.
+    fn rules_of_record(&self, first: &[Vec<u8>], has_header: bool, input: &InputFile) -> Vec<Option<&ColumnRules>> {
         if self.rules.are_uniform() {
             return Vec::new();
         }
-        let header = match self.options.header {
-            Header::No => Vec::new(),
-            Header::Yes | Header::Detect => {
-                first.iter().map(|text| String::from_utf8_lossy(trim(text)).into()).collect()
-            }
-        };
+        let text = |text: &Vec<u8>| String::from_utf8_lossy(trim(text)).into();
+        let header = if has_header { first.iter().map(text).collect() } else { Vec::new() };
         let width = first.len().max(self.options.names.len());
         // What is wrong with the names is told once they are known.
         self.rules_of_columns(&complete_names(header, width, self.options, input).unwrap_or_default())
@@ -189,14 +200,8 @@ impl Sampler<'_> {
 
     /// The rules of the columns that have their own.
     fn rules_of_columns(&self, names: &[String]) -> Vec<Option<&ColumnRules>> {
-        if self.rules.are_uniform() {
-            return Vec::new();
-        }
-        let own = |(index, name): (usize, &String)| {
-            let name = self.names.get(index).unwrap_or(name);
-            self.rules.in_any_case(name).or_else(|| self.rules.in_any_case(&format!("column{index}")))
-        };
-        names.iter().enumerate().map(own).collect()
+        let known = self.names.iter().chain(names.iter().skip(self.names.len()));
+        self.rules.of_columns(&known.take(names.len()).map(String::as_str).collect::<Vec<_>>())
     }
 }
 
@@ -232,14 +237,16 @@ fn complete_names(header: Vec<String>, width: usize, options: &CsvOptions, input
     }
     let mut names: Vec<String> = Vec::with_capacity(width);
     let mut taken = HashSet::with_capacity(width);
+    // The number that a name gets when it comes again: with thousands of one name, not all are tried each time.
+    let mut numbers: HashMap<String, usize> = HashMap::new();
     for index in 0..width {
         let given = options.names.get(index).or(header.get(index)).filter(|name| !name.is_empty());
         let wanted = given.cloned().unwrap_or_else(|| format!("column{index}"));
         let mut name = wanted.clone();
-        let mut number = 1;
         while !taken.insert(name.clone()) {
+            let number = numbers.entry(wanted.clone()).or_insert(1);
             name = format!("{wanted}_{number}");
-            number += 1;
+            *number += 1;
         }
         names.push(name);
     }
@@ -255,7 +262,11 @@ struct Columns<'a> {
     scratch: Vec<u8>,
 }
 
-impl Columns<'_> {
+impl<'a> Columns<'a> {
+    fn rules_of(&self, column: usize) -> &'a ColumnRules {
+        self.own.get(column).copied().flatten().unwrap_or(self.usual)
+    }
+
     fn add(&mut self, records: &Records<'_>) {
         let mut scratch = std::mem::take(&mut self.scratch);
         for (column, span) in records.fields.iter().enumerate() {
@@ -269,13 +280,18 @@ impl Columns<'_> {
         texts.iter().enumerate().for_each(|(column, text)| self.look_at(column, text, false));
     }
 
+    /// What each field of a row looks like.
+    fn look(&self, texts: &[Vec<u8>]) -> Vec<Guess> {
+        texts.iter().enumerate().map(|(column, text)| self.rules_of(column).guess(text, false)).collect()
+    }
+
     fn look_at(&mut self, column: usize, text: &[u8], is_quoted: bool) {
+        let rules = self.rules_of(column);
         if self.guesses.len() <= column {
             self.guesses.resize(column + 1, Guesses::default());
         }
         let guesses = &mut self.guesses[column];
         if !guesses.is_text() {
-            let rules = self.own.get(column).copied().flatten().unwrap_or(self.usual);
             rules.look_at(guesses, text, is_quoted);
         }
     }
@@ -348,29 +364,53 @@ struct Records<'a> {
     block: Cow<'a, [u8]>,
     offset: u64,
     at: usize,
+    /// Where in the text the current record starts.
+    start: u64,
     /// Whether the block ends where the text does.
     is_last: bool,
     quotes: NextQuote,
     fields: Vec<Span>,
+    memory: &'a Arc<MemoryPool>,
+    /// What holds a record that is longer than usual.
+    reservation: Option<MemoryReservation>,
 }
 
 impl<'a> Records<'a> {
     /// The first bytes of the range, or none; where they start, and whether the text ends with them.
     fn new(
-        sampler: &Sampler<'_>,
+        sampler: &Sampler<'a>,
         input: &'a InputFile,
         reader: &'a mut TextReader,
         (block, offset, is_last): (Cow<'a, [u8]>, u64, bool),
         stop: u64,
     ) -> Self {
         let (dialect, max_record) = (sampler.dialect, sampler.options.max_line_size);
-        let quotes = NextQuote::default();
-        Self { input, reader, dialect, max_record, stop, block, offset, at: 0, is_last, quotes, fields: Vec::new() }
+        Self {
+            input,
+            reader,
+            dialect,
+            max_record,
+            stop,
+            block,
+            offset,
+            at: 0,
+            start: offset,
+            is_last,
+            quotes: NextQuote::default(),
+            fields: Vec::new(),
+            memory: sampler.memory,
+            reservation: None,
+        }
     }
 
     /// Where in the text the next record may start.
     fn offset(&self) -> u64 {
         self.offset + self.at as u64
+    }
+
+    /// Where in the text the current record starts.
+    fn record_offset(&self) -> u64 {
+        self.start
     }
 
     /// Goes to the next record; false at the end. A record that is not well formed is an end too, unless it
@@ -389,7 +429,7 @@ impl<'a> Records<'a> {
             let place = Place { input: self.input, offset: self.offset() };
             match scan {
                 Scan::Record { next, .. } => {
-                    self.at = next;
+                    (self.start, self.at) = (place.offset, next);
                     return Ok(true);
                 }
                 Scan::Nothing { next } => self.at = next,
@@ -423,13 +463,16 @@ impl<'a> Records<'a> {
         Ok(())
     }
 
-    /// Reads on, behind what is not used yet. A record that is larger than the block gets one of twice the size each time.
+    /// Reads on, behind what is not used yet. A record that is larger than the block gets one of twice the size each time,
+    /// as far as records may be that long and the memory budget allows.
     fn refill(&mut self) -> Result<()> {
         let next = self.offset + self.block.len() as u64;
         let pending = self.block.len() - self.at;
         let in_range = self.stop.saturating_sub(next);
         let wanted = if in_range == 0 { OVERHANG } else { READ.min(in_range.saturating_add(OVERHANG)) };
-        let amount = wanted.max(pending as u64).min(self.input.len.saturating_sub(next)) as usize;
+        let twice = (pending as u64).min((self.max_record as u64).saturating_sub(pending as u64));
+        let amount = wanted.max(twice).min(self.input.len.saturating_sub(next)) as usize;
+        self.reserve(pending + amount)?;
         let mut bytes = Vec::with_capacity(pending + amount);
         bytes.extend_from_slice(&self.block[self.at..]);
         bytes.resize(pending + amount, 0);
@@ -444,9 +487,40 @@ impl<'a> Records<'a> {
         Ok(())
     }
 
+    /// Reserves twice the memory of a block that is larger than usual: for the one before it while it is copied, and then
+    /// for what its fields mean.
+    fn reserve(&mut self, size: usize) -> Result<()> {
+        if size as u64 <= 2 * READ {
+            return Ok(());
+        }
+        let reservation = || self.memory.reservation("looking at csv files", &OperatorMetrics::new());
+        let reservation = self.reservation.get_or_insert_with(reservation);
+        reservation.grow((2 * size as u64).saturating_sub(reservation.bytes()))
+    }
+
     /// What the record's fields mean.
     fn texts(&self) -> Vec<Vec<u8>> {
         let mut scratch = Vec::new();
         self.fields.iter().map(|span| span.text(&self.block, &self.dialect, &mut scratch).to_vec()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_header_of_one_name_a_hundred_thousand_times_is_no_hang() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let options = CsvOptions::default();
+        let input = InputFile::new(file.path().into(), &options).unwrap();
+        let mut header = vec!["x".to_string(); 100_000];
+        header[1] = "x_7".into();
+        let start = Instant::now();
+        let names = complete_names(header, 100_000, &options, &input).unwrap();
+        assert_eq!((names[1].as_str(), names[8].as_str(), names[99_999].as_str()), ("x_7", "x_8", "x_99999"));
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), 100_000);
+        assert!(start.elapsed() < Duration::from_secs(10));
     }
 }

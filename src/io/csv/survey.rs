@@ -16,6 +16,7 @@ use super::rules::Rules;
 use super::sample::{FileSample, SMALL, Sampler};
 use crate::config::{Config, Scheduler};
 use crate::error::{Error, Result};
+use crate::memory::MemoryPool;
 
 /// Bytes read of a file of which only the header is of interest.
 const HEADER: u64 = 16 << 10;
@@ -34,7 +35,7 @@ pub type Seen = (Arc<InputFile>, Option<FileSample>);
 pub struct Survey {
     /// How they are written.
     pub dialect: Dialect,
-    /// Whether their first records hold names.
+    /// Whether their first records hold names: those of all, or of none.
     pub has_header: bool,
     /// The files in their order.
     pub files: Vec<Seen>,
@@ -43,9 +44,16 @@ pub struct Survey {
 /// Looks at files. What comes out does not depend on the number of threads: neither the samples, nor which error is told.
 ///
 /// # Errors
-/// Of the first file that has one: a data error for a file that cannot be read, is no CSV or has another delimiter; also
-/// where no file has a record.
-pub fn survey(paths: Vec<PathBuf>, options: &CsvOptions, rules: &Rules, config: &Config) -> Result<Survey> {
+/// Of the first file that has one: a data error for a file that cannot be read, is no CSV, has another delimiter or
+/// differs in having a header; also where no file has a record. A resource error
+/// for a record that does not fit into the memory budget.
+pub fn survey(
+    paths: Vec<PathBuf>,
+    options: &CsvOptions,
+    rules: &Rules,
+    config: &Config,
+    memory: &Arc<MemoryPool>,
+) -> Result<Survey> {
     let count = paths.len();
     let mut files = Vec::with_capacity(count);
     let mut rest = paths.into_iter();
@@ -53,7 +61,7 @@ pub fn survey(paths: Vec<PathBuf>, options: &CsvOptions, rules: &Rules, config: 
     for path in rest.by_ref() {
         let input = find(path, options)?;
         let mut head = read_head(&input, options, true)?;
-        let sampler = Sampler { dialect: head.dialect(options), options, rules, names: &[] };
+        let sampler = Sampler { dialect: head.dialect(options), options, rules, names: &[], memory };
         head.skip_notes(&sampler.dialect, options, rules.usual());
         let sampled = sampler.sample(&input, &mut head, None, needs_types(options))?;
         if let Some(sampled) = &sampled {
@@ -85,7 +93,7 @@ pub fn survey(paths: Vec<PathBuf>, options: &CsvOptions, rules: &Rules, config: 
 /// Looks at a file, of which it is known how it is written, and how many columns others have.
 ///
 /// # Errors
-/// A data error for a file that cannot be read, is no CSV or has another delimiter.
+/// A data error for a file that cannot be read, is no CSV, has another delimiter, or differs in having a header.
 pub fn look_at(
     sampler: &Sampler<'_>,
     input: &InputFile,

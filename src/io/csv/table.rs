@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::io::hive::{PartitionColumn, add_partitions, files_to_read, partition_columns};
 use crate::io::options::Options;
 use crate::io::source::{ScanRequest, Source, Table};
+use crate::memory::MemoryPool;
 use crate::types::temporal::{Zone, parse_zone};
 use crate::types::{DataType, Field, Scalar, Schema, SchemaRef, TEXT, timestamp_tz};
 
@@ -100,8 +101,8 @@ pub(super) type Opened = (Arc<InputFile>, u64, Arc<[String]>);
 impl CsvTable {
     /// Looks at the files and makes one table of them.
     ///
-    /// The first file with content decides on the delimiter and on whether there is a header, for all; names, types and
-    /// sizes come from every file. With the option [`schema_file`](CsvOptions::schema_file), all of that comes from there,
+    /// The first file with content decides on the delimiter and on whether there is a header, for all, and one that differs
+    /// is refused; names, types and sizes come from every file. With the option [`schema_file`](CsvOptions::schema_file), all of that comes from there,
     /// and only files that are new or have changed are looked at.
     ///
     /// Types are inferred from samples of all files: the narrowest of BOOLEAN, BIGINT, DECIMAL(38,0), DOUBLE, DATE, TIME,
@@ -115,13 +116,18 @@ impl CsvTable {
     ///
     /// # Errors
     /// A usage error for options that do not fit the files, a data error for files that cannot be read, are no CSV, or
-    /// are all empty.
-    pub fn open(files: Vec<PathBuf>, mut options: CsvOptions, config: &Config) -> Result<Arc<Self>> {
+    /// are all empty; a resource error for records at which memory runs out.
+    pub fn open(
+        files: Vec<PathBuf>,
+        mut options: CsvOptions,
+        config: &Config,
+        memory: &Arc<MemoryPool>,
+    ) -> Result<Arc<Self>> {
         options.check()?;
         if let Some(schema_file) = SchemaFile::for_files(&files, &options, config)? {
-            return schema_file.open(files, options, config);
+            return schema_file.open(files, options, config, memory);
         }
-        let mut survey = survey(files, &options, &Rules::new(&options)?, config)?;
+        let mut survey = survey(files, &options, &Rules::new(&options)?, config, memory)?;
         if !options.union_by_name {
             match_by_position(&mut survey.files)?;
         }

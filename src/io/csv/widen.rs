@@ -2,7 +2,10 @@
 //!
 //! A value that does not fit an inferred type still ends its query with an error. It is also noted here with what it looks
 //! like, so that who started the query can open the same table with wider types and start again. Each time at least one
-//! column moves up the lattice of inferred types, so there is an end.
+//! column moves up the lattice of inferred types, or a decimal gets more digits behind the point, so there is an end.
+//!
+//! What a column showed before is known by its type alone. That is enough: a type that turns out too narrow for a value of
+//! another row is met when that row is read again.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,13 +13,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::columns::Run;
 use super::file::InputFile;
-use super::infer::Guess;
+use super::infer::{Guess, Guesses};
 use super::locate::{line_of, shortened};
 use super::rules::{ColumnRules, Rules};
 use super::tokenizer::Span;
 use super::values::trim;
 use crate::rejects::Chunk;
-use crate::types::coercion::merge_inferred;
 use crate::types::{DataType, Field, Schema, SchemaRef, TEXT, sql_name};
 
 /// Where a value is that asks for a wider type: the start of its record. Ordered as the data is.
@@ -69,6 +71,10 @@ struct Value {
     place: Misfit,
     input: Arc<InputFile>,
     raw: String,
+    /// What its column showed with it.
+    seen: Guesses,
+    /// And with all others that look like that.
+    all: Guesses,
 }
 
 impl Widening {
@@ -99,12 +105,22 @@ impl Widening {
         let mut scratch = Vec::new();
         let span = run.tokens.column(slot).get(row).copied().unwrap_or(Span::MISSING);
         let text = trim(span.text(run.block, run.dialect, &mut scratch));
-        let guess = self.rules.of(field.name()).guess(text, span.is_quoted());
+        let rules = self.rules.of(field.name());
+        let guess = rules.guess(text, span.is_quoted());
+        // As a decimal reads it, so that the type does not depend on which value was met first.
+        let is_fraction = matches!(guess, Guess::Point | Guess::Float);
+        let fraction = if is_fraction { rules.formats.number(text, Guesses::of_fraction) } else { None };
+        let seen = fraction.unwrap_or_else(|| {
+            let mut seen = Guesses::default();
+            rules.look_at(&mut seen, text, span.is_quoted());
+            seen
+        });
         let mut found = self.found();
-        let value = || Value { place, input: input.clone(), raw: shortened(text) };
+        let value = || Value { place, input: input.clone(), raw: shortened(text), seen, all: seen };
         let known = found.entry((column, guess)).or_insert_with(value);
+        known.all.merge(seen);
         if place < known.place {
-            *known = value();
+            *known = Value { all: known.all, ..value() };
         }
     }
 
@@ -122,16 +138,21 @@ impl Widening {
             let from = field.data_type();
             let of_column = found.range((column, Guess::Null)..(column + 1, Guess::Null));
             let asked = of_column.filter(|(_, value)| row.is_none_or(|row| value.place == row));
-            let asked: Vec<_> = asked.map(|((_, guess), value)| (*guess, value)).collect();
-            let merged = |to: &DataType, guess: Guess| merge_inferred(to, &guess.data_type(&self.zone));
-            let all = asked.iter().fold(from.clone(), |to, (guess, _)| merged(&to, *guess));
+            let asked: Vec<&Value> = asked.map(|(_, value)| value).collect();
+            let seen = |value: &Value| if row.is_some() { value.seen } else { value.all };
+            let with = |values: &[&Value]| {
+                let mut all = Guesses::of_type(from);
+                values.iter().for_each(|value| all.merge(seen(value)));
+                self.rules.of(field.name()).data_type(all, &self.zone)
+            };
+            let all = with(&asked);
             // The one to tell is the first that asks for as much alone.
-            let enough = asked.iter().filter(|(guess, _)| merged(from, *guess) == all);
-            let first = enough.min_by_key(|(_, value)| value.place).or(asked.first());
+            let enough = asked.iter().filter(|value| with(&[value]) == all);
+            let first = enough.min_by_key(|value| value.place).or(asked.first());
             // What looks like its type and yet is none of its values has a spelling that only text can keep.
             let to = if all == *from { TEXT } else { all.clone() };
             let may_widen = *from != TEXT && self.rules.of(field.name()).may_widen_to(&to);
-            let Some((_, first)) = first.filter(|_| may_widen) else {
+            let Some(first) = first.filter(|_| may_widen) else {
                 fields.push(field.clone());
                 continue;
             };

@@ -92,10 +92,17 @@ impl CsvOptions {
                 continue;
             }
             let Some((other, _)) = all[..index].iter().find(|(_, earlier)| earlier == byte) else { continue };
+            // Quotes keep the numbers in one piece: "1,234.50" between commas.
+            let is_number = separators.iter().any(|(separator, _)| separator == name);
+            if is_number && *other == "delim" && self.quote.is_some() {
+                continue;
+            }
             let error = Error::usage(format!("{} and {} are both '{}'", call(other), call(name), char::from(*byte)));
             return Err(match (*name, self.decimal_separator) {
+                ("thousands" | "decimal_separator", _) if *other == "delim" => {
+                    error.with_hint("without quotes, numbers that hold the delimiter fall apart: leave out quote=''")
+                }
                 ("thousands", b'.') => error.with_hint("set decimal_separator too: decimal_separator = ','"),
-                ("decimal_separator", _) => error.with_hint("fields of such files are separated by another character"),
                 _ => error,
             });
         }

@@ -161,7 +161,11 @@ fn separators_of_numbers_are_no_other_part_of_the_dialect() {
     let alone = message(parse("thousands", text(".")));
     assert!(alone.contains("both '.'") && alone.contains("decimal_separator = ','"), "{alone}");
     assert!(all(&[("thousands", text(".")), ("decimal", text(","))]).is_ok());
-    assert!(message(all(&[("delim", text(",")), ("decimal", text(","))])).contains("both ','"));
+    for name in ["decimal", "thousands"] {
+        assert!(all(&[("delim", text(",")), (name, text(","))]).is_ok(), "numbers stand in quotes");
+        let bare = message(all(&[("delim", text(",")), (name, text(",")), ("quote", text(""))]));
+        assert!(bare.contains("both ','") && bare.contains("without quotes"), "{bare}");
+    }
     assert!(message(all(&[("quote", text("'")), ("thousands", text("'"))])).contains("both '''"));
     assert!(parse("delim", text(".")).is_ok());
 }

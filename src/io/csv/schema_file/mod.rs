@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::io::hive::{HiveOptions, HivePartitioning};
 use crate::io::options::Options;
+use crate::memory::MemoryPool;
 use crate::types::{DataType, sql_name, timestamp_tz};
 
 /// A schema file.
@@ -134,7 +135,13 @@ impl SchemaFile {
     /// # Errors
     /// A usage error for options that say other things than the schema; a data error for a file that is new or has
     /// changed, and that does not fit.
-    pub fn open(mut self, files: Vec<PathBuf>, options: CsvOptions, config: &Config) -> Result<Arc<CsvTable>> {
+    pub fn open(
+        mut self,
+        files: Vec<PathBuf>,
+        options: CsvOptions,
+        config: &Config,
+        memory: &Arc<MemoryPool>,
+    ) -> Result<Arc<CsvTable>> {
         for column in &mut self.columns {
             if matches!(column.data_type, DataType::Timestamp(_, Some(_))) {
                 column.data_type = timestamp_tz(&config.time_zone);
@@ -147,7 +154,7 @@ impl SchemaFile {
         let (quote, escape, comment) = (self.quote, options.escape, options.comment);
         let dialect = Dialect { quote, escape, comment, ..Dialect::delimited(self.delimiter) };
         let by_position = if options.union_by_name { &[][..] } else { &names };
-        let sampler = Sampler { dialect, options, rules, names: by_position };
+        let sampler = Sampler { dialect, options, rules, names: by_position, memory };
         let places = Places::new();
         let known: HashMap<PathBuf, &KnownFile> =
             self.files.iter().map(|file| (places.of(Path::new(&file.path)), file)).collect();

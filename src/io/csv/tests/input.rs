@@ -124,7 +124,7 @@ fn encodings_are_read_as_asked() {
 fn what_is_in_a_compressed_file_is_looked_at_too() {
     for (inside, what) in [
         (&b"PAR1\x15\x04"[..], "Parquet"),
-        (b"a,b\n1,\0\n", "NUL"),
+        (b"a\0,\0b\0\n\0", "NUL"),
         (b"PK\x03\x04", "ZIP"),
         (&gzip(b"a,b\n"), "compressed (gzip)"),
     ] {

@@ -10,6 +10,7 @@ use crate::expr::{BinaryOp, BoundExpr};
 use crate::io::csv::{Header, SampleSize};
 use crate::io::hive::{HiveOptions, HivePartitioning};
 use crate::io::options::{OptionValue, Options};
+use crate::memory::Thresholds;
 use crate::types::{DataType, Scalar, TEXT};
 
 fn options() -> CsvOptions {
@@ -42,7 +43,7 @@ fn the_table_does_not_depend_on_the_threads_that_look_at_its_files() {
     let files = files(&texts);
     let open = |threads, scheduler| {
         let config = Config { threads, scheduler, ..Config::default() };
-        let table = CsvTable::open(files.paths.clone(), options(), &config).unwrap();
+        let table = files.open_with(options(), &config).unwrap();
         (schema(&table), show(&read(&table, None, config).unwrap()))
     };
     let serial = open(1, Scheduler::Synchronous);
@@ -61,7 +62,7 @@ fn of_several_files_that_are_wrong_the_first_is_told() {
     fs::write(&files.paths[77], &texts[0]).unwrap();
     for threads in [1, 2, 8] {
         let config = Config { threads, ..Config::default() };
-        let error = CsvTable::open(files.paths.clone(), options(), &config).unwrap_err();
+        let error = files.open_with(options(), &config).unwrap_err();
         assert!(error.to_string().contains("77.csv"), "{error}");
     }
 }
@@ -72,6 +73,52 @@ fn names_that_differ_only_in_case_are_one_column() {
     let opened = table.open(options()).unwrap();
     assert_eq!(schema(&opened), "id BIGINT, Name VARCHAR, Id VARCHAR");
     assert_eq!(show(&read(&opened, None, Config::default()).unwrap()), "1|a|~\n2|b|~\n3|c|x");
+}
+
+#[test]
+fn rows_do_not_vanish_where_files_disagree_about_a_header() {
+    let errors = |texts: &[&str], options: CsvOptions| {
+        let error = files(texts).open(options).unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Data, "{error}");
+        (error.kind().location.line, error.to_string())
+    };
+    for union in [true, false] {
+        let by = || options().union_by_name(union);
+        let (line, lost) = errors(&["a,b\n1,2", "", "\n3,4\n5,6"], by());
+        assert!(lost.contains("2.csv' has no header") && lost.contains("header=true"), "{lost}");
+        assert_eq!(line, Some(2));
+        let (_, mistaken) = errors(&["3,4\n5,6", "a,b\n1,2"], by());
+        assert!(mistaken.contains("1.csv' has a header"), "{mistaken}");
+    }
+    // What the user says about headers is not doubted.
+    let said = |header, texts: &[&str]| schema(&files(texts).open(options().header(header)).unwrap());
+    assert_eq!(said(Header::Yes, &["a,b\n1,2", "a,2020\n5,6"]), "a BIGINT, b BIGINT, 2020 BIGINT");
+    assert_eq!(said(Header::No, &["3,4", "a,b\n1,2"]), "column0 VARCHAR, column1 VARCHAR");
+    // Names that the user gives are expected in all headers, or in none.
+    let named = || options().names(["a", "b"]);
+    let (_, data) = errors(&["a,b\n1,x", "2,y\n3,z"], named());
+    assert!(data.contains("has no header"), "{data}");
+    let (_, names) = errors(&["1,x\n", "A,B\n3,z"], named());
+    assert!(names.contains("has a header"), "{names}");
+    // Text is data where others have data, unless it must be a name.
+    let dirty = files(&["1,x\n2,y\n", "n.a.,foo\nbar,baz\n", ",foo\n3,bar\n", "foo,\n"]);
+    assert_eq!(show(&dirty.rows(options()).unwrap()), "1|x\n2|y\nn.a.|foo\nbar|baz\n~|foo\n3|bar\nfoo|~");
+}
+
+#[test]
+fn a_record_that_files_are_opened_for_counts_in_the_memory_budget() {
+    let long = format!("a,b\n1,{}\n2,x\n", "x".repeat(8 << 20));
+    let table = files(&[&long, &long]);
+    let open = |budget| {
+        let memory = MemoryPool::new(budget, Thresholds::default(), None);
+        let opened = CsvTable::open(table.paths.clone(), options(), &Config::default(), &memory);
+        assert_eq!(memory.reserved(), 0, "all is given back");
+        opened
+    };
+    assert_eq!(schema(&open(100 << 20).unwrap()), "a BIGINT, b VARCHAR");
+    let error = open(16 << 20).unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Resource, "{error}");
+    assert!(error.to_string().contains("looking at csv files"), "{error}");
 }
 
 #[test]
@@ -117,7 +164,7 @@ fn a_full_pass_sees_every_record() {
     for threads in [1, 3] {
         let config = Config { threads, partition_bytes: 1, ..Config::default() };
         let full = options().sample_size(SampleSize::All);
-        let opened = CsvTable::open(table.paths.clone(), full, &config).unwrap();
+        let opened = table.open_with(full, &config).unwrap();
         assert_eq!(schema(&opened), "id BIGINT, amount DECIMAL(38,1), note VARCHAR");
         assert_eq!(read(&opened, Some(vec![1]), Config::default()).unwrap().len(), 120_001);
     }
@@ -256,10 +303,10 @@ fn a_schema_file_stands_for_looking_at_files() {
 
     // By the session's setting too, where it knows a file.
     let config = Config { schema_file: Some(path.clone()), ..Config::default() };
-    let table = CsvTable::open(files.paths.clone(), options(), &config).unwrap();
+    let table = files.open_with(options(), &config).unwrap();
     assert_eq!(schema(&table), schema(&before));
     let stranger = tree(&[("z.csv", "a\n1\n")]);
-    assert_eq!(schema(&CsvTable::open(stranger.paths.clone(), options(), &config).unwrap()), "a BIGINT");
+    assert_eq!(schema(&stranger.open_with(options(), &config).unwrap()), "a BIGINT");
 }
 
 #[test]

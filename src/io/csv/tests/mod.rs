@@ -44,7 +44,11 @@ fn files(contents: &[impl AsRef<[u8]>]) -> Files {
 
 impl Files {
     fn open(&self, options: CsvOptions) -> Result<Arc<CsvTable>> {
-        CsvTable::open(self.paths.clone(), options, &Config::default())
+        self.open_with(options, &Config::default())
+    }
+
+    fn open_with(&self, options: CsvOptions, config: &Config) -> Result<Arc<CsvTable>> {
+        open(self.paths.clone(), options, config)
     }
 
     /// The table's rows with default settings.
@@ -57,6 +61,10 @@ impl Files {
     fn error(&self, options: CsvOptions) -> String {
         self.rows(options).expect_err("reading succeeds").to_string()
     }
+}
+
+fn open(paths: Vec<PathBuf>, options: CsvOptions, config: &Config) -> Result<Arc<CsvTable>> {
+    CsvTable::open(paths, options, config, &MemoryPool::new(config.memory_limit, config.thresholds, None))
 }
 
 fn context(config: Config) -> QueryContext {

@@ -263,3 +263,15 @@ fn delimiters_of_several_bytes_cut_as_one_byte_would() {
     let error = refused("a\n", options().delimiter(Delimiter::new(b"|\"").unwrap()));
     assert!(error.contains("must not hold"), "{error}");
 }
+
+#[test]
+fn rules_of_a_column_are_not_those_of_another_while_types_are_found() {
+    // `column0` is the second column's name here, and not the first one's.
+    let of = |name: &str| options().null_strings_of(name, ["-"]);
+    expect("x,column0\n-,1\n5,-\n", of("column0"), "x VARCHAR, column0 BIGINT", "-|1\n5|~");
+    expect("a,A\n-,1\n5,-\n", of("A"), "a VARCHAR, A BIGINT", "-|1\n5|~");
+    expect("-,1\n5,-\n", of("column1"), "column0 VARCHAR, column1 BIGINT", "-|1\n5|~");
+    // Names of the user's, for one of two columns: with a header or without, which only the values tell.
+    expect("x,column0\n-,1\n5,-\n", of("column0").names(["y"]), "y VARCHAR, column0 BIGINT", "-|1\n5|~");
+    expect("x,foo\ny,-\n", of("column1").names(["y"]), "y VARCHAR, column1 VARCHAR", "x|foo\ny|~");
+}

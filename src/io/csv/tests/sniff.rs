@@ -77,6 +77,34 @@ fn what_the_user_says_about_quotes_is_not_doubted() {
 }
 
 #[test]
+fn numbers_with_the_delimiter_in_them_stand_in_quotes() {
+    let thousands = || CsvOptions::default().thousands(b',');
+    let decimal = || CsvOptions::default().decimal_separator(b',');
+    for (options, text, expected, rows) in [
+        (thousands(), "item,price\nx,\"1,234.50\"\n", "item VARCHAR, price DOUBLE", "x|1234.5"),
+        (thousands(), "x,\"1,234\"\ny,\"12,345\"\n", "column0 VARCHAR, column1 BIGINT", "x|1234\ny|12345"),
+        (thousands(), "a,b\n1,2\n3,4\n", "a BIGINT, b BIGINT", "1|2\n3|4"),
+        (decimal(), "a,b\n\"1234,50\",x\n\"2,5\",y\n", "a DOUBLE, b VARCHAR", "1234.5|x\n2.5|y"),
+        (decimal(), "\"1,5\",\"2,5\"\n", "column0 DOUBLE, column1 DOUBLE", "1.5|2.5"),
+        (decimal(), "1,5;2,25\n3,0;4,5\n", "column0 DOUBLE, column1 DOUBLE", "1.5|2.25\n3.0|4.5"),
+        (decimal(), "x\n1,5\n2,5\n", "x DOUBLE", "1.5\n2.5"),
+        (decimal(), "1,5\n2,5\n", "column0 DOUBLE", "1.5\n2.5"),
+        (thousands(), "1,234\n5,678\n", "column0 BIGINT", "1234\n5678"),
+    ] {
+        let files = files(&[text]);
+        let table = files.open(options.clone()).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(
+            (schema(&table).as_str(), show(&files.rows(options.clone()).unwrap()).as_str()),
+            (expected, rows),
+            "{text}"
+        );
+        if expected.contains(',') && !text.contains(';') {
+            assert_eq!(schema(&files.open(options.delimiter(b',')).unwrap()), expected, "{text}");
+        }
+    }
+}
+
+#[test]
 fn short_rows_do_not_change_what_the_delimiter_is() {
     let ragged = files(&["a,b,c\n1,2,3\n4,5\n6\n7\n"]);
     let rows = ragged.rows(CsvOptions::default().null_padding(true)).unwrap();

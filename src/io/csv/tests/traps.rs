@@ -123,7 +123,7 @@ fn types_of_the_user_win() {
 
     let zone = Config { time_zone: "America/New_York".into(), ..Config::default() };
     let local = files(&["t\n2013-07-01 12:00:00\n"]);
-    let opened = CsvTable::open(local.paths.clone(), options().with_type("t", timestamp_tz("UTC")), &zone).unwrap();
+    let opened = local.open_with(options().with_type("t", timestamp_tz("UTC")), &zone).unwrap();
     assert_eq!(show(&read(&opened, None, Config::default()).unwrap()), "2013-07-01 12:00:00-04");
 }
 
@@ -245,7 +245,7 @@ fn what_is_no_text_in_utf_8_is_refused() {
     refuses(b"\x1f\x8b\x08\x00", "gzip");
     refuses(b"\xff\xfe\0\0a\0\0\0", "UTF-32");
     refuses(b"a\0,\0b\0\n\0", "encoding='utf-16le'");
-    refuses(b"a,b\n1,\0\n", "NUL");
+    refuses(&[b"a,b\n1,\0\xff\xfe\x03\n".repeat(9), b"1,2\n".to_vec()].concat(), "is binary: 9 of its first");
     refuses(b"a,b\r1,2\r3,4\r", "carriage return");
     refuses(b"", "is empty");
     refuses(b"\n\r\n\n", "is empty");
@@ -258,7 +258,7 @@ fn what_is_no_text_in_utf_8_is_refused() {
     assert_eq!(show(&read(&table, Some(vec![0]), Config::default()).unwrap()), "1\n2", "the text is not read");
     assert_eq!(show(&latin1.rows(options().on_error(OnError::Null)).unwrap()), "1|Bern\n2|~");
     assert!(files(&["", "\n"]).error(options()).contains("all 2 files are empty"));
-    assert!(CsvTable::open(vec![], options(), &Config::default()).is_err());
+    assert!(open(vec![], options(), &Config::default()).is_err());
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn a_file_that_changes_after_planning_is_an_error() {
     std::fs::remove_file(&files.paths[0]).unwrap();
     let error = read(&table, None, Config::default()).unwrap_err();
     assert_eq!((error.class(), error.kind().location.file.as_ref()), (ErrorClass::Data, Some(&files.paths[0])));
-    assert!(CsvTable::open(vec![files.folder.path().into()], options(), &Config::default()).is_err());
+    assert!(open(vec![files.folder.path().into()], options(), &Config::default()).is_err());
 }
 
 #[test]
@@ -353,4 +353,25 @@ fn a_whole_number_that_no_sample_showed_is_not_rounded_to_a_double() {
     assert!(files(&[&exact]).rows(CsvOptions::default()).is_ok());
     let declared = CsvOptions::default().with_type("n", DataType::Float64);
     assert!(files(&[&text]).rows(declared).is_ok(), "who declares a double wants one");
+}
+
+#[test]
+fn hints_say_what_helps() {
+    // A title above the header, which has fewer fields.
+    for (text, hint) in [
+        ("title of report\n\na,b,c\n1,2,3\n4,5,6\n", "use skip=2;"),
+        ("Report: x\na;b\n1;2\n3;4\n", "use skip=1;"),
+        ("a,b\n1,2\n3,4,5\n6,7\n", "put quotes around fields"),
+        ("a,b\n1,2,3\n", "put quotes around fields"),
+        ("a,b\n1,2\n# a note\n3,4\n", "use comment='#'"),
+        ("a,b\n1,2\n#,with,commas\n3,4\n", "use comment='#'"),
+    ] {
+        let error = files(&[text]).error(options());
+        assert!(error.contains(hint), "{error}");
+    }
+    let skipped = files(&["title of report\n\na,b,c\n1,2,3\n"]).rows(options().skip(2)).unwrap();
+    assert_eq!(show(&skipped), "1|2|3");
+    // Declared types are never widened.
+    let declared = files(&["a\nx\n"]).error(options().with_type("a", DataType::Int64));
+    assert!(!declared.contains("widen") && declared.contains("on_error='null'"), "{declared}");
 }
