@@ -1,6 +1,7 @@
 //! CSV files as one table: one schema for all of them, and where each file has its columns.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Index;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -82,7 +83,41 @@ pub(super) struct CsvFile {
     /// The name of each field; none, where the file has no record.
     pub names: Arc<[String]>,
     /// For each column of the table, the field that holds it.
-    pub fields: Arc<[Option<usize>]>,
+    pub fields: Arc<FieldsOf>,
+}
+
+/// For each column of a table, the field of a file that holds it, by the column's index. Only columns that the file has take
+/// room: of thousands of files each may have a few of thousands of columns.
+#[derive(Debug)]
+pub(super) struct FieldsOf {
+    columns: usize,
+    /// Columns that the file has, ascending, each with its field.
+    held: Box<[(usize, Option<usize>)]>,
+}
+
+impl FieldsOf {
+    /// `columns` holds the table's columns by name.
+    fn new(names: &[String], columns: &HashMap<&str, usize>, count: usize) -> Self {
+        let fields = names.iter().enumerate();
+        let mut held: Vec<_> =
+            fields.filter_map(|(field, name)| Some((*columns.get(name.as_str())?, Some(field)))).collect();
+        held.sort_unstable();
+        Self { columns: count, held: held.into() }
+    }
+
+    /// How many columns the table has.
+    pub fn len(&self) -> usize {
+        self.columns
+    }
+}
+
+impl Index<usize> for FieldsOf {
+    type Output = Option<usize>;
+
+    fn index(&self, column: usize) -> &Option<usize> {
+        let place = self.held.binary_search_by_key(&column, |(known, _)| *known).ok();
+        place.and_then(|place| self.held.get(place)).map_or(&None, |(_, field)| field)
+    }
 }
 
 /// A column that stands in files.
@@ -185,12 +220,20 @@ impl CsvTable {
         readers.resize(fields.len(), None);
         let schema = Arc::new(Schema::new(fields));
         let zone = parse_zone(&config.time_zone)?;
-        let mut shapes: HashMap<Arc<[String]>, Arc<[Option<usize>]>> = HashMap::new();
+        let count = schema.fields().len();
+        let mut columns: HashMap<&str, usize> =
+            schema.fields().iter().enumerate().map(|(column, field)| (field.name().as_str(), column)).collect();
+        // A column that stands in paths is read from no field.
+        for (column, _) in &partitions {
+            columns.remove(schema.field(*column).name().as_str());
+        }
+        let mut shapes: HashMap<Arc<[String]>, Arc<FieldsOf>> = HashMap::new();
         let files: Vec<_> = files
             .into_iter()
             .enumerate()
             .map(|(index, (input, data_start, names))| {
-                let fields = shapes.entry(names.clone()).or_insert_with(|| fields_of(&names, &schema, &partitions));
+                let fields = || Arc::new(FieldsOf::new(&names, &columns, count));
+                let fields = shapes.entry(names.clone()).or_insert_with(fields);
                 Arc::new(CsvFile { input, index, data_start, width: names.len(), fields: fields.clone(), names })
             })
             .collect();
@@ -312,17 +355,6 @@ impl Table for CsvTable {
         let source = CsvSource::new(self.layout.clone(), &files, request, context)?;
         Ok(Arc::new(source.with_files_pruned(self.files.len() - files.len())))
     }
-}
-
-/// For each column of the table, the field that holds it. A column that stands in paths is read from no field.
-fn fields_of(names: &[String], schema: &Schema, partitions: &[(usize, ArrayRef)]) -> Arc<[Option<usize>]> {
-    let positions: HashMap<&str, usize> =
-        names.iter().enumerate().map(|(position, name)| (name.as_str(), position)).collect();
-    let field = |(column, field): (usize, &Arc<Field>)| match partitions.iter().any(|(index, _)| *index == column) {
-        true => None,
-        false => positions.get(field.name().as_str()).copied(),
-    };
-    schema.fields().iter().enumerate().map(field).collect()
 }
 
 /// Names that many files have, kept once.

@@ -194,8 +194,9 @@ impl SchemaFile {
                 format!("'{file}' has {} columns, and the schema file '{schema}' {}", sampled.names.len(), known.len());
             return Err(self.outdated(message, input));
         }
+        let columns: HashMap<&str, &Column> = self.columns.iter().map(|column| (column.name.as_str(), column)).collect();
         for (name, guesses) in sampled.names.iter().zip(&sampled.guesses) {
-            let Some(column) = self.columns.iter().find(|column| column.name == *name) else {
+            let Some(column) = columns.get(name.as_str()) else {
                 let message =
                     format!("'{file}' has a column \"{name}\", which the schema file '{schema}' does not have");
                 return Err(self.outdated(message, input).with_column(name));
@@ -287,9 +288,9 @@ impl SchemaFile {
         } else {
             agrees("names", names.is_empty() || names == kept.names)?;
         }
-        let is_column = |(name, data_type): &(String, DataType)| {
-            self.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name) && column.data_type == *data_type)
-        };
+        let lower = |name: &str, data_type: &DataType| (name.to_ascii_lowercase(), data_type.clone());
+        let known: HashSet<_> = self.columns.iter().map(|column| lower(&column.name, &column.data_type)).collect();
+        let is_column = |(name, data_type): &(String, DataType)| known.contains(&lower(name, data_type));
         agrees(if names_are_all { "columns" } else { "types" }, types.iter().all(is_column))?;
         let in_order = || types_by_position.iter().zip(&self.columns).all(|(known, column)| *known == column.data_type);
         agrees("types", types_by_position.len() <= self.columns.len() && in_order())?;
