@@ -5,7 +5,9 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::resolve::{cast_to, constant, resolve_condition};
-use super::{Aggregate, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Scope, ScopeColumn, Sort, Union, resolve};
+use super::{
+    Aggregate, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Scope, ScopeColumn, Sort, Union, resolve,
+};
 use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, Expr, SortExpr, SortKey};
 use crate::io::source::Table;
@@ -131,7 +133,8 @@ impl PlanBuilder {
         inputs.push(second);
         let plan = Union::plan(inputs);
         let columns = left.fields().iter().zip(types);
-        let columns = columns.map(|(field, data_type)| ScopeColumn { table: None, name: field.name().clone(), data_type });
+        let columns =
+            columns.map(|(field, data_type)| ScopeColumn { table: None, name: field.name().clone(), data_type });
         let scope = columns.collect();
         Ok(Self { plan, scope })
     }

@@ -130,3 +130,24 @@ impl FromIterator<ScopeColumn> for Scope {
         Self { columns, by_name }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hundred_thousand_columns_are_found_one_by_one_at_once() {
+        let column = |index: usize| ScopeColumn {
+            table: Some("t".into()),
+            name: format!("c{index}"),
+            data_type: DataType::Int64,
+        };
+        let scope: Scope = (0..100_000).map(column).collect();
+        for (index, column) in scope.columns().iter().enumerate() {
+            assert_eq!(scope.find(Some("T"), &column.name).unwrap(), Some(index));
+        }
+        assert_eq!(scope.find(None, "C7").unwrap(), Some(7));
+        assert_eq!(scope.find(Some("u"), "c7").unwrap(), None);
+        assert_eq!(scope.find(None, "t.c7").unwrap(), Some(7));
+    }
+}

@@ -194,7 +194,8 @@ impl SchemaFile {
                 format!("'{file}' has {} columns, and the schema file '{schema}' {}", sampled.names.len(), known.len());
             return Err(self.outdated(message, input));
         }
-        let columns: HashMap<&str, &Column> = self.columns.iter().map(|column| (column.name.as_str(), column)).collect();
+        let columns: HashMap<&str, &Column> =
+            self.columns.iter().map(|column| (column.name.as_str(), column)).collect();
         for (name, guesses) in sampled.names.iter().zip(&sampled.guesses) {
             let Some(column) = columns.get(name.as_str()) else {
                 let message =
