@@ -25,7 +25,7 @@ use crate::io::hive::{PartitionColumn, add_partitions, files_to_read, partition_
 use crate::io::options::Options;
 use crate::io::source::{ScanRequest, Source, Table};
 use crate::types::temporal::{Zone, parse_zone};
-use crate::types::{DataType, Field, Scalar, Schema, SchemaRef, TEXT, timestamp_tz};
+use crate::types::{DataType, Field, Scalar, Schema, SchemaRef, TEXT, sql_name, timestamp_tz};
 
 /// CSV files as one table. Columns are matched by name, in the order in which the files show them; where a file lacks
 /// one, it is null.
@@ -161,7 +161,8 @@ impl CsvTable {
             match_by_position(&mut survey.files)?;
         }
         let (names, guesses) = merge(&mut survey.files);
-        resolve_columns(&mut options, &names)?;
+        let in_paths = partition_columns(survey.files.iter().map(|(input, _)| input.path()), &options.hive, config)?;
+        resolve_columns(&mut options, &names, &in_paths)?;
         // Now by the names that the columns have.
         let rules = Rules::new(&options)?;
         let declared: HashMap<&str, &DataType> =
@@ -183,20 +184,19 @@ impl CsvTable {
             None => (input.clone(), input.len, shared.names(Vec::new())),
         });
         let opened = opened.collect();
-        Self::assemble(columns, opened, survey.dialect, survey.has_header, options, config)
+        Self::assemble(columns, opened, in_paths, survey.dialect, survey.has_header, options, config)
     }
 
     /// The table of files about which everything is known; options name columns as the files do.
     pub(super) fn assemble(
         columns: Vec<Column>,
         files: Vec<Opened>,
+        in_paths: Vec<PartitionColumn>,
         dialect: Dialect,
         has_header: bool,
         options: CsvOptions,
         config: &Config,
     ) -> Result<Arc<Self>> {
-        let paths = files.iter().map(|(input, _, _)| input.path());
-        let in_paths = partition_columns(paths, &options.hive, config)?;
         let file_columns = columns.len();
         let rules = Rules::new(&options)?;
         let (mut fields, mut inferred, mut readers) = (Vec::new(), Vec::new(), Vec::new());
@@ -438,19 +438,23 @@ pub(super) fn match_case(known: &[String], names: &mut [String]) {
 }
 
 /// Brings the names of columns in options to those of the files, and types by position to names.
-pub(super) fn resolve_columns(options: &mut CsvOptions, names: &[String]) -> Result<()> {
-    for (wanted, _) in &mut options.types {
-        resolve_column("types", wanted, names)?;
+///
+/// # Errors
+/// A usage error for a name that no file has, and for the type of a column that stands in paths, unless it has that type.
+pub(super) fn resolve_columns(options: &mut CsvOptions, names: &[String], in_paths: &[PartitionColumn]) -> Result<()> {
+    let known = KnownNames::new(names, in_paths);
+    for (wanted, data_type) in &mut options.types {
+        known.resolve("types", wanted, Some(data_type))?;
     }
     for (wanted, _) in &mut options.null_strings_of {
-        resolve_column("nullstr", wanted, names)?;
+        known.resolve("nullstr", wanted, None)?;
     }
     for wanted in &mut options.force_not_null {
-        resolve_column("force_not_null", wanted, names)?;
+        known.resolve("force_not_null", wanted, None)?;
     }
     if let ParseDates::Columns(columns) = &mut options.parse_dates {
         for wanted in columns {
-            resolve_column("parse_dates", wanted, names)?;
+            known.resolve("parse_dates", wanted, None)?;
         }
     }
     let by_position = std::mem::take(&mut options.types_by_position);
@@ -459,30 +463,77 @@ pub(super) fn resolve_columns(options: &mut CsvOptions, names: &[String]) -> Res
             "the option 'types' has {} types, but the files have {} columns",
             by_position.len(),
             names.len()
-        )));
+        ))
+        .with_hint(
+            "leave out the last types: a type is for the column at its place, and those behind them are inferred",
+        ));
     }
-    for (name, data_type) in names.iter().zip(by_position) {
-        if !options.types.iter().any(|(named, _)| named == name) {
-            options.types.push((name.clone(), data_type));
-        }
-    }
-    Ok(())
+    let named: HashSet<String> = options.types.iter().map(|(name, _)| name.clone()).collect();
+    let by_position = names.iter().zip(by_position).filter(|(name, _)| !named.contains(*name));
+    options.types.extend(by_position.map(|(name, data_type)| (name.clone(), data_type)));
+    options.types.iter().try_for_each(|(name, data_type)| known.check_type(name, data_type))
 }
 
-/// Brings a name to that of a column; case matters only where two columns differ in it.
-fn resolve_column(option: &str, wanted: &mut String, names: &[String]) -> Result<()> {
-    if names.contains(wanted) {
-        return Ok(());
+/// The columns that options may name.
+struct KnownNames<'a> {
+    names: &'a [String],
+    in_paths: &'a [PartitionColumn],
+    exact: HashSet<&'a str>,
+    /// By their names in lower case; `None`, where several differ in case only.
+    in_any_case: HashMap<String, Option<&'a str>>,
+}
+
+impl<'a> KnownNames<'a> {
+    fn new(names: &'a [String], in_paths: &'a [PartitionColumn]) -> Self {
+        let mut in_any_case: HashMap<String, Option<&str>> = HashMap::with_capacity(names.len());
+        for name in names {
+            let twin = in_any_case.entry(name.to_ascii_lowercase());
+            twin.and_modify(|name| *name = None).or_insert(Some(name.as_str()));
+        }
+        Self { names, in_paths, exact: names.iter().map(String::as_str).collect(), in_any_case }
     }
-    let mut similar = names.iter().filter(|name| name.eq_ignore_ascii_case(wanted));
-    if let (Some(name), None) = (similar.next(), similar.next()) {
-        *wanted = name.clone();
-        return Ok(());
+
+    /// Brings a name to that of a column; case matters only where two columns differ in it. `data_type` is what the option
+    /// says about it.
+    fn resolve(&self, option: &str, wanted: &mut String, data_type: Option<&DataType>) -> Result<()> {
+        if self.exact.contains(wanted.as_str()) {
+            return Ok(());
+        }
+        if let Some(Some(name)) = self.in_any_case.get(&wanted.to_ascii_lowercase()) {
+            *wanted = (*name).to_string();
+            return Ok(());
+        }
+        if self.in_path(wanted).is_some() {
+            return Err(stands_in_paths(option, wanted, data_type));
+        }
+        let error = Error::usage(format!("the option '{option}' names a column '{wanted}', which no file has"));
+        Err(match suggest(wanted, self.names.iter().map(String::as_str)) {
+            Some(near) => error.with_hint(format!("did you mean '{near}'?")),
+            None => error.with_hint(format!("columns are {}", self.names.join(", "))),
+        })
     }
-    let error = Error::usage(format!("the option '{option}' names a column '{wanted}', which no file has"));
-    Err(match suggest(wanted, names.iter().map(String::as_str)) {
-        Some(near) => error.with_hint(format!("did you mean '{near}'?")),
-        None => error.with_hint(format!("columns are {}", names.join(", "))),
+
+    /// A column that the files have too is taken from their paths, with the type that it has there.
+    fn check_type(&self, name: &str, data_type: &DataType) -> Result<()> {
+        match self.in_path(name) {
+            Some(partition) if sql_name(partition.values.data_type()) != sql_name(data_type) => {
+                Err(stands_in_paths("types", name, Some(data_type)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn in_path(&self, name: &str) -> Option<&PartitionColumn> {
+        self.in_paths.iter().find(|partition| partition.name.eq_ignore_ascii_case(name))
+    }
+}
+
+fn stands_in_paths(option: &str, name: &str, data_type: Option<&DataType>) -> Error {
+    let error =
+        Error::usage(format!("the option '{option}' names the column '{name}', which is taken from the files' paths"));
+    error.with_hint(match data_type {
+        Some(data_type) => format!("write hive_types = {{'{name}': '{}'}}", sql_name(data_type)),
+        None => "leave it out, or write hive_partitioning = false".into(),
     })
 }
 

@@ -22,7 +22,7 @@ use super::survey::{TAKEN, find, in_parallel, look_at};
 use super::table::{Column, CsvTable, match_case, resolve_columns};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::io::hive::{HiveOptions, HivePartitioning};
+use crate::io::hive::{HiveOptions, HivePartitioning, partition_columns};
 use crate::io::options::Options;
 use crate::types::{DataType, sql_name, timestamp_tz};
 
@@ -142,7 +142,8 @@ impl SchemaFile {
         }
         let mut options = self.options_with(options)?;
         let names: Vec<String> = self.columns.iter().map(|column| column.name.clone()).collect();
-        resolve_columns(&mut options, &names)?;
+        let in_paths = partition_columns(files.iter().map(PathBuf::as_path), &options.hive, config)?;
+        resolve_columns(&mut options, &names, &in_paths)?;
         let (options, rules) = (&options, &Rules::new(&options)?);
         let (quote, escape, comment) = (self.quote, options.escape, options.comment);
         let dialect = Dialect { quote, escape, comment, ..Dialect::delimited(self.delimiter) };
@@ -177,7 +178,7 @@ impl SchemaFile {
                 }
             }
         })?;
-        CsvTable::assemble(self.columns, opened, dialect, self.has_header, options.clone(), config)
+        CsvTable::assemble(self.columns, opened, in_paths, dialect, self.has_header, options.clone(), config)
     }
 
     /// Checks that a file has the columns of the schema, or some of them, and values that fit, and brings its names to
