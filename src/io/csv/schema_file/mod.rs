@@ -218,7 +218,8 @@ impl SchemaFile {
 
     fn outdated(&self, message: String, input: &InputFile) -> Error {
         Error::data(message).with_file(input.path()).with_hint(format!(
-            "the file is new or has changed since: write the schema file anew by highwater schema … -o '{}'",
+            "the file is new or has changed since: write the schema file anew by highwater schema … -o '{}' --existing \
+             overwrite",
             self.path.display()
         ))
     }
@@ -236,7 +237,7 @@ impl SchemaFile {
                 "the schema file '{}' says otherwise than the option '{name}'",
                 self.path.display()
             ))
-            .with_hint("leave the option out, or write the schema file anew")),
+            .with_hint("leave the option out, or write the schema file anew: --existing overwrite")),
         };
         let has_header = if self.has_header { Header::Yes } else { Header::No };
         // Every option is named, so that whoever adds one decides on which side it is.

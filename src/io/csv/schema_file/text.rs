@@ -25,7 +25,7 @@ const ABOUT: &str = "\
 # way (007, +5).
 ";
 /// Options that stand elsewhere in the file, or say nothing about what is in the files it is about.
-const LEFT_OUT: [&str; 18] = [
+const LEFT_OUT: [&str; 16] = [
     "delim",
     "quote",
     "header",
@@ -36,9 +36,7 @@ const LEFT_OUT: [&str; 18] = [
     "filename",
     "sample_size",
     "files_to_sniff",
-    "infer",
     "on_error",
-    "ignore_errors",
     "max_rejects",
     "rejects",
     "max_line_size",
