@@ -324,7 +324,7 @@ fn rejects_go_to_files_that_are_the_same_at_every_thread_count() {
         .arg(&input)
         .assert()
         .code(2)
-        .stderr(contains("which was read"));
+        .stderr(contains("which the statement reads"));
     assert_eq!(files.read("in/a.csv"), before);
     highwater(2).args(["-c", "SELECT 1", "--rejects", "/nonexistent/x.csv"]).assert().code(2);
 }

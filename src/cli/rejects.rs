@@ -55,7 +55,10 @@ impl Rejects {
         if misfit.is_none() && (!self.always || counts.read == 0) {
             return;
         }
-        let target = self.files.as_ref().map(|files| files.target().display().to_string());
+        let target = self.files.as_ref().map(|files| match files.is_folder() {
+            true => format!("'{}'", files.target().display()),
+            false => format!("'{}', written when the run ends", files.target().display()),
+        });
         tell(&plain(&counts.describe(misfit.as_deref(), target.as_deref())));
     }
 }
@@ -93,7 +96,7 @@ impl Counts {
         if let Some(misfit) = misfit {
             text.push_str(&format!("\n  the first: {misfit}"));
             match target {
-                Some(target) => text.push_str(&format!("\n  all of them: '{target}'")),
+                Some(target) => text.push_str(&format!("\n  all of them: {target}")),
                 None => text.push_str("\n  more: SELECT * FROM rejects(), or --rejects FILE"),
             }
         }
@@ -109,7 +112,7 @@ mod tests {
     fn rows_read_are_rows_kept_and_rejected() {
         let counts = Counts { read: 6_600, rejected: 1, nulled: 0 };
         assert_eq!(
-            counts.describe(Some("not a BIGINT\n  in file 'a.csv', line 3"), Some("bad.csv")),
+            counts.describe(Some("not a BIGINT\n  in file 'a.csv', line 3"), Some("'bad.csv'")),
             "warning: 6,600 rows read, 6,599 kept, 1 rejected, 0 values set to null\n  the first: not a BIGINT\n  in file \
              'a.csv', line 3\n  all of them: 'bad.csv'"
         );

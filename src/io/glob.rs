@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path, PathBuf, absolute};
 
-use ::glob::{MatchOptions, glob_with};
+use ::glob::{MatchOptions, Pattern, glob_with};
 
 use crate::config::suggest;
 use crate::error::{Error, Result};
@@ -15,6 +15,10 @@ use crate::error::{Error, Result};
 const LISTED: usize = 5;
 /// Patterns that braces may expand to at most.
 const MAX_ALTERNATIVES: usize = 10_000;
+/// How globs match. A leading dot must be written out, which is checked here: the crate's own option for that cannot read
+/// names that are no UTF-8.
+const AS_IN_A_SHELL: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
 
 /// The files that `patterns` mean, each once: patterns in their order, the files of one pattern sorted by path.
 ///
@@ -49,7 +53,7 @@ fn expand_one(pattern: &str, endings: &[&str]) -> Result<Vec<PathBuf>> {
         }
         Err(_) => {}
     }
-    if !pattern.contains(['*', '?', '[', '{']) {
+    if !is_glob(pattern) {
         return Err(missing(path));
     }
     let mut files = Vec::new();
@@ -66,15 +70,87 @@ fn expand_one(pattern: &str, endings: &[&str]) -> Result<Vec<PathBuf>> {
     if files.is_empty() { Err(no_match(pattern)) } else { Ok(files) }
 }
 
+/// What patterns would mean, were it there: what is written beside the files that they mean must not be read by them the
+/// next time.
+pub struct FilePatterns {
+    endings: Vec<String>,
+    /// Files, with links resolved.
+    files: Vec<PathBuf>,
+    /// Folders, with links resolved, of which all files are meant that have one of the endings.
+    folders: Vec<PathBuf>,
+    /// Globs, with how many of their components are plain names.
+    globs: Vec<(Pattern, usize)>,
+}
+
+impl FilePatterns {
+    /// The patterns of [`expand`].
+    ///
+    /// # Errors
+    /// A usage error for a glob that is not well formed.
+    pub fn new(patterns: &[String], endings: &[&str]) -> Result<Self> {
+        let endings = endings.iter().map(ToString::to_string).collect();
+        let mut found = Self { endings, files: Vec::new(), folders: Vec::new(), globs: Vec::new() };
+        for pattern in patterns {
+            let path = Path::new(pattern);
+            if path.is_dir() {
+                found.folders.push(resolved(path));
+                continue;
+            }
+            if path.exists() || !is_glob(pattern) {
+                found.files.push(resolved(path));
+                continue;
+            }
+            let (mut files, mut folders) = (Vec::new(), Vec::new());
+            for alternative in braces(pattern)? {
+                matches(&alternative, &mut files, &mut folders)?;
+                let parts: Vec<_> = Path::new(&alternative).iter().collect();
+                let (head, tail) = parts.split_at(literal_prefix(&alternative).min(parts.len()));
+                let folder = resolved(&head.iter().collect::<PathBuf>());
+                let glob =
+                    Path::new(&Pattern::escape(&folder.to_string_lossy())).join(tail.iter().collect::<PathBuf>());
+                let glob = Pattern::new(&glob.to_string_lossy()).map_err(|error| malformed(&alternative, error.msg))?;
+                found.globs.push((glob, folder.iter().count()));
+            }
+            if files.is_empty() {
+                found.folders.extend(folders.iter().map(|folder| resolved(folder)));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether a file at that path would be meant.
+    pub fn mean(&self, path: &Path) -> bool {
+        let path = resolved(path);
+        let is_left_out = |name: &OsStr| is_hidden(name) || name.as_encoded_bytes().starts_with(b"_");
+        let in_folder = |folder: &PathBuf| {
+            path.strip_prefix(folder).is_ok_and(|below| !below.iter().any(is_left_out))
+                && path.file_name().is_some_and(|name| self.endings.iter().any(|ending| ends_with(name, ending)))
+        };
+        let by_glob = |(glob, literal): &(Pattern, usize)| {
+            let asks_for_hidden = Path::new(glob.as_str()).iter().skip(*literal).any(is_hidden);
+            glob.matches_path_with(&path, AS_IN_A_SHELL)
+                && (asks_for_hidden || !path.iter().skip(*literal).any(is_hidden))
+        };
+        self.files.contains(&path) || self.folders.iter().any(in_folder) || self.globs.iter().any(by_glob)
+    }
+}
+
+/// A path without links, as far as it is there.
+fn resolved(path: &Path) -> PathBuf {
+    let path = absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let there = path.ancestors().find_map(|folder| Some((folder, folder.canonicalize().ok()?)));
+    match there.and_then(|(folder, real)| Some((path.strip_prefix(folder).ok()?, real))) {
+        Some((rest, real)) if rest == Path::new("") => real,
+        Some((rest, real)) => real.join(rest),
+        None => path,
+    }
+}
+
 /// What one glob without braces matches.
 fn matches(pattern: &str, files: &mut Vec<PathBuf>, folders: &mut Vec<PathBuf>) -> Result<()> {
-    // A leading dot must be written out. The crate's own option for that cannot read names that are no UTF-8.
-    let options =
-        MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
     let literal = literal_prefix(pattern);
     let asks_for_hidden = Path::new(pattern).iter().skip(literal).any(is_hidden);
-    let paths = glob_with(pattern, options)
-        .map_err(|error| Error::usage(format!("the glob '{pattern}' is not well formed: {}", error.msg)))?;
+    let paths = glob_with(pattern, AS_IN_A_SHELL).map_err(|error| malformed(pattern, error.msg))?;
     for path in paths {
         let path = path.map_err(|error| Error::io("read", error.path(), error.error()))?;
         if !asks_for_hidden && path.iter().skip(literal).any(is_hidden) {
@@ -83,6 +159,14 @@ fn matches(pattern: &str, files: &mut Vec<PathBuf>, folders: &mut Vec<PathBuf>) 
         if path.is_dir() { folders.push(path) } else { files.push(path) }
     }
     Ok(())
+}
+
+fn is_glob(pattern: &str) -> bool {
+    pattern.contains(['*', '?', '[', '{'])
+}
+
+fn malformed(pattern: &str, problem: &str) -> Error {
+    Error::usage(format!("the glob '{pattern}' is not well formed: {problem}"))
 }
 
 fn files_in_folder(folder: &Path, endings: &[&str]) -> Result<Vec<PathBuf>> {
@@ -201,7 +285,7 @@ fn missing(path: &Path) -> Error {
 /// The error for a glob that matches nothing.
 fn no_match(pattern: &str) -> Error {
     let error = Error::data(format!("no file matches '{pattern}'"));
-    let is_meta = |part: &Component<'_>| part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{']);
+    let is_meta = |part: &Component<'_>| is_glob(&part.as_os_str().to_string_lossy());
     let literal: PathBuf = Path::new(pattern).components().take_while(|part| !is_meta(part)).collect();
     let folder = if literal == Path::new("") { Path::new(".") } else { &literal };
     if folder.is_dir() {
@@ -301,6 +385,22 @@ mod tests {
         assert!(fails("nowhere/*.csv").contains("there is no folder"), "{}", fails("nowhere/*.csv"));
         assert!(fails("[").contains("no") || fails("[").contains("well formed"), "{}", fails("["));
         assert!(expand(&[], &[]).is_err());
+    }
+
+    #[test]
+    fn what_is_not_there_yet_may_be_meant() {
+        let tree = folder(&["a.csv", "x/b.csv", "only/y/c.csv"]);
+        let root = tree.path().display().to_string();
+        let mean = |pattern: &str, path: &str| {
+            let patterns = FilePatterns::new(&[format!("{root}/{pattern}")], &[".csv"]).unwrap();
+            patterns.mean(&tree.path().join(path))
+        };
+        assert!(mean("*.csv", "bad.csv") && mean("*.csv", "x/../bad.csv") && mean("x/../*.csv", "bad.csv"));
+        assert!(!mean("*.csv", "bad.txt") && !mean("*.csv", "x/bad.csv") && !mean("*.csv", ".bad.csv"));
+        assert!(mean("**/*.csv", "x/new/bad.csv") && mean("{x,y}/*.csv", "y/bad.csv") && mean("", "x/bad.csv"));
+        assert!(!mean("", "bad.txt") && !mean("", "_bad.csv") && !mean("x", "bad.csv"));
+        assert!(mean("a.csv", "a.csv") && !mean("a.csv", "bad.csv") && mean("bad.csv", "bad.csv"));
+        assert!(mean("onl*", "only/bad.csv") && !mean("*", "x/bad.csv"), "folders count where there are no files");
     }
 
     #[cfg(unix)]

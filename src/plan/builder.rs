@@ -5,7 +5,9 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::resolve::{cast_to, constant, resolve_condition};
-use super::{Aggregate, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Scope, Sort, Union, resolve};
+use super::{
+    Aggregate, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Scope, ScopeColumn, Sort, Union, resolve,
+};
 use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, Expr, SortExpr, SortKey};
 use crate::io::source::Table;
@@ -121,7 +123,6 @@ impl PlanBuilder {
             })?;
             types.push(common);
         }
-        let scope = Scope::new(&left, None);
         let sides = [self.plan, other.plan].map(|plan| with_columns(plan, &left, &types));
         // A chain of unions becomes one node.
         let [first, second] = sides;
@@ -131,14 +132,10 @@ impl PlanBuilder {
         };
         inputs.push(second);
         let plan = Union::plan(inputs);
-        let scope = Scope {
-            columns: scope
-                .columns
-                .into_iter()
-                .zip(types)
-                .map(|(column, data_type)| super::ScopeColumn { data_type, ..column })
-                .collect(),
-        };
+        let columns = left.fields().iter().zip(types);
+        let columns =
+            columns.map(|(field, data_type)| ScopeColumn { table: None, name: field.name().clone(), data_type });
+        let scope = columns.collect();
         Ok(Self { plan, scope })
     }
 

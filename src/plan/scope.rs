@@ -1,5 +1,7 @@
 //! Which columns an expression may name, and finding one by its name.
 
+use std::collections::HashMap;
+
 use crate::config::suggest;
 use crate::error::{Error, Result};
 use crate::expr::BoundExpr;
@@ -17,21 +19,27 @@ pub struct ScopeColumn {
 }
 
 /// The columns that expressions may name, in the order of the input.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Scope {
-    /// By index.
-    pub columns: Vec<ScopeColumn>,
+    columns: Vec<ScopeColumn>,
+    /// The columns of each name, by that name in lower case: files may have a hundred thousand, and `*` names them all.
+    by_name: HashMap<String, Vec<usize>>,
 }
 
 impl Scope {
     /// The columns of a schema, all from the table of that alias.
     pub fn new(schema: &SchemaRef, table: Option<&str>) -> Self {
-        let column = |field: &std::sync::Arc<arrow::datatypes::Field>| ScopeColumn {
+        let columns = schema.fields().iter().map(|field| ScopeColumn {
             table: table.map(String::from),
             name: field.name().clone(),
             data_type: field.data_type().clone(),
-        };
-        Self { columns: schema.fields().iter().map(column).collect() }
+        });
+        columns.collect()
+    }
+
+    /// By index.
+    pub fn columns(&self) -> &[ScopeColumn] {
+        &self.columns
     }
 
     /// The column of that name, with or without its table. The exact spelling wins over one that differs in case.
@@ -58,13 +66,14 @@ impl Scope {
             (Some(wanted), Some(table)) => table.eq_ignore_ascii_case(wanted),
             (Some(_), None) => false,
         };
-        let indices = |same: &dyn Fn(&str) -> bool| -> Vec<usize> {
-            let columns = self.columns.iter().enumerate();
-            columns.filter(|(_, column)| of_table(column) && same(&column.name)).map(|(index, _)| index).collect()
+        let known = self.by_name.get(&name.to_ascii_lowercase()).map_or(&[][..], Vec::as_slice);
+        let indices = |is_exact: bool| -> Vec<usize> {
+            let same = |column: &ScopeColumn| of_table(column) && (!is_exact || column.name == name);
+            known.iter().copied().filter(|&index| same(&self.columns[index])).collect()
         };
-        let mut found = indices(&|other| other == name);
+        let mut found = indices(true);
         if found.is_empty() {
-            found = indices(&|other| other.eq_ignore_ascii_case(name));
+            found = indices(false);
         }
         match (found.as_slice(), name.split_once('.')) {
             ([only], _) => Ok(Some(*only)),
@@ -108,5 +117,37 @@ impl Scope {
                 error.with_hint(format!("the columns are {}{more}", shown.join(", ")))
             }
         }
+    }
+}
+
+impl FromIterator<ScopeColumn> for Scope {
+    fn from_iter<I: IntoIterator<Item = ScopeColumn>>(columns: I) -> Self {
+        let columns: Vec<ScopeColumn> = columns.into_iter().collect();
+        let mut by_name: HashMap<String, Vec<usize>> = HashMap::with_capacity(columns.len());
+        for (index, column) in columns.iter().enumerate() {
+            by_name.entry(column.name.to_ascii_lowercase()).or_default().push(index);
+        }
+        Self { columns, by_name }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hundred_thousand_columns_are_found_one_by_one_at_once() {
+        let column = |index: usize| ScopeColumn {
+            table: Some("t".into()),
+            name: format!("c{index}"),
+            data_type: DataType::Int64,
+        };
+        let scope: Scope = (0..100_000).map(column).collect();
+        for (index, column) in scope.columns().iter().enumerate() {
+            assert_eq!(scope.find(Some("T"), &column.name).unwrap(), Some(index));
+        }
+        assert_eq!(scope.find(None, "C7").unwrap(), Some(7));
+        assert_eq!(scope.find(Some("u"), "c7").unwrap(), None);
+        assert_eq!(scope.find(None, "t.c7").unwrap(), Some(7));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::builder::{ordinal, sort_expr};
 use super::resolve::{Aggregates, contains_aggregate, resolve, resolve_condition, resolve_with_aggregates};
-use super::{Aggregate, Filter, LogicalPlan, NamedExpr, PlanBuilder, Project, Scope, Sort};
+use super::{Aggregate, Filter, LogicalPlan, NamedExpr, PlanBuilder, Project, Scope, ScopeColumn, Sort};
 use crate::config::suggest;
 use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, Expr, SortExpr, SortKey};
@@ -130,16 +130,12 @@ fn bind_order_key(expr: &Expr, over: &mut Over, columns: &[NamedExpr]) -> Result
         Ok(bound) => return Ok(bound),
         Err(error) => error,
     };
-    let aliases = Scope {
-        columns: columns
-            .iter()
-            .map(|column| super::ScopeColumn {
-                table: None,
-                name: column.name.clone(),
-                data_type: column.expr.data_type(),
-            })
-            .collect(),
-    };
+    let aliases = columns.iter().map(|column| ScopeColumn {
+        table: None,
+        name: column.name.clone(),
+        data_type: column.expr.data_type(),
+    });
+    let aliases = aliases.collect();
     let Ok(bound) = resolve(expr, &aliases) else {
         return Err(first_error);
     };
@@ -304,7 +300,7 @@ fn expand(
     items: &mut Vec<Item>,
 ) -> Result<()> {
     let columns: Vec<_> = scope
-        .columns
+        .columns()
         .iter()
         .filter(|column| match (table, &column.table) {
             (None, _) => true,

@@ -139,7 +139,7 @@ impl RejectLog {
         if !is_limit {
             return outcome;
         }
-        let hint = "raise max_rejects, or look at what did not fit: SELECT * FROM rejects()";
+        let hint = "raise max_rejects, or look at what did not fit: --rejects FILE, or SELECT * FROM rejects() in the same session";
         let error = match &state.first {
             Some((chunk, first)) => match state.scans.get(chunk.scan) {
                 Some(scan) => {
@@ -156,6 +156,12 @@ impl RejectLog {
     /// Whether files were scanned at all.
     pub fn has_scans(&self) -> bool {
         !self.state().scans.is_empty()
+    }
+
+    /// Whether more rows were rejected than are allowed.
+    pub fn is_over_limit(&self) -> bool {
+        let state = self.state();
+        state.limit.is_some_and(|limit| state.rows > limit)
     }
 
     /// Values and rows that did not fit.

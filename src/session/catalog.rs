@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
-use super::Session;
+use super::{RejectFiles, RunOptions, Session};
 use crate::config::{Config, suggest};
 use crate::error::{Error, Result};
 use crate::io::csv::{CsvOptions, CsvTable, OnError, SampleSize};
-use crate::io::glob::expand;
+use crate::io::glob::{FilePatterns, expand};
 use crate::io::options::Options;
 use crate::io::parquet::ParquetTable;
 use crate::io::source::Table;
@@ -112,7 +112,24 @@ pub(super) fn open_csv(
     config: &Config,
     memory: &Arc<MemoryPool>,
 ) -> Result<Arc<CsvTable>> {
-    Ok(CsvTable::open(expand(patterns, CSV_ENDINGS)?, options, config, memory)?.with_label(patterns.join("', '")))
+    let files = expand(patterns, CSV_ENDINGS)?;
+    if let Some(target) = options.rejects_file() {
+        check_rejects(&RejectFiles::file(target.to_path_buf())?, patterns, &files)?;
+    }
+    Ok(CsvTable::open(files, options, config, memory)?.with_label(patterns.join("', '")))
+}
+
+/// Checks that CSV files are not those that their rejects go to.
+fn check_rejects(rejects: &RejectFiles, patterns: &[String], files: &[PathBuf]) -> Result<()> {
+    rejects.check_apart(&FilePatterns::new(patterns, CSV_ENDINGS)?, files)
+}
+
+/// Checks that CSV files are not those that the rejects of all statements go to.
+pub(super) fn check_run(options: &RunOptions, patterns: &[String]) -> Result<()> {
+    match &options.rejects {
+        Some(rejects) => check_rejects(rejects, patterns, expand(patterns, CSV_ENDINGS).as_deref().unwrap_or_default()),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn open_parquet(patterns: &[String], options: &Options, config: &Config) -> Result<Arc<ParquetTable>> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::catalog::{is_parquet, open_csv, open_parquet};
+use super::catalog::{check_run, is_parquet, open_csv, open_parquet};
 use super::restart::tell_widened;
 use super::{RunOptions, Session};
 use crate::error::{Error, ErrorClass, Result};
@@ -70,7 +70,7 @@ impl Session {
     /// Where inputs cannot be read, two of them would have one output, or an output is there already and was not to be
     /// overwritten: this is found before anything is written.
     pub fn convert(&self, convert: &ConvertOptions, options: &RunOptions) -> Result<ConvertSummary> {
-        let (mut inputs, mut write) = (self.inputs(convert)?, convert.write.clone());
+        let (mut inputs, mut write) = (self.inputs(convert, options)?, convert.write.clone());
         let by_name = match convert.layout {
             Layout::Merge => OutputFormat::from_path(&convert.output),
             Layout::PerFile => None,
@@ -153,13 +153,13 @@ impl Session {
         Ok(summary)
     }
 
-    fn inputs(&self, convert: &ConvertOptions) -> Result<Inputs> {
+    fn inputs(&self, convert: &ConvertOptions, options: &RunOptions) -> Result<Inputs> {
         let config = self.config();
-        Ok(if is_parquet(&convert.inputs)? {
-            Inputs::Parquet(open_parquet(&convert.inputs, &convert.read, &config)?)
-        } else {
-            Inputs::Csv(open_csv(&convert.inputs, CsvOptions::parse(&convert.read)?, &config, &self.runtime().memory)?)
-        })
+        if is_parquet(&convert.inputs)? {
+            return Ok(Inputs::Parquet(open_parquet(&convert.inputs, &convert.read, &config)?));
+        }
+        check_run(options, &convert.inputs)?;
+        Ok(Inputs::Csv(open_csv(&convert.inputs, CsvOptions::parse(&convert.read)?, &config, &self.runtime().memory)?))
     }
 }
 

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{RunOptions, Session};
 use crate::dataframe::DataFrame;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorClass, Result};
+use crate::io::glob::FilePatterns;
 use crate::io::rejects::RejectsTable;
 use crate::io::write::{Existing, FileSink, OutputFormat, WriteOptions};
 use crate::plan::{LogicalPlan, PlanBuilder};
@@ -40,28 +41,46 @@ impl Session {
         if log.has_scans() {
             *self.shared.rejects.write().unwrap_or_else(PoisonError::into_inner) = log.clone();
         }
-        let outcome = outcome?;
-        if log.has_scans() {
-            options.progress.set_misfit(|| log.first().map(|error| error.to_string()));
-            if let Some(files) = &options.rejects {
-                files.append(&log, None)?;
+        match &outcome {
+            Ok(_) if log.has_scans() => {
+                options.progress.set_misfit(|| log.first().map(|error| error.to_string()));
+                write_rejects(&log, options)?;
             }
-            if log.is_cut() {
-                let found = format_count(log.found());
-                let note = format!("rejects() has the first of {found} that did not fit; --rejects FILE takes all");
-                options.progress.add_note(note);
-            }
-            for (target, scans) in log.targets() {
-                let file = RejectFiles::file(target)?;
-                file.append(&log, Some(&scans))?;
-                file.finish()?;
-                if log.found() > 0 {
-                    options.progress.add_note(format!("what did not fit is in '{}'", file.target().display()));
+            // Who asked for a file wants to see in it what there was too much of.
+            Err(error) if error.class() == ErrorClass::Data && log.is_over_limit() => {
+                if let Some(files) = &options.rejects {
+                    let target = files.target().display();
+                    options.progress.add_note(format!("what did not fit until then is in '{target}'"));
+                }
+                if let Err(failed) = write_rejects(&log, options) {
+                    options.progress.add_note(format!("what did not fit could not be written: {failed}"));
                 }
             }
+            _ => {}
         }
-        Ok(outcome)
+        outcome
     }
+}
+
+/// Writes what a statement found to the files that it is to go to.
+fn write_rejects(log: &Arc<RejectLog>, options: &RunOptions) -> Result<()> {
+    if let Some(files) = &options.rejects {
+        files.append(log, None)?;
+    }
+    if log.is_cut() {
+        let found = format_count(log.found());
+        let note = format!("rejects() has the first of {found} that did not fit; --rejects FILE takes all");
+        options.progress.add_note(note);
+    }
+    for (target, scans) in log.targets() {
+        let file = RejectFiles::file(target)?;
+        file.append(log, Some(&scans))?;
+        file.finish()?;
+        if log.found() > 0 {
+            options.progress.add_note(format!("what did not fit is in '{}'", file.target().display()));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a plan reads all of its tables: where it has a LIMIT, what is behind it may or may not have been read.
@@ -97,7 +116,11 @@ impl RejectFiles {
         if is_folder { Ok(Self { target, is_folder, state: Mutex::default() }) } else { Self::file(target) }
     }
 
-    fn file(target: PathBuf) -> Result<Self> {
+    /// One file.
+    ///
+    /// # Errors
+    /// A usage error where it cannot be made.
+    pub(super) fn file(target: PathBuf) -> Result<Self> {
         crate::io::write::atomic::check_target(&target, Existing::Overwrite)?;
         Ok(Self { target, is_folder: false, state: Mutex::default() })
     }
@@ -105,6 +128,27 @@ impl RejectFiles {
     /// The file or the folder.
     pub fn target(&self) -> &Path {
         &self.target
+    }
+
+    /// Whether there is one for each file that had rejects.
+    pub fn is_folder(&self) -> bool {
+        self.is_folder
+    }
+
+    /// Checks that none of the files of rejects would be read by the patterns that mean `files`: now, or by the next
+    /// statement that is the same.
+    ///
+    /// # Errors
+    /// A usage error where one would.
+    pub(super) fn check_apart(&self, patterns: &FilePatterns, files: &[PathBuf]) -> Result<()> {
+        let mut names = Writing::default();
+        let targets: Vec<PathBuf> = match self.is_folder {
+            true => files.iter().map(|file| self.target.join(names.name_for(file))).collect(),
+            false => vec![self.target.clone()],
+        };
+        let Some(read) = targets.iter().find(|target| patterns.mean(target)) else { return Ok(()) };
+        Err(Error::usage(format!("the rejects would go to '{}', which the statement reads", read.display()))
+            .with_hint("name another file or folder for them, or read their table: SELECT * FROM rejects()"))
     }
 
     /// Adds what a statement found, or what some of its scans did.

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::catalog::{is_csv, open_csv};
+use super::catalog::{check_run, is_csv, open_csv};
 use super::rejects::reads_all;
 use super::{Outcome, Receiver, RunOptions, Session};
 use crate::error::{Error, ErrorClass, Result};
@@ -23,7 +23,7 @@ impl Session {
     /// # Errors
     /// All that can go wrong with a query.
     pub fn run(&self, statement: &Parsed, options: &RunOptions, receiver: &mut dyn Receiver) -> Result<Outcome> {
-        let catalog = StatementCatalog { session: self, opened: Mutex::default() };
+        let catalog = StatementCatalog { session: self, options, opened: Mutex::default() };
         let mut widened = String::new();
         loop {
             let bound = sql::bind(statement, &catalog, &self.config());
@@ -77,6 +77,7 @@ fn plan_of(statement: &Statement) -> Option<&LogicalPlan> {
 /// What one statement sees: the session's catalog, and files whose types it may widen.
 struct StatementCatalog<'a> {
     session: &'a Session,
+    options: &'a RunOptions,
     opened: Mutex<Vec<Opened>>,
 }
 
@@ -129,6 +130,10 @@ impl Catalog for StatementCatalog<'_> {
     }
 
     fn open_files(&self, format: FileFormat, patterns: &[String], options: &Options) -> Result<Arc<dyn Table>> {
+        // Files that are not there may be the rejects; what else is wrong with them is told when they are opened.
+        if self.options.rejects.is_some() && is_csv(format, patterns).unwrap_or(true) {
+            check_run(self.options, patterns)?;
+        }
         let is_same = |known: &&Opened| {
             known.format == format && known.patterns.as_slice() == patterns && known.options == *options
         };

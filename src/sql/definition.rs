@@ -62,7 +62,7 @@ impl Binder<'_> {
         let mut built = built?;
         if !columns.is_empty() {
             let names: Vec<String> = columns.iter().map(|column| column.name.value.clone()).collect();
-            let given = built.scope().columns.len();
+            let given = built.scope().columns().len();
             if names.len() > given && given > 0 {
                 let message = format!("the view names {} columns and its query gives {given}", names.len());
                 return Err(at(Error::sql(message), place));

@@ -63,7 +63,7 @@ impl Binder<'_> {
             (body, Some(Order::Keys(keys))) => self.set_expr(body)?.sort(&keys)?,
             (body, Some(Order::All(descending, nulls_first))) => {
                 let rows = self.set_expr(body)?;
-                let ordinals = 1..=i64::try_from(rows.scope().columns.len()).unwrap_or(i64::MAX);
+                let ordinals = 1..=i64::try_from(rows.scope().columns().len()).unwrap_or(i64::MAX);
                 let key = |ordinal| {
                     let expr = Expr::Literal(Scalar::int64(ordinal));
                     SortKey { expr, descending, nulls_first }

@@ -1,6 +1,7 @@
 //! CSV files as one table: one schema for all of them, and where each file has its columns.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Index;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ use crate::io::options::Options;
 use crate::io::source::{ScanRequest, Source, Table};
 use crate::memory::MemoryPool;
 use crate::types::temporal::{Zone, parse_zone};
-use crate::types::{DataType, Field, Scalar, Schema, SchemaRef, TEXT, timestamp_tz};
+use crate::types::{DataType, Field, Scalar, Schema, SchemaRef, TEXT, sql_name, timestamp_tz};
 
 /// CSV files as one table. Columns are matched by name, in the order in which the files show them; where a file lacks
 /// one, it is null.
@@ -83,7 +84,41 @@ pub(super) struct CsvFile {
     /// The name of each field; none, where the file has no record.
     pub names: Arc<[String]>,
     /// For each column of the table, the field that holds it.
-    pub fields: Arc<[Option<usize>]>,
+    pub fields: Arc<FieldsOf>,
+}
+
+/// For each column of a table, the field of a file that holds it, by the column's index. Only columns that the file has take
+/// room: of thousands of files each may have a few of thousands of columns.
+#[derive(Debug)]
+pub(super) struct FieldsOf {
+    columns: usize,
+    /// Columns that the file has, ascending, each with its field.
+    held: Box<[(usize, Option<usize>)]>,
+}
+
+impl FieldsOf {
+    /// `columns` holds the table's columns by name.
+    fn new(names: &[String], columns: &HashMap<&str, usize>, count: usize) -> Self {
+        let fields = names.iter().enumerate();
+        let mut held: Vec<_> =
+            fields.filter_map(|(field, name)| Some((*columns.get(name.as_str())?, Some(field)))).collect();
+        held.sort_unstable();
+        Self { columns: count, held: held.into() }
+    }
+
+    /// How many columns the table has.
+    pub fn len(&self) -> usize {
+        self.columns
+    }
+}
+
+impl Index<usize> for FieldsOf {
+    type Output = Option<usize>;
+
+    fn index(&self, column: usize) -> &Option<usize> {
+        let place = self.held.binary_search_by_key(&column, |(known, _)| *known).ok();
+        place.and_then(|place| self.held.get(place)).map_or(&None, |(_, field)| field)
+    }
 }
 
 /// A column that stands in files.
@@ -132,7 +167,8 @@ impl CsvTable {
             match_by_position(&mut survey.files)?;
         }
         let (names, guesses) = merge(&mut survey.files);
-        resolve_columns(&mut options, &names)?;
+        let in_paths = partition_columns(survey.files.iter().map(|(input, _)| input.path()), &options.hive, config)?;
+        resolve_columns(&mut options, &names, &in_paths)?;
         // Now by the names that the columns have.
         let rules = Rules::new(&options)?;
         let declared: HashMap<&str, &DataType> =
@@ -154,20 +190,19 @@ impl CsvTable {
             None => (input.clone(), input.len, shared.names(Vec::new())),
         });
         let opened = opened.collect();
-        Self::assemble(columns, opened, survey.dialect, survey.has_header, options, config)
+        Self::assemble(columns, opened, in_paths, survey.dialect, survey.has_header, options, config)
     }
 
     /// The table of files about which everything is known; options name columns as the files do.
     pub(super) fn assemble(
         columns: Vec<Column>,
         files: Vec<Opened>,
+        in_paths: Vec<PartitionColumn>,
         dialect: Dialect,
         has_header: bool,
         options: CsvOptions,
         config: &Config,
     ) -> Result<Arc<Self>> {
-        let paths = files.iter().map(|(input, _, _)| input.path());
-        let in_paths = partition_columns(paths, &options.hive, config)?;
         let file_columns = columns.len();
         let rules = Rules::new(&options)?;
         let (mut fields, mut inferred, mut readers) = (Vec::new(), Vec::new(), Vec::new());
@@ -191,12 +226,20 @@ impl CsvTable {
         readers.resize(fields.len(), None);
         let schema = Arc::new(Schema::new(fields));
         let zone = parse_zone(&config.time_zone)?;
-        let mut shapes: HashMap<Arc<[String]>, Arc<[Option<usize>]>> = HashMap::new();
+        let count = schema.fields().len();
+        let mut columns: HashMap<&str, usize> =
+            schema.fields().iter().enumerate().map(|(column, field)| (field.name().as_str(), column)).collect();
+        // A column that stands in paths is read from no field.
+        for (column, _) in &partitions {
+            columns.remove(schema.field(*column).name().as_str());
+        }
+        let mut shapes: HashMap<Arc<[String]>, Arc<FieldsOf>> = HashMap::new();
         let files: Vec<_> = files
             .into_iter()
             .enumerate()
             .map(|(index, (input, data_start, names))| {
-                let fields = shapes.entry(names.clone()).or_insert_with(|| fields_of(&names, &schema, &partitions));
+                let fields = || Arc::new(FieldsOf::new(&names, &columns, count));
+                let fields = shapes.entry(names.clone()).or_insert_with(fields);
                 Arc::new(CsvFile { input, index, data_start, width: names.len(), fields: fields.clone(), names })
             })
             .collect();
@@ -320,17 +363,6 @@ impl Table for CsvTable {
     }
 }
 
-/// For each column of the table, the field that holds it. A column that stands in paths is read from no field.
-fn fields_of(names: &[String], schema: &Schema, partitions: &[(usize, ArrayRef)]) -> Arc<[Option<usize>]> {
-    let positions: HashMap<&str, usize> =
-        names.iter().enumerate().map(|(position, name)| (name.as_str(), position)).collect();
-    let field = |(column, field): (usize, &Arc<Field>)| match partitions.iter().any(|(index, _)| *index == column) {
-        true => None,
-        false => positions.get(field.name().as_str()).copied(),
-    };
-    schema.fields().iter().enumerate().map(field).collect()
-}
-
 /// Names that many files have, kept once.
 #[derive(Debug, Default)]
 struct Shared(HashMap<Vec<String>, Arc<[String]>>);
@@ -412,19 +444,23 @@ pub(super) fn match_case(known: &[String], names: &mut [String]) {
 }
 
 /// Brings the names of columns in options to those of the files, and types by position to names.
-pub(super) fn resolve_columns(options: &mut CsvOptions, names: &[String]) -> Result<()> {
-    for (wanted, _) in &mut options.types {
-        resolve_column("types", wanted, names)?;
+///
+/// # Errors
+/// A usage error for a name that no file has, and for the type of a column that stands in paths, unless it has that type.
+pub(super) fn resolve_columns(options: &mut CsvOptions, names: &[String], in_paths: &[PartitionColumn]) -> Result<()> {
+    let known = KnownNames::new(names, in_paths);
+    for (wanted, data_type) in &mut options.types {
+        known.resolve("types", wanted, Some(data_type))?;
     }
     for (wanted, _) in &mut options.null_strings_of {
-        resolve_column("nullstr", wanted, names)?;
+        known.resolve("nullstr", wanted, None)?;
     }
     for wanted in &mut options.force_not_null {
-        resolve_column("force_not_null", wanted, names)?;
+        known.resolve("force_not_null", wanted, None)?;
     }
     if let ParseDates::Columns(columns) = &mut options.parse_dates {
         for wanted in columns {
-            resolve_column("parse_dates", wanted, names)?;
+            known.resolve("parse_dates", wanted, None)?;
         }
     }
     let by_position = std::mem::take(&mut options.types_by_position);
@@ -433,30 +469,77 @@ pub(super) fn resolve_columns(options: &mut CsvOptions, names: &[String]) -> Res
             "the option 'types' has {} types, but the files have {} columns",
             by_position.len(),
             names.len()
-        )));
+        ))
+        .with_hint(
+            "leave out the last types: a type is for the column at its place, and those behind them are inferred",
+        ));
     }
-    for (name, data_type) in names.iter().zip(by_position) {
-        if !options.types.iter().any(|(named, _)| named == name) {
-            options.types.push((name.clone(), data_type));
-        }
-    }
-    Ok(())
+    let named: HashSet<String> = options.types.iter().map(|(name, _)| name.clone()).collect();
+    let by_position = names.iter().zip(by_position).filter(|(name, _)| !named.contains(*name));
+    options.types.extend(by_position.map(|(name, data_type)| (name.clone(), data_type)));
+    options.types.iter().try_for_each(|(name, data_type)| known.check_type(name, data_type))
 }
 
-/// Brings a name to that of a column; case matters only where two columns differ in it.
-fn resolve_column(option: &str, wanted: &mut String, names: &[String]) -> Result<()> {
-    if names.contains(wanted) {
-        return Ok(());
+/// The columns that options may name.
+struct KnownNames<'a> {
+    names: &'a [String],
+    in_paths: &'a [PartitionColumn],
+    exact: HashSet<&'a str>,
+    /// By their names in lower case; `None`, where several differ in case only.
+    in_any_case: HashMap<String, Option<&'a str>>,
+}
+
+impl<'a> KnownNames<'a> {
+    fn new(names: &'a [String], in_paths: &'a [PartitionColumn]) -> Self {
+        let mut in_any_case: HashMap<String, Option<&str>> = HashMap::with_capacity(names.len());
+        for name in names {
+            let twin = in_any_case.entry(name.to_ascii_lowercase());
+            twin.and_modify(|name| *name = None).or_insert(Some(name.as_str()));
+        }
+        Self { names, in_paths, exact: names.iter().map(String::as_str).collect(), in_any_case }
     }
-    let mut similar = names.iter().filter(|name| name.eq_ignore_ascii_case(wanted));
-    if let (Some(name), None) = (similar.next(), similar.next()) {
-        *wanted = name.clone();
-        return Ok(());
+
+    /// Brings a name to that of a column; case matters only where two columns differ in it. `data_type` is what the option
+    /// says about it.
+    fn resolve(&self, option: &str, wanted: &mut String, data_type: Option<&DataType>) -> Result<()> {
+        if self.exact.contains(wanted.as_str()) {
+            return Ok(());
+        }
+        if let Some(Some(name)) = self.in_any_case.get(&wanted.to_ascii_lowercase()) {
+            *wanted = (*name).to_string();
+            return Ok(());
+        }
+        if self.in_path(wanted).is_some() {
+            return Err(stands_in_paths(option, wanted, data_type));
+        }
+        let error = Error::usage(format!("the option '{option}' names a column '{wanted}', which no file has"));
+        Err(match suggest(wanted, self.names.iter().map(String::as_str)) {
+            Some(near) => error.with_hint(format!("did you mean '{near}'?")),
+            None => error.with_hint(format!("columns are {}", self.names.join(", "))),
+        })
     }
-    let error = Error::usage(format!("the option '{option}' names a column '{wanted}', which no file has"));
-    Err(match suggest(wanted, names.iter().map(String::as_str)) {
-        Some(near) => error.with_hint(format!("did you mean '{near}'?")),
-        None => error.with_hint(format!("columns are {}", names.join(", "))),
+
+    /// A column that the files have too is taken from their paths, with the type that it has there.
+    fn check_type(&self, name: &str, data_type: &DataType) -> Result<()> {
+        match self.in_path(name) {
+            Some(partition) if sql_name(partition.values.data_type()) != sql_name(data_type) => {
+                Err(stands_in_paths("types", name, Some(data_type)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn in_path(&self, name: &str) -> Option<&PartitionColumn> {
+        self.in_paths.iter().find(|partition| partition.name.eq_ignore_ascii_case(name))
+    }
+}
+
+fn stands_in_paths(option: &str, name: &str, data_type: Option<&DataType>) -> Error {
+    let error =
+        Error::usage(format!("the option '{option}' names the column '{name}', which is taken from the files' paths"));
+    error.with_hint(match data_type {
+        Some(data_type) => format!("write hive_types = {{'{name}': '{}'}}", sql_name(data_type)),
+        None => "leave it out, or write hive_partitioning = false".into(),
     })
 }
 

@@ -210,12 +210,28 @@ impl Read for Gzip {
             if rest.is_empty() {
                 break;
             }
+            if rest.starts_with(&[0]) {
+                skip_padding(member.get_mut())?;
+                break;
+            }
             if !Compression::Gzip.fits(&rest[..rest.len().min(MAGIC_BYTES)]) {
                 return Err(Fault::TrailingGarbage.into());
             }
             self.member = self.member.take().map(|member| GzDecoder::new(member.into_inner()));
         }
         Ok(0)
+    }
+}
+
+/// Skips the zeros with which tapes and block devices fill up a file. Nothing may stand behind them.
+fn skip_padding(raw: &mut RawFile) -> Result<()> {
+    loop {
+        let rest = raw.fill_buf()?;
+        match rest.len() {
+            0 => return Ok(()),
+            _ if rest.iter().any(|byte| *byte != 0) => return Err(Fault::TrailingGarbage.into()),
+            padding => raw.consume(padding),
+        }
     }
 }
 

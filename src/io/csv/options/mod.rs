@@ -12,7 +12,7 @@ mod table;
 mod tests;
 mod value;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::io::csv::decode::{Compression, Encoding};
 use crate::io::hive::HiveOptions;
@@ -402,6 +402,11 @@ impl CsvOptions {
     pub fn rejects(mut self, file: impl Into<PathBuf>) -> Self {
         self.rejects = Some(file.into());
         self
+    }
+
+    /// The file that takes what did not fit.
+    pub(crate) fn rejects_file(&self) -> Option<&Path> {
+        self.rejects.as_deref()
     }
 
     /// What happens with what does not fit.

@@ -48,7 +48,10 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["quoting"], "write quote = '' for files without quotes"),
     (&["doublequote"], "it is not needed: a doubled quote inside of quotes is always a quote"),
     (&["dialect"], "write delim, quote, escape and comment"),
-    (&["encoding_errors"], "text that does not fit is treated as on_error says"),
+    (
+        &["encoding_errors"],
+        "bytes that are not UTF-8 are treated as on_error says; what is not well formed in another encoding is an error",
+    ),
     // Of nulls.
     (&["keep_default_na", "na_filter"], NULLS),
     (

@@ -11,7 +11,8 @@ use crate::io::hive::{HivePartitioning, parse_hive_types};
 use crate::io::options::OptionValue;
 use crate::types::TEXT;
 
-/// An option: its names (ours first), how it is written, and how it is set.
+/// An option: its names (ours first), how it is written, and how it is set. Names that say the same in other ways, as
+/// `ignore_errors` and `on_error`, are one option, so that two of them cannot contradict each other.
 pub struct CsvOption {
     pub names: &'static [&'static str],
     pub usage: &'static str,
@@ -253,11 +254,15 @@ pub const OPTIONS: &[CsvOption] = &[
         },
     },
     CsvOption {
-        names: &["sample_size", "infer_schema_length"],
-        usage: "write a number of rows, or -1 for all: sample_size = 10000",
+        names: &["sample_size", "infer_schema_length", "infer"],
+        usage: "write a number of rows, or -1 for all: sample_size = 10000; or infer = 'sample', or 'full' for all",
         set: |options, value| {
             options.sample_size = match value {
                 OptionValue::Number(number) if *number == -1.0 => SampleSize::All,
+                OptionValue::Text(text) if matches!(text.to_ascii_lowercase().as_str(), "full" | "all") => {
+                    SampleSize::All
+                }
+                OptionValue::Text(text) if text.eq_ignore_ascii_case("sample") => SampleSize::Windows,
                 other => match whole_number(other)? {
                     0 => return Err("0, which leaves nothing to infer types from".into()),
                     rows => SampleSize::Rows(rows),
@@ -267,9 +272,13 @@ pub const OPTIONS: &[CsvOption] = &[
         },
     },
     CsvOption {
-        names: &["on_error", "on_bad_lines"],
-        usage: "write on_error = 'error', 'null', 'reject' or 'widen'",
+        names: &ON_ERROR,
+        usage: "write on_error = 'error', 'null', 'reject' or 'widen'; ignore_errors = true is 'reject'",
         set: |options, value| {
+            if let Ok(ignores) = boolean(value) {
+                options.on_error = if ignores { OnError::Reject } else { OnError::Error };
+                return Ok(());
+            }
             options.on_error = match text(value)?.to_ascii_lowercase().as_str() {
                 "error" | "raise" => OnError::Error,
                 "null" | "coerce" => OnError::Null,
@@ -277,14 +286,6 @@ pub const OPTIONS: &[CsvOption] = &[
                 "widen" => OnError::Widen,
                 other => return Err(format!("'{other}', which is none of error, null, reject and widen")),
             };
-            Ok(())
-        },
-    },
-    CsvOption {
-        names: &["ignore_errors", "store_rejects"],
-        usage: "write on_error = 'reject' (the row is left out) or 'null' (the value is)",
-        set: |options, value| {
-            options.on_error = if boolean(value)? { OnError::Reject } else { OnError::Error };
             Ok(())
         },
     },
@@ -350,19 +351,6 @@ pub const OPTIONS: &[CsvOption] = &[
                     0 => return Err("0, which leaves nothing to infer types from".into()),
                     files => Some(usize::try_from(files).unwrap_or(usize::MAX)),
                 },
-            };
-            Ok(())
-        },
-    },
-    CsvOption {
-        names: &["infer"],
-        usage: "write infer = 'sample', or 'full' to look at every record",
-        set: |options, value| {
-            options.sample_size = match (text(value)?.to_ascii_lowercase().as_str(), options.sample_size) {
-                ("full" | "all", _) => SampleSize::All,
-                ("sample", SampleSize::All) => SampleSize::Windows,
-                ("sample", other) => other,
-                (other, _) => return Err(format!("'{other}', which is none of sample and full")),
             };
             Ok(())
         },

@@ -125,13 +125,16 @@ fn wrong_options_say_what_would_be_right() {
     assert!(message(parse("compression", text("zip"))).contains("'zip', which is unknown"));
     assert!(message(parse("max_line_size", text("1TB"))).contains("512MiB"));
     assert!(message(parse("blocksize", OptionValue::Number(0.0))).contains("at least 1 byte"));
-    assert!(message(parse("blocksize", text("large"))).contains("'blocksize' is"));
+    for (name, size) in [("blocksize", "large"), ("max_line_size", "18446744073709551615")] {
+        let message = message(parse(name, text(size)));
+        assert!(message.contains(&format!("'{name}' is '{size}', which is no number of bytes")), "{message}");
+    }
     assert!(message(parse("nullstr", OptionValue::Number(9.0))).contains("the number 9"));
     assert!(message(parse("force_not_null", OptionValue::Boolean(true))).contains("the truth value true"));
     assert!(message(parse("assume_missing", text("maybe"))).contains("the text 'maybe'"));
     assert!(message(parse("parse_dates", OptionValue::Number(2.0))).contains("the number 2"));
     assert!(message(parse("union_by_name", OptionValue::Number(7.0))).contains("the number 7"));
-    assert!(message(parse("infer", text("some"))).contains("none of sample and full"));
+    assert!(message(parse("infer", text("some"))).contains("the text 'some'"));
     assert!(message(parse("files_to_sniff", OptionValue::Number(0.0))).contains("nothing"));
     assert!(message(parse("hive_partitioning", OptionValue::Number(3.0))).contains("the number 3"));
     assert!(message(parse("hive_types", text("INT"))).contains("the text 'INT'"));
@@ -175,6 +178,10 @@ fn an_option_is_given_once_under_one_name() {
     let same = message(all(&[("sep", text(";")), ("delim", text(","))]));
     assert!(same.contains("'sep' and the option 'delim' are the same"), "{same}");
     assert!(message(all(&[("sep", text(";")), ("sep", text(";"))])).contains("given twice"));
+    let ignores = message(all(&[("ignore_errors", OptionValue::Boolean(true)), ("on_error", text("null"))]));
+    assert!(ignores.contains("are the same, and both are given"), "{ignores}");
+    let sample = message(all(&[("infer", text("all")), ("sample_size", OptionValue::Number(5.0))]));
+    assert!(sample.contains("are the same, and both are given"), "{sample}");
 }
 
 #[test]

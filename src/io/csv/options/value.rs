@@ -58,7 +58,7 @@ pub fn whole_number(value: &OptionValue) -> Result<u64, Problem> {
 /// A number of bytes, also as `'64MB'`.
 pub fn bytes(value: &OptionValue) -> Result<u64, Problem> {
     match value {
-        OptionValue::Text(text) => parse_bytes(text).map_err(|error| error.kind().message.clone()),
+        OptionValue::Text(text) => parse_bytes(text).map_err(|_| format!("'{text}', which is no number of bytes")),
         other => whole_number(other),
     }
 }

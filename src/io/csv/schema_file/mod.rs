@@ -22,7 +22,7 @@ use super::survey::{TAKEN, find, in_parallel, look_at};
 use super::table::{Column, CsvTable, match_case, resolve_columns};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::io::hive::{HiveOptions, HivePartitioning};
+use crate::io::hive::{HiveOptions, HivePartitioning, partition_columns};
 use crate::io::options::Options;
 use crate::memory::MemoryPool;
 use crate::types::{DataType, sql_name, timestamp_tz};
@@ -149,7 +149,8 @@ impl SchemaFile {
         }
         let mut options = self.options_with(options)?;
         let names: Vec<String> = self.columns.iter().map(|column| column.name.clone()).collect();
-        resolve_columns(&mut options, &names)?;
+        let in_paths = partition_columns(files.iter().map(PathBuf::as_path), &options.hive, config)?;
+        resolve_columns(&mut options, &names, &in_paths)?;
         let (options, rules) = (&options, &Rules::new(&options)?);
         let (quote, escape, comment) = (self.quote, options.escape, options.comment);
         let dialect = Dialect { quote, escape, comment, ..Dialect::delimited(self.delimiter) };
@@ -184,7 +185,7 @@ impl SchemaFile {
                 }
             }
         })?;
-        CsvTable::assemble(self.columns, opened, dialect, self.has_header, options.clone(), config)
+        CsvTable::assemble(self.columns, opened, in_paths, dialect, self.has_header, options.clone(), config)
     }
 
     /// Checks that a file has the columns of the schema, or some of them, and values that fit, and brings its names to
@@ -201,8 +202,10 @@ impl SchemaFile {
                 format!("'{file}' has {} columns, and the schema file '{schema}' {}", sampled.names.len(), known.len());
             return Err(self.outdated(message, input));
         }
+        let columns: HashMap<&str, &Column> =
+            self.columns.iter().map(|column| (column.name.as_str(), column)).collect();
         for (name, guesses) in sampled.names.iter().zip(&sampled.guesses) {
-            let Some(column) = self.columns.iter().find(|column| column.name == *name) else {
+            let Some(column) = columns.get(name.as_str()) else {
                 let message =
                     format!("'{file}' has a column \"{name}\", which the schema file '{schema}' does not have");
                 return Err(self.outdated(message, input).with_column(name));
@@ -222,7 +225,8 @@ impl SchemaFile {
 
     fn outdated(&self, message: String, input: &InputFile) -> Error {
         Error::data(message).with_file(input.path()).with_hint(format!(
-            "the file is new or has changed since: write the schema file anew by highwater schema … -o '{}'",
+            "the file is new or has changed since: write the schema file anew by highwater schema … -o '{}' --existing \
+             overwrite",
             self.path.display()
         ))
     }
@@ -240,7 +244,7 @@ impl SchemaFile {
                 "the schema file '{}' says otherwise than the option '{name}'",
                 self.path.display()
             ))
-            .with_hint("leave the option out, or write the schema file anew")),
+            .with_hint("leave the option out, or write the schema file anew: --existing overwrite")),
         };
         let has_header = if self.has_header { Header::Yes } else { Header::No };
         // Every option is named, so that whoever adds one decides on which side it is.
@@ -294,9 +298,9 @@ impl SchemaFile {
         } else {
             agrees("names", names.is_empty() || names == kept.names)?;
         }
-        let is_column = |(name, data_type): &(String, DataType)| {
-            self.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name) && column.data_type == *data_type)
-        };
+        let lower = |name: &str, data_type: &DataType| (name.to_ascii_lowercase(), data_type.clone());
+        let known: HashSet<_> = self.columns.iter().map(|column| lower(&column.name, &column.data_type)).collect();
+        let is_column = |(name, data_type): &(String, DataType)| known.contains(&lower(name, data_type));
         agrees(if names_are_all { "columns" } else { "types" }, types.iter().all(is_column))?;
         let in_order = || types_by_position.iter().zip(&self.columns).all(|(known, column)| *known == column.data_type);
         agrees("types", types_by_position.len() <= self.columns.len() && in_order())?;

@@ -1,5 +1,6 @@
 //! The text of schema files: TOML, written in a fixed order, and read with errors that name line and key.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::ops::Range;
 use std::path::Path;
@@ -24,7 +25,7 @@ const ABOUT: &str = "\
 # way (007, +5).
 ";
 /// Options that stand elsewhere in the file, or say nothing about what is in the files it is about.
-const LEFT_OUT: [&str; 18] = [
+const LEFT_OUT: [&str; 16] = [
     "delim",
     "quote",
     "header",
@@ -35,9 +36,7 @@ const LEFT_OUT: [&str; 18] = [
     "filename",
     "sample_size",
     "files_to_sniff",
-    "infer",
     "on_error",
-    "ignore_errors",
     "max_rejects",
     "rejects",
     "max_line_size",
@@ -173,20 +172,22 @@ pub fn parse(path: &Path, text: &str) -> Result<SchemaFile> {
         false => Vec::new(),
     };
     let mut columns: Vec<Column> = Vec::new();
-    for column in root.tables("columns")? {
+    let mut known: HashSet<&str> = HashSet::new();
+    let tables = root.tables("columns")?;
+    for column in &tables {
         column.only(&["name", "type", "declared"])?;
-        let (name, data_type) = (column.text("name")?.to_string(), column.data_type("type")?);
-        if columns.iter().any(|other| other.name == name) {
+        let (name, data_type) = (column.text("name")?, column.data_type("type")?);
+        if !known.insert(name) {
             return Err(column.wrong("name", &format!("is \"{name}\" for the second time")));
         }
         let inferred = !(column.has("declared") && column.boolean("declared")?);
-        columns.push(Column { name, data_type, inferred });
+        columns.push(Column { name: name.to_string(), data_type, inferred });
     }
     let mut headers: Vec<Arc<[String]>> = Vec::new();
     for header in root.tables("headers")? {
         header.only(&["names"])?;
         let names = header.texts("names")?;
-        if let Some(stranger) = names.iter().find(|name| columns.iter().all(|column| column.name != **name)) {
+        if let Some(stranger) = names.iter().find(|name| !known.contains(name.as_str())) {
             return Err(header.wrong("names", &format!("holds \"{stranger}\", which is not among the columns")));
         }
         headers.push(names.into());

@@ -227,6 +227,47 @@ fn the_path_wins_over_a_column_of_the_file() {
     assert_eq!(show(&read(&opened, None, Config::default()).unwrap()), "1|1|2\n3|2|4");
 }
 
+#[test]
+fn the_type_of_a_column_in_paths_is_not_ignored() {
+    let table = tree(&[("y=1/k=2/a.csv", "v,Y\n1,1\n")]);
+    let error = |column: &str, data_type| {
+        let error = table.open(options().with_type(column, data_type)).unwrap_err();
+        (error.class(), error.to_string())
+    };
+    for column in ["y", "k"] {
+        let (class, message) = error(column, TEXT);
+        assert_eq!(class, ErrorClass::Usage);
+        assert!(message.contains("paths") && message.contains(": 'VARCHAR'}"), "{message}");
+        assert!(message.contains("hive_types = {'"), "{message}");
+    }
+    let text = HiveOptions { types: vec![("y".into(), TEXT)], ..HiveOptions::default() };
+    let opened = table.open(options().with_type("y", TEXT).hive(text)).unwrap();
+    assert_eq!(schema(&opened), "v BIGINT, Y VARCHAR, k BIGINT");
+    assert_eq!(
+        schema(&table.open(options().with_type("y", DataType::Int64)).unwrap()),
+        schema(&table.open(options()).unwrap())
+    );
+    let nulls = table.open(options().null_strings_of("k", ["2"])).unwrap_err().to_string();
+    assert!(nulls.contains("'nullstr'") && nulls.contains("paths"), "{nulls}");
+}
+
+#[test]
+fn many_files_with_columns_of_their_own_take_room_for_these_only() {
+    let texts: Vec<String> = (0..300).map(|file| format!("id,c{file}\n{file},x\n")).collect();
+    let table = files(&texts).open(options()).unwrap();
+    let fields = &table.csv_files()[299].fields;
+    assert_eq!((fields.len(), fields[0], fields[1], fields[300]), (301, Some(0), None, Some(1)));
+}
+
+#[test]
+fn a_schema_file_of_many_columns_is_read_in_one_pass() {
+    let names: Vec<String> = (0..50_000).map(|column| format!("c{column}")).collect();
+    let table = files(&[format!("{}\n{}1\n", names.join(","), "1,".repeat(names.len() - 1))]);
+    let (path, _) = saved(&table, &Options::new());
+    let opened = table.open(options().schema_file(path)).unwrap();
+    assert_eq!(opened.schema().fields().len(), names.len());
+}
+
 /// Rows with a condition, and the files that it ruled out.
 fn filtered(table: &CsvTable, filters: Vec<BoundExpr>) -> (usize, usize) {
     let context = context(Config::default());
