@@ -441,7 +441,10 @@ mod tests {
             (&["--columns", "a"], "--columns: 'a' is no COLUMN=TYPE"),
             (&["--columns", "a=INT", "--names", "a,b"], "--columns says all names"),
             (&["--dateformat", "%q"], "--dateformat is '%q', in which %q is unknown"),
-            (&["--decimal-separator", ",", "--delim", ","], "--delim and --decimal-separator are both ','"),
+            (
+                &["--decimal-separator", ";", "--delim", ";", "--quote", ""],
+                "--delim and --decimal-separator are both ';'",
+            ),
             (&["--thousands", "."], "--decimal-separator and --thousands are both '.'"),
             (&["--blocksize", "0"], "--blocksize must be at least 1 byte"),
             (&["--max-line-size", "1TB"], "--max-line-size must be between"),

@@ -58,8 +58,8 @@ fn floats_with_constant(op: BinaryOp, column: &dyn Array, constant: &Scalar) -> 
         BinaryOp::NotEqual => pack(floats, |value| value != bound),
         BinaryOp::Less => pack(floats, |value| value < bound),
         BinaryOp::LessEqual => pack(floats, |value| value <= bound),
-        BinaryOp::Greater => pack(floats, |value| !(value <= bound)),
-        BinaryOp::GreaterEqual => pack(floats, |value| !(value < bound)),
+        BinaryOp::Greater => pack(floats, |value| (value > bound) | value.is_nan()),
+        BinaryOp::GreaterEqual => pack(floats, |value| (value >= bound) | value.is_nan()),
         _ => return None,
     })
 }

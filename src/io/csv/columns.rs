@@ -16,7 +16,7 @@ use super::dialect::Dialect;
 use super::nulls::Nulls;
 use super::options::OnError;
 use super::rules::ColumnRules;
-use super::tokenizer::{Span, Tokens};
+use super::tokens::{Span, Tokens};
 use super::{decimal_float, digits, values};
 use crate::error::{Error, Result};
 use crate::types::interval::parse_interval;
@@ -240,7 +240,8 @@ impl Strictness<'_> {
 
     #[inline]
     fn float<T: fast_float2::FastFloat + Into<f64> + Copy>(self, text: &[u8]) -> Option<T> {
-        values::float(text).filter(|_| !self.is_code(text) && !(self.is_strict && values::is_wide_integer(text)))
+        let says_more = || self.is_code(text) || self.is_strict && values::is_wide_integer(text);
+        values::float(text).filter(|_| !says_more())
     }
 
     fn decimal(self, text: &[u8], precision: u8, scale: i8) -> Option<i128> {

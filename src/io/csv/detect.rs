@@ -8,7 +8,7 @@ use super::formats::Formats;
 use super::infer::{Guess, Guesses};
 use super::options::{CsvOptions, Delimiter, Header};
 use super::rules::{ColumnRules, Rules};
-use super::tokenizer::{NextQuote, Scan};
+use super::serial::{NextQuote, Scan};
 use super::values::trim;
 use crate::error::{DataLocation, Error, Result};
 

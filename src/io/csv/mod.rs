@@ -9,7 +9,7 @@
 //!    `partition_bytes`; a record belongs to the chunk where it starts. `machine` and `chunks` find out exactly in which
 //!    state of quoting a chunk starts.
 //! 4. A task reads its chunk (`reader`) in blocks (`blocks`, in the memory of a `pool`), cuts them into records and fields
-//!    (`tokenizer`, by the index of separators that `structure` makes), and makes typed columns of them (`columns`, with
+//!    (`tokenizer`, by the index of separators that `structure` makes, or one by one, `serial`), and makes typed columns of them (`columns`, with
 //!    the parsers of `values`, `digits` and `decimal_float`): first those of the condition, then the others of the rows
 //!    that pass. A file that is compressed or in another encoding is a stream that `decode` makes text of: one
 //!    partition, in one pass.
@@ -44,6 +44,7 @@ mod rules;
 mod sample;
 mod scan;
 mod schema_file;
+mod serial;
 mod strptime;
 mod structure;
 mod survey;
@@ -51,6 +52,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod tokenizer;
+mod tokens;
 mod values;
 mod widen;
 

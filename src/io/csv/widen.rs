@@ -16,7 +16,7 @@ use super::file::InputFile;
 use super::infer::{Guess, Guesses};
 use super::locate::{line_of, shortened};
 use super::rules::{ColumnRules, Rules};
-use super::tokenizer::Span;
+use super::tokens::Span;
 use super::values::trim;
 use crate::rejects::Chunk;
 use crate::types::{DataType, Field, Schema, SchemaRef, TEXT, sql_name};

@@ -6,7 +6,8 @@ use super::*;
 use crate::io::csv::Header;
 use crate::io::csv::dialect::Dialect;
 use crate::io::csv::structure::count_records;
-use crate::io::csv::tokenizer::{Stop, Stretch, Tokenizer, Tokens};
+use crate::io::csv::tokenizer::{Stop, Stretch, Tokenizer};
+use crate::io::csv::tokens::Tokens;
 
 /// A reader of one byte after the other, as the grammar in the module's documentation says. `None` where a quote is
 /// never closed.

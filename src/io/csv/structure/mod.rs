@@ -6,6 +6,12 @@
 //! SIGMOD 2019). That mask is right only where every quote opens a field, closes one or is doubled, which is checked
 //! for every quote. Where one does not fit, the index ends, and the caller cuts the record byte by byte.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
 use std::mem::MaybeUninit;
 
 use super::dialect::Dialect;
@@ -330,184 +336,6 @@ trait Window: Copy {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-mod avx2 {
-    //! AVX2. What is here is inlined into the two functions that switch the instructions on, and used by them alone.
-
-    use std::arch::x86_64::{
-        __m256i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8, _mm256_cmpeq_epi8,
-        _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_set1_epi8,
-    };
-
-    use super::{Counted, Dialect, Index, Indexer, WINDOW, Window};
-
-    #[target_feature(enable = "avx2,bmi1,popcnt,pclmulqdq")]
-    pub(super) fn extend(indexer: &mut Indexer, block: &[u8], to: usize, index: &mut Index) -> bool {
-        indexer.run::<Bytes>(block, to, index)
-    }
-
-    #[target_feature(enable = "avx2,bmi1,popcnt,pclmulqdq")]
-    pub(super) fn count(dialect: &Dialect, block: &[u8], from: usize, to: usize) -> Option<Counted> {
-        super::count::<Bytes>(dialect, block, from, to)
-    }
-
-    #[derive(Clone, Copy)]
-    pub(super) struct Bytes([__m256i; 2]);
-
-    impl Window for Bytes {
-        #[inline(always)]
-        fn load(bytes: &[u8; WINDOW]) -> Self {
-            let start = bytes.as_ptr().cast::<__m256i>();
-            // SAFETY: two unaligned loads from 64 bytes; AVX2 is there, see above.
-            unsafe { Self([_mm256_loadu_si256(start), _mm256_loadu_si256(start.add(1))]) }
-        }
-
-        #[inline(always)]
-        fn equal(&self, byte: u8) -> u64 {
-            // SAFETY: AVX2 is there, see above.
-            let [low, high] = self.0.map(|half| unsafe {
-                _mm256_movemask_epi8(_mm256_cmpeq_epi8(half, _mm256_set1_epi8(byte.cast_signed())))
-            });
-            u64::from(low.cast_unsigned()) | (u64::from(high.cast_unsigned()) << 32)
-        }
-
-        #[inline(always)]
-        fn prefix_xor(mask: u64) -> u64 {
-            // SAFETY: the instruction is there, see above.
-            unsafe {
-                let product = _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, mask.cast_signed()), _mm_set1_epi8(-1));
-                _mm_cvtsi128_si64(product).cast_unsigned()
-            }
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod avx512 {
-    //! AVX-512 with the byte instructions of VBMI2. What is here is inlined into the two functions that switch the
-    //! instructions on, and used by them alone.
-
-    use std::arch::x86_64::{
-        __m512i, _mm512_add_epi32, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cvtepu8_epi32,
-        _mm512_loadu_si512, _mm512_maskz_compress_epi8, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_storeu_si512,
-        _pext_u64,
-    };
-    use std::mem::MaybeUninit;
-
-    use super::{Counted, Dialect, Index, Indexer, WINDOW, Window};
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx2,bmi1,bmi2,popcnt,pclmulqdq")]
-    pub(super) fn extend(indexer: &mut Indexer, block: &[u8], to: usize, index: &mut Index) -> bool {
-        indexer.run::<Bytes>(block, to, index)
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx2,bmi1,bmi2,popcnt,pclmulqdq")]
-    pub(super) fn count(dialect: &Dialect, block: &[u8], from: usize, to: usize) -> Option<Counted> {
-        super::count::<Bytes>(dialect, block, from, to)
-    }
-
-    /// The bytes 0 to 63.
-    static POSITIONS: [u8; WINDOW] = {
-        let mut positions = [0; WINDOW];
-        let mut index = 0;
-        while index < WINDOW {
-            positions[index] = index as u8;
-            index += 1;
-        }
-        positions
-    };
-
-    #[derive(Clone, Copy)]
-    struct Bytes(__m512i);
-
-    impl Window for Bytes {
-        #[inline(always)]
-        fn load(bytes: &[u8; WINDOW]) -> Self {
-            // SAFETY: an unaligned load of 64 bytes; the instructions are there, see above.
-            Self(unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) })
-        }
-
-        #[inline(always)]
-        fn equal(&self, byte: u8) -> u64 {
-            // SAFETY: the instructions are there, see above.
-            unsafe { _mm512_cmpeq_epi8_mask(self.0, _mm512_set1_epi8(byte.cast_signed())) }
-        }
-
-        #[inline(always)]
-        fn prefix_xor(mask: u64) -> u64 {
-            super::avx2::Bytes::prefix_xor(mask)
-        }
-
-        /// The bytes at the bits, moved together and widened, sixteen at once.
-        #[inline(always)]
-        fn write_positions(mask: u64, at: u32, slots: &mut [MaybeUninit<u32>; WINDOW]) -> usize {
-            let count = mask.count_ones() as usize;
-            if count > 16 {
-                return write_many(mask, at, slots);
-            }
-            // SAFETY: a load of 64 bytes, and a store of 16 of the 64 slots; the instructions are there, see above.
-            unsafe {
-                let positions = _mm512_loadu_si512(POSITIONS.as_ptr().cast());
-                let chosen = _mm512_castsi512_si128(_mm512_maskz_compress_epi8(mask, positions));
-                let wide = _mm512_add_epi32(_mm512_cvtepu8_epi32(chosen), _mm512_set1_epi32(at.cast_signed()));
-                _mm512_storeu_si512(slots.as_mut_ptr().cast(), wide);
-            }
-            count
-        }
-
-        #[inline(always)]
-        fn write_ranks(bits: u64, mask: u64, known: u32, slots: &mut [MaybeUninit<u32>; WINDOW]) -> usize {
-            // SAFETY: the instructions are there, see above.
-            Self::write_positions(unsafe { _pext_u64(bits, mask) }, known, slots)
-        }
-    }
-
-    /// As for all other instructions.
-    fn write_many(mask: u64, at: u32, slots: &mut [MaybeUninit<u32>; WINDOW]) -> usize {
-        super::portable::Bytes::write_positions(mask, at, slots)
-    }
-}
-
-mod portable {
-    //! Eight bytes at a time in general registers.
-
-    use super::{WINDOW, Window};
-
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-
-    #[derive(Clone, Copy)]
-    pub(super) struct Bytes([u64; WINDOW / 8]);
-
-    impl Window for Bytes {
-        #[inline(always)]
-        fn load(bytes: &[u8; WINDOW]) -> Self {
-            let mut words = [0; WINDOW / 8];
-            for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
-                *word = u64::from_le_bytes(*bytes);
-            }
-            Self(words)
-        }
-
-        #[inline(always)]
-        fn equal(&self, byte: u8) -> u64 {
-            let pattern = ONES * u64::from(byte);
-            self.0.iter().rev().fold(0, |mask, word| {
-                let differs = word ^ pattern;
-                // The high bit of each byte that is zero, exactly (Warren, "Hacker's Delight", 6-1).
-                let zeros = !(((differs & LOW) + LOW) | differs | LOW);
-                // The product gathers the eight bits in its highest byte.
-                (mask << 8) | ((zeros >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56)
-            })
-        }
-
-        #[inline(always)]
-        fn prefix_xor(mask: u64) -> u64 {
-            [1, 2, 4, 8, 16, 32].into_iter().fold(mask, |mask, shift| mask ^ (mask << shift))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -600,8 +428,8 @@ mod tests {
                 let (mut at, mut records, mut quotes) = (0, 0, Default::default());
                 while at < to {
                     let (next, count) = match dialect.record(block, at, true, &mut quotes, |_, _| {}) {
-                        crate::io::csv::tokenizer::Scan::Record { next, .. } => (next, 1),
-                        crate::io::csv::tokenizer::Scan::Nothing { next } => (next, 0),
+                        crate::io::csv::serial::Scan::Record { next, .. } => (next, 1),
+                        crate::io::csv::serial::Scan::Nothing { next } => (next, 0),
                         _ => break,
                     };
                     if next > to || block[next - 1] != b'\n' {
