@@ -3,7 +3,7 @@
 //!
 //! A group holds the sums of x, x², x³ and x⁴. A power is two doubles, its error is below 2^-100 of it; the sums of
 //! those are exact (see `joint_sums` and `moments`), so that the result does not depend on the order of the rows. The
-//! fourth power of a value beyond 1e77 is no double: its result is NaN.
+//! powers of values beyond 1e77, or all below 1e-77, are no doubles: the result is NaN then.
 
 use std::sync::Arc;
 
@@ -88,21 +88,29 @@ impl Shape {
         }
         let n = count as f64;
         let [sum, square, square_error, cube, cube_error, fourth, fourth_error, _] = self.powers.values(group);
-        let cubes = if cube.is_finite() { cube.plus(cube_error) } else { cube };
-        let fourths = if fourth.is_finite() { fourth.plus(fourth_error) } else { fourth };
+        let (cubes, fourths) = (cube.plus(cube_error), fourth.plus(fourth_error));
         let PowersAboutMean { second, third, fourth } =
             PowersAboutMean::new(n, sum, (square, square_error), cubes, fourths);
-        let excess = || n * fourth / (second * second);
         // All values are the same.
-        (second != 0.0).then(|| match self.feature {
-            Feature::Skewness => {
-                let variance = second / n;
-                (n * (n - 1.0)).sqrt() / (n - 2.0) * (third / n) / (variance * variance.sqrt())
-            }
-            Feature::KurtosisPopulation => excess() - 3.0,
-            Feature::KurtosisSample => (n - 1.0) * ((n + 1.0) * excess() - 3.0 * (n - 1.0)) / ((n - 2.0) * (n - 3.0)),
+        if second == 0.0 {
+            return None;
+        }
+        let variance = second / n;
+        let ratio = match self.feature {
+            Feature::Skewness => ratio(third / n, variance * variance.sqrt()),
+            _ => ratio(fourth / n, variance * variance),
+        };
+        Some(match self.feature {
+            Feature::Skewness => (n * (n - 1.0)).sqrt() / (n - 2.0) * ratio,
+            Feature::KurtosisPopulation => ratio - 3.0,
+            Feature::KurtosisSample => (n - 1.0) * ((n + 1.0) * ratio - 3.0 * (n - 1.0)) / ((n - 2.0) * (n - 3.0)),
         })
     }
+}
+
+/// NaN rather than what is left of powers out of the range of doubles.
+fn ratio(moment: f64, power_of_deviation: f64) -> f64 {
+    if power_of_deviation.is_normal() { moment / power_of_deviation } else { f64::NAN }
 }
 
 impl Accumulator for Shape {
