@@ -183,7 +183,7 @@ impl Converter<'_> {
         Ok(arguments)
     }
 
-    /// `percentile_cont(0.5) WITHIN GROUP (ORDER BY x)` is `quantile(x, 0.5)`.
+    /// `percentile_cont(0.5) WITHIN GROUP (ORDER BY x)` is `quantile(x, 0.5)`, `mode() WITHIN GROUP (ORDER BY x)` is `mode(x)`.
     fn within_group(
         &mut self,
         called: &str,
@@ -195,6 +195,7 @@ impl Converter<'_> {
         let name = match called {
             "percentile_cont" => "quantile",
             "percentile_disc" => "quantile_disc",
+            "mode" => "mode",
             _ => return Err(not_yet(&format!("{called} with WITHIN GROUP is"), place)),
         };
         let [key] = keys else {

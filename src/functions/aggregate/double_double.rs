@@ -22,18 +22,49 @@ pub(super) fn two_product(a: f64, b: f64) -> (f64, f64) {
     (product, a.mul_add(b, -product))
 }
 
+/// A double as the exact sum of two halves of 26 bits, whose products are exact; for doubles below 1e300.
+///
+/// The products below split rather than use fused multiply-add, which is a call where the build may not assume the
+/// instruction.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Split {
+    value: f64,
+    high: f64,
+    low: f64,
+}
+
+impl Split {
+    /// By Veltkamp.
+    #[inline]
+    pub(super) fn of(value: f64) -> Self {
+        /// 2^27 + 1: splits 53 bits into 26 and 26, with a sign between them.
+        const SPLITTER: f64 = 134_217_729.0;
+        let scaled = SPLITTER * value;
+        let high = scaled - (scaled - value);
+        Self { value, high, low: value - high }
+    }
+
+    /// The square rounded, and the exact error of that as long as nothing under- or overflows.
+    #[inline]
+    pub(super) fn square(self) -> (f64, f64) {
+        let square = self.value * self.value;
+        (square, self.low * self.low - ((square - self.high * self.high) - 2.0 * self.high * self.low))
+    }
+
+    /// The product rounded, and the exact error of that as long as nothing under- or overflows. By Dekker.
+    #[inline]
+    pub(super) fn times(self, other: Self) -> (f64, f64) {
+        let product = self.value * other.value;
+        let rest = ((product - self.high * other.high) - self.low * other.high) - self.high * other.low;
+        (product, self.low * other.low - rest)
+    }
+}
+
 /// The square of a double rounded, and the exact error of that as long as nothing under- or overflows; a square beyond
-/// the range of doubles is infinite. By Veltkamp's splitting rather than by fused multiply-add, which is a call where
-/// the build may not assume the instruction.
+/// the range of doubles is infinite.
 #[inline]
 pub(super) fn square(a: f64) -> (f64, f64) {
-    /// 2^27 + 1: splits 53 bits into 26 and 26, with a sign between them.
-    const SPLITTER: f64 = 134_217_729.0;
-    let product = a * a;
-    let scaled = SPLITTER * a;
-    let high = scaled - (scaled - a);
-    let low = a - high;
-    (product, low * low - ((product - high * high) - 2.0 * high * low))
+    Split::of(a).square()
 }
 
 /// Sums in several lanes, each as two doubles: the value of a lane is `high + low`.
@@ -82,6 +113,11 @@ impl DoubleDouble {
         if high.is_finite() { Self { high: high + 0.0, low } } else { Self { high, low: 0.0 } }
     }
 
+    /// A result whose error is what is left of it; an infinity, or NaN, has none.
+    fn corrected(result: f64, error: f64) -> Self {
+        if result.is_finite() { Self::of_sum(result, error) } else { Self { high: result, low: 0.0 } }
+    }
+
     /// An integer, to 106 bits.
     pub(super) fn of_integer(value: i128) -> Self {
         let high = value as f64;
@@ -90,22 +126,42 @@ impl DoubleDouble {
         Self::of_sum(high, low)
     }
 
+    /// The product of two doubles, exact as long as nothing underflows.
+    pub(super) fn of_product(a: f64, b: f64) -> Self {
+        let (high, low) = two_product(a, b);
+        Self::corrected(high, low)
+    }
+
+    pub(super) fn is_finite(self) -> bool {
+        self.high.is_finite()
+    }
+
     pub(super) fn minus(self, other: Self) -> Self {
-        let (high, error) = two_sum(self.high, -other.high);
-        let (low, rest) = two_sum(self.low, -other.low);
-        let first = Self::of_sum(high, error + low);
-        Self::of_sum(first.high, first.low + rest)
+        self.plus(Self { high: -other.high, low: -other.low })
+    }
+
+    pub(super) fn plus(self, other: Self) -> Self {
+        let (high, error) = two_sum(self.high, other.high);
+        let (low, rest) = two_sum(self.low, other.low);
+        let first = Self::corrected(high, error + low);
+        Self::corrected(first.high, first.low + rest)
     }
 
     pub(super) fn times(self, other: Self) -> Self {
         let (high, error) = two_product(self.high, other.high);
-        Self::of_sum(high, error + (self.high * other.low + self.low * other.high))
+        Self::corrected(high, error + (self.high * other.low + self.low * other.high))
+    }
+
+    /// Times a small integer, or another double.
+    pub(super) fn scaled(self, factor: f64) -> Self {
+        let (high, error) = two_product(self.high, factor);
+        Self::corrected(high, self.low.mul_add(factor, error))
     }
 
     pub(super) fn over(self, divisor: f64) -> Self {
         let high = self.high / divisor;
         let remainder = (-high).mul_add(divisor, self.high);
-        Self::of_sum(high, (remainder + self.low) / divisor)
+        Self::corrected(high, (remainder + self.low) / divisor)
     }
 }
 
@@ -120,6 +176,8 @@ mod tests {
         fn a_square_and_its_error_are_those_of_fused_multiply_add(mantissa in -2.0f64..2.0, exponent in -400i32..490) {
             let value = mantissa * 2f64.powi(exponent);
             prop_assert_eq!(square(value), two_product(value, value));
+            let other = -1.7 * mantissa;
+            prop_assert_eq!(Split::of(value).times(Split::of(other)), two_product(value, other));
         }
 
         #[test]

@@ -3,29 +3,44 @@
 //! | file | what |
 //! | --- | --- |
 //! | `registry` | the list of functions, and what types they take |
-//! | `count`, `sum`, `variance`, `min_max`, `first_last`, `boolean`, `quantile` | the accumulators |
+//! | `count`, `sum`, `variance`, `joint`, `shape`, `min_max`, `arg_extreme`, `first_last`, `boolean`, `bits`, `quantile`, `product`, `mode` | the accumulators |
+//! | `approx_distinct`, `approx_quantile` | those that sketch |
 //! | `tally` | what sums and means know of the rows of a group besides the sum |
 //! | `distinct` | the wrapper for DISTINCT |
-//! | `exact_sum`, `double_double` | sums of floats that do not depend on the order of the rows |
+//! | `exact_sum`, `joint_sums`, `wide_sum`, `double_double` | sums of floats that do not depend on the order of the rows |
+//! | `moments` | sums of powers about the mean |
 //! | `values` | one value a group, of any type |
+//! | `value_set` | the different values of each group, of any types |
 //! | `rows` | the loops over the rows that count |
 
+mod approx_distinct;
+mod approx_quantile;
+mod arg_extreme;
+mod bits;
 mod boolean;
 mod count;
 mod distinct;
 mod double_double;
 mod exact_sum;
 mod first_last;
+mod joint;
+mod joint_sums;
 mod min_max;
+mod mode;
+mod moments;
+mod product;
 mod quantile;
 mod registry;
 mod rows;
+mod shape;
 mod sum;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod value_set;
 mod values;
 mod variance;
+mod wide_sum;
 
 pub use distinct::create_distinct;
 pub use registry::{all, lookup};

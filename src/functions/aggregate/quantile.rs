@@ -50,8 +50,8 @@ struct Chunk<N> {
     values: Vec<N>,
 }
 
-/// All values of all groups, and how one is picked from those of a group.
-struct Collected<T: ArrowPrimitiveType, P> {
+/// All values of all groups, and how one is picked, or made, from those of a group.
+pub(super) struct Collected<T: ArrowPrimitiveType, P> {
     data_type: DataType,
     pick: P,
     group_count: usize,
@@ -62,7 +62,7 @@ impl<T: ArrowPrimitiveType, P> Collected<T, P>
 where
     T::Native: Ranked,
 {
-    fn new(data_type: &DataType, pick: P) -> Self {
+    pub(super) fn new(data_type: &DataType, pick: P) -> Self {
         Self { data_type: data_type.clone(), pick, group_count: 0, chunks: Vec::new() }
     }
 

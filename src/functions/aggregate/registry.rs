@@ -2,10 +2,18 @@
 
 use std::cmp::Ordering;
 
+use super::approx_distinct::ApproxDistinct;
+use super::approx_quantile::ApproxQuantile;
+use super::arg_extreme::{Search, arg_extreme};
+use super::bits::{BitOperation, bit_fold};
 use super::boolean::BoolFold;
 use super::count::{Count, Counted};
 use super::first_last::{Edge, edge_value};
+use super::joint::{Joint, Measure, PairCount};
 use super::min_max::extreme;
+use super::mode::Mode;
+use super::product::product;
+use super::shape::{Feature, Shape};
 use super::sum::{DecimalSums, FloatSums, IntegerSums, IntervalSums, Sum};
 use super::tally::{Counts, Seen, Tally};
 use super::variance::{Spread, Variance};
@@ -34,6 +42,69 @@ const PLAIN: AggregateFunction = AggregateFunction {
     resolve: |_| Err(Error::internal("an aggregate without a signature")),
     create: |_, _| Err(Error::internal("an aggregate without an implementation")),
 };
+
+/// A function of pairs of numbers.
+macro_rules! of_pairs {
+    ($name:literal, $measure:ident, $meaning:literal) => {
+        AggregateFunction {
+            name: $name,
+            usage: concat!($name, "(y, x)"),
+            meaning: $meaning,
+            resolve: |types| pairs($name, types, DataType::Float64),
+            create: |_, _| Ok(Box::new(Joint::new(Measure::$measure))),
+            ..PLAIN
+        }
+    };
+}
+
+/// A function of the shape of a distribution.
+macro_rules! of_shape {
+    ($name:literal, $feature:ident, $meaning:literal) => {
+        AggregateFunction {
+            name: $name,
+            usage: concat!($name, "(x)"),
+            meaning: $meaning,
+            resolve: |types| floats($name, types),
+            create: |_, _| Ok(Box::new(Shape::new(Feature::$feature))),
+            ..PLAIN
+        }
+    };
+}
+
+/// A function of the bits of integers.
+macro_rules! of_bits {
+    ($name:literal, $operation:ident, $meaning:literal) => {
+        AggregateFunction {
+            name: $name,
+            usage: concat!($name, "(x)"),
+            meaning: $meaning,
+            resolve: |types| integers($name, types),
+            create: |signature, _| bit_fold(BitOperation::$operation, &signature.result),
+            ..PLAIN
+        }
+    };
+}
+
+/// A function that takes the value from the first row in which another value is least or greatest.
+macro_rules! of_extreme_row {
+    ($name:literal, $aliases:expr, $replaces:ident, $keeps_nulls:literal, $meaning:literal) => {
+        AggregateFunction {
+            name: $name,
+            aliases: $aliases,
+            usage: concat!($name, "(x, ordering)"),
+            meaning: $meaning,
+            resolve: |types| value_and_ordering($name, types),
+            create: |signature, _| {
+                let search = Search { replaces: Ordering::$replaces, keeps_nulls: $keeps_nulls };
+                match &signature.arguments[..] {
+                    [value, order] => arg_extreme(search, value, order),
+                    _ => Err(Error::internal(concat!($name, " takes two arguments"))),
+                }
+            },
+            ..PLAIN
+        }
+    };
+}
 
 static FUNCTIONS: &[AggregateFunction] = &[
     AggregateFunction {
@@ -109,6 +180,40 @@ static FUNCTIONS: &[AggregateFunction] = &[
         create: |signature, _| extreme(Ordering::Greater, &signature.result),
         ..PLAIN
     },
+    of_extreme_row!(
+        "arg_min",
+        &["argmin", "min_by"],
+        Less,
+        false,
+        "x where the ordering is least; rows in which either is null do not count, of equal ones the first in the order \
+         of the input does."
+    ),
+    of_extreme_row!(
+        "arg_max",
+        &["argmax", "max_by"],
+        Greater,
+        false,
+        "x where the ordering is greatest; rows in which either is null do not count, of equal ones the first in the \
+         order of the input does."
+    ),
+    of_extreme_row!("arg_min_null", &[], Less, true, "As arg_min, but x may be null."),
+    of_extreme_row!("arg_max_null", &[], Greater, true, "As arg_max, but x may be null."),
+    AggregateFunction {
+        name: "mode",
+        usage: "mode(x)",
+        meaning: "The most frequent of the values that are not null; of several the least.",
+        resolve: |types| any_type("mode", types),
+        create: |signature, _| Ok(Box::new(Mode::new(&signature.result)?)),
+        ..PLAIN
+    },
+    AggregateFunction {
+        name: "product",
+        usage: "product(x)",
+        meaning: "The product of the values that are not null, as DOUBLE.",
+        resolve: |types| floats("product", types),
+        create: |_, _| Ok(product()),
+        ..PLAIN
+    },
     AggregateFunction {
         name: "stddev_samp",
         aliases: &["stddev", "std"],
@@ -143,6 +248,48 @@ static FUNCTIONS: &[AggregateFunction] = &[
         create: |_, _| Ok(Box::new(Variance::new(Spread { sample: false, deviation: false }))),
         ..PLAIN
     },
+    of_shape!(
+        "skewness",
+        Skewness,
+        "The sample skewness; null for fewer than three values, or where all are the same."
+    ),
+    of_shape!(
+        "kurtosis",
+        KurtosisSample,
+        "The sample excess kurtosis; null for fewer than four values, or where all are the same."
+    ),
+    of_shape!(
+        "kurtosis_pop",
+        KurtosisPopulation,
+        "The excess kurtosis of a population; null for fewer than two values, or where all are the same."
+    ),
+    of_pairs!(
+        "corr",
+        Correlation,
+        "The correlation of pairs in which neither is null; null where one side is always the same."
+    ),
+    of_pairs!("covar_pop", CovariancePopulation, "The covariance of a population of pairs."),
+    of_pairs!("covar_samp", CovarianceSample, "The sample covariance of pairs; null for fewer than two."),
+    of_pairs!("regr_slope", Slope, "The slope of the least-squares line through the pairs; null where x is constant."),
+    of_pairs!("regr_intercept", Intercept, "Where that line meets the y axis; null where x is constant."),
+    of_pairs!(
+        "regr_r2",
+        Determination,
+        "The square of the correlation; null where x is constant, 1 where y is and x is not."
+    ),
+    AggregateFunction {
+        name: "regr_count",
+        usage: "regr_count(y, x)",
+        meaning: "How many pairs there are in which neither is null.",
+        resolve: |types| pairs("regr_count", types, DataType::Int64),
+        create: |_, _| Ok(Box::new(PairCount::default())),
+        ..PLAIN
+    },
+    of_pairs!("regr_avgx", AverageX, "The mean of x over the pairs."),
+    of_pairs!("regr_avgy", AverageY, "The mean of y over the pairs."),
+    of_pairs!("regr_sxx", SquaresX, "The sum of the squares of x about its mean."),
+    of_pairs!("regr_syy", SquaresY, "The sum of the squares of y about its mean."),
+    of_pairs!("regr_sxy", Products, "The sum of the products of x and y about their means."),
     AggregateFunction {
         name: "median",
         usage: "median(x)",
@@ -182,6 +329,36 @@ static FUNCTIONS: &[AggregateFunction] = &[
             )),
         },
         create: |signature, constants| quantile::discrete(fraction("quantile_disc", constants)?, &signature.result),
+        ..PLAIN
+    },
+    AggregateFunction {
+        name: "approx_quantile",
+        usage: "approx_quantile(x, fraction)",
+        meaning: "A value at a fraction (0 to 1) of the sorted values in little memory, off by at most 0.4 % of itself \
+                  (DDSketch).",
+        constants: 1,
+        resolve: |types| match types {
+            [value, fraction] if may_be_float(value) && may_be_float(fraction) => {
+                Ok(signature(vec![DataType::Float64; 2], DataType::Float64))
+            }
+            _ => Err(refused(
+                "approx_quantile",
+                types,
+                "approx_quantile takes a number and a constant fraction from 0 to 1",
+            )),
+        },
+        create: |_, constants| Ok(Box::new(ApproxQuantile::new(fraction("approx_quantile", constants)?))),
+        ..PLAIN
+    },
+    AggregateFunction {
+        name: "approx_count_distinct",
+        usage: "approx_count_distinct(x)",
+        meaning: "About how many different values there are that are not null: with a standard error of 0.8 % \
+                  (HyperLogLog), and as good as exact up to 4096.",
+        resolve: |types| {
+            Ok(AggregateSignature { result: DataType::Int64, ..any_type("approx_count_distinct", types)? })
+        },
+        create: |_, _| Ok(Box::new(ApproxDistinct::new())),
         ..PLAIN
     },
     AggregateFunction {
@@ -227,6 +404,9 @@ static FUNCTIONS: &[AggregateFunction] = &[
         create: |_, _| Ok(Box::new(BoolFold::any())),
         ..PLAIN
     },
+    of_bits!("bit_and", And, "The bits that are set in all integers that are not null."),
+    of_bits!("bit_or", Or, "The bits that are set in any of the integers."),
+    of_bits!("bit_xor", Xor, "The bits that are set in an odd number of the integers."),
 ];
 
 fn signature(arguments: Vec<DataType>, result: DataType) -> AggregateSignature {
@@ -267,10 +447,35 @@ fn floats(name: &str, types: &[DataType]) -> Result<AggregateSignature> {
     }
 }
 
+/// Two numbers, as doubles.
+fn pairs(name: &str, types: &[DataType], result: DataType) -> Result<AggregateSignature> {
+    match types {
+        [y, x] if may_be_float(y) && may_be_float(x) => Ok(signature(vec![DataType::Float64; 2], result)),
+        _ => Err(refused(name, types, &format!("{name} takes two numbers, y and x"))),
+    }
+}
+
 fn booleans(name: &str, types: &[DataType], result: DataType) -> Result<AggregateSignature> {
     match types {
         [DataType::Boolean | DataType::Null] => Ok(signature(vec![DataType::Boolean], result)),
         _ => Err(refused(name, types, &format!("{name} takes a condition"))),
+    }
+}
+
+fn integers(name: &str, types: &[DataType]) -> Result<AggregateSignature> {
+    match types {
+        [DataType::Null] => Ok(signature(vec![DataType::Int64], DataType::Int64)),
+        [integer] if is_integer(integer) => Ok(signature(vec![integer.clone()], integer.clone())),
+        _ => Err(refused(name, types, &format!("{name} takes an integer"))),
+    }
+}
+
+/// Two arguments of any types; the first one's is that of the result.
+fn value_and_ordering(name: &str, types: &[DataType]) -> Result<AggregateSignature> {
+    let typed = |of: &DataType| if *of == DataType::Null { TEXT } else { of.clone() };
+    match types {
+        [value, order] => Ok(signature(vec![typed(value), typed(order)], typed(value))),
+        _ => Err(refused(name, types, &format!("{name} takes a value and what orders the rows"))),
     }
 }
 

@@ -9,6 +9,10 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, IntervalMonthDayNano};
 use proptest::prelude::*;
 
+mod sketches;
+mod statistics;
+mod whole_values;
+
 use super::*;
 use crate::types::TEXT;
 use crate::types::temporal::format_value;
@@ -34,17 +38,23 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn over(&self, column: &ArrayRef) -> Result<ArrayRef> {
-        let mut types = vec![column.data_type().clone()];
+        self.over_all(std::slice::from_ref(column))
+    }
+
+    fn over_all(&self, columns: &[ArrayRef]) -> Result<ArrayRef> {
+        let mut types: Vec<_> = columns.iter().map(|column| column.data_type().clone()).collect();
         types.extend(self.constants.iter().map(|constant| constant.data_type().clone()));
         let new = || accumulator(self.name, &types, self.constants, self.distinct);
         let mut parts: Vec<_> = (0..self.parts).map(|_| new()).collect();
         let group_count = self.groups as usize;
-        for (turn, start) in (0..column.len()).step_by(self.step).enumerate() {
-            let rows = self.step.min(column.len() - start);
+        let length = columns[0].len();
+        for (turn, start) in (0..length).step_by(self.step).enumerate() {
+            let rows = self.step.min(length - start);
             let groups: Vec<u32> = (start..start + rows).map(|row| row as u32 % self.groups).collect();
             let positions: Vec<u64> = (start..start + rows).map(|row| row as u64).collect();
             let grouped = GroupedRows { groups: &groups, group_count, filter: None, positions: &positions };
-            parts[turn % self.parts].update(&[column.slice(start, rows)], &grouped)?;
+            let columns: Vec<_> = columns.iter().map(|column| column.slice(start, rows)).collect();
+            parts[turn % self.parts].update(&columns, &grouped)?;
         }
         let mut total = new();
         for part in parts.iter_mut().rev() {

@@ -17,6 +17,9 @@ pub(super) trait Ranked: Copy {
     /// Total, and equal only for values that cannot be told apart after [`Ranked::normal`].
     fn rank(self, other: Self) -> Ordering;
 
+    /// What tells values apart after [`Ranked::normal`].
+    fn bits(self) -> u128;
+
     /// The one that stands for all that SQL calls equal.
     fn normal(self) -> Self {
         self
@@ -29,6 +32,11 @@ macro_rules! ranked_integers {
             #[inline]
             fn rank(self, other: Self) -> Ordering {
                 self.cmp(&other)
+            }
+
+            #[inline]
+            fn bits(self) -> u128 {
+                self as u128
             }
         }
     )*};
@@ -43,6 +51,11 @@ macro_rules! ranked_floats {
             #[inline]
             fn rank(self, other: Self) -> Ordering {
                 self.partial_cmp(&other).unwrap_or_else(|| self.is_nan().cmp(&other.is_nan()))
+            }
+
+            #[inline]
+            fn bits(self) -> u128 {
+                self.to_bits().into()
             }
 
             #[inline]
@@ -65,6 +78,11 @@ impl Ranked for IntervalMonthDayNano {
             (days * NANOS_PER_DAY + i128::from(value.nanoseconds), value.months, value.days)
         };
         key(self).cmp(&key(other))
+    }
+
+    fn bits(self) -> u128 {
+        let [months, days] = [self.months, self.days].map(|part| u128::from(part as u32));
+        months << 96 | days << 64 | u128::from(self.nanoseconds as u64)
     }
 }
 

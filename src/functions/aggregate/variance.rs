@@ -2,7 +2,7 @@
 //!
 //! The sums of the values and of their squares are exact (see `exact_sum`), so that the result is the same for any
 //! order of the rows; `Σx² − (Σx)²/n` is worked out with 106 bits, where the cancellation that spoils it in doubles
-//! leaves enough digits. Values beyond 1e154, whose squares are no doubles, give infinity.
+//! leaves enough digits (see `moments`). Values beyond 1e154, whose squares are no doubles, give infinity.
 //!
 //! A square has twice the digits of a double. What it is rounded to and the error of that are summed apart: together
 //! they would hardly ever fit into two doubles.
@@ -15,6 +15,7 @@ use arrow::datatypes::{DataType, Float64Type};
 use super::count::merge_counts;
 use super::double_double::{Lanes, square, two_product};
 use super::exact_sum::{ExactSums, LANES};
+use super::moments::squares_about_mean;
 use super::rows::{vec_growth, vec_memory};
 use super::{Accumulator, GroupedRows};
 use crate::error::{Error, Result};
@@ -139,14 +140,9 @@ impl Variance {
         }
         let Moments { values, squares, errors } = &self.moments;
         let (sum, rounded) = (values.value(group), squares.value(group));
-        let squares = if rounded.high.is_finite() { squares.value_with(errors, group) } else { rounded };
-        if !sum.high.is_finite() || !squares.high.is_finite() {
-            let overflow = sum.high.is_finite() && squares.high == f64::INFINITY;
-            return Some(if overflow { f64::INFINITY } else { f64::NAN });
-        }
-        let about_mean = squares.minus(sum.times(sum.over(count as f64)));
+        let about_mean = squares_about_mean(count as f64, sum, rounded, errors.value(group));
         let divisor = if self.spread.sample { count - 1 } else { count };
-        let variance = about_mean.over(divisor as f64).high.max(0.0);
+        let variance = about_mean.over(divisor as f64).high;
         Some(if self.spread.deviation { variance.sqrt() } else { variance })
     }
 }

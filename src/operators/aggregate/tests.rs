@@ -233,6 +233,42 @@ fn any_budget_number_of_workers_and_batch_size_gives_the_same_groups() {
 }
 
 #[test]
+fn wide_states_and_sketches_come_back_from_disk_as_they_went() {
+    let half = || BoundExpr::Literal(Scalar::float64(0.5));
+    let aggregates = || {
+        vec![
+            call("covar_samp", vec![column(3), column(3)], false),
+            call("corr", vec![column(3), column(0)], false),
+            call("kurtosis", vec![column(3)], false),
+            call("arg_max", vec![column(4), column(2)], false),
+            call("arg_min_null", vec![column(2), column(4)], false),
+            call("mode", vec![column(4)], false),
+            call("product", vec![column(3)], true),
+            call("bit_xor", vec![column(2)], false),
+            call("approx_count_distinct", vec![column(4)], false),
+            call("approx_quantile", vec![column(3), half()], false),
+        ]
+    };
+    for keys in [8, 1_500] {
+        let rows = rows(12_000, keys, keys);
+        let over = |run: &Run| {
+            let sink = run.sink(vec![column(0), column(1)], aggregates());
+            let source = run.feed(&sink, &batches(&rows, run.batch_size)).unwrap();
+            run.read(&*source).unwrap()
+        };
+        let expected = over(&Run::new(1 << 30, 1, 8192));
+        for (budget, workers, batch_size) in
+            [(1 << 30, 3, 100), (6 << 20, 3, 512), (4 << 20, 2, 1000), (3 << 20, 1, 333)]
+        {
+            let run = Run::new(budget, workers, batch_size);
+            assert_eq!(over(&run), expected, "{keys} keys, {budget} bytes, {workers} workers");
+            assert!(run.spilled() > 0 || keys < 1000 || budget == 1 << 30, "{budget} bytes, {workers} workers");
+            run.check_nothing_is_left();
+        }
+    }
+}
+
+#[test]
 fn without_keys_there_is_one_row_also_over_no_rows() {
     for count in [0, 5_000] {
         let rows = rows(count, 10, 7);
