@@ -5,6 +5,7 @@
 mod group_by;
 mod output;
 mod resample;
+mod summary;
 
 pub use group_by::GroupBy;
 pub use output::Batches;
