@@ -1,21 +1,22 @@
 //! Correlation, covariance and the least-squares line through pairs of numbers, as in PostgreSQL.
 //!
 //! A group holds the sums of x, y, x², y² and xy, the latter three as they are rounded and what that took away apart;
-//! all exact (see `joint_sums` and `moments`), so that the result does not depend on the order of the rows. Pairs of
-//! which one is null do not count.
+//! all exact (see `joint_sums` and `moments`), so that the result does not depend on the order of the rows; those of
+//! integers are integers (`integer_pairs`). Pairs of which one is null do not count.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, Float64Array, Int64Array};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Float64Type};
 
 use super::count::merge_counts;
 use super::double_double::{DoubleDouble, Split, two_product};
+use super::integer_pairs::IntegerPairs;
 use super::joint_sums::{JointSums, SUMS};
 use super::moments::{products_about_means, squares_about_mean};
 use super::rows::{vec_growth, vec_memory};
-use super::{Accumulator, GroupedRows};
+use super::{Accumulator, AggregateSignature, GroupedRows};
 use crate::error::{Error, Result};
 
 /// What is worked out of the sums of a group.
@@ -36,12 +37,48 @@ pub(super) enum Measure {
     Products,
 }
 
+/// The sums of pairs that measures are worked out of.
+pub(super) trait PairSums: Default + Send {
+    type Number: ArrowPrimitiveType;
+
+    fn resize(&mut self, groups: usize);
+
+    /// Adds a pair.
+    fn add(&mut self, group: usize, y: Native<Self>, x: Native<Self>);
+
+    /// Adds pairs of one group.
+    fn add_all(&mut self, group: usize, pairs: impl Iterator<Item = (Native<Self>, Native<Self>)>);
+
+    /// What measures are worked out of, for a group of so many pairs.
+    fn line(&self, group: usize, count: i64) -> Line;
+
+    fn state_types() -> Vec<DataType>;
+
+    fn state(&mut self) -> Result<Vec<ArrayRef>>;
+
+    fn merge(&mut self, states: &[ArrayRef], groups: &[u32]) -> Result<()>;
+
+    fn memory(&self) -> usize;
+
+    fn growth(&self, new_groups: usize) -> usize;
+}
+
+type Native<S> = <<S as PairSums>::Number as ArrowPrimitiveType>::Native;
+
 /// A measure of each group.
 #[derive(Debug)]
-pub(super) struct Joint {
+pub(super) struct Joint<S> {
     measure: Measure,
     counts: Vec<i64>,
-    sums: JointSums,
+    sums: S,
+}
+
+/// A measure of pairs of doubles, or of integers.
+pub(super) fn joint(measure: Measure, signature: &AggregateSignature) -> Box<dyn Accumulator> {
+    match signature.arguments.first() {
+        Some(DataType::Int64) => Box::new(Joint::<IntegerPairs>::new(measure)),
+        _ => Box::new(Joint::<JointSums>::new(measure)),
+    }
 }
 
 /// Values beyond have products whose errors are not worked out as for others.
@@ -72,19 +109,60 @@ fn large_addends(y: f64, x: f64) -> [f64; SUMS] {
     [y, x, yy, xx, xy, yy_error, xx_error, xy_error]
 }
 
-/// The sums of a group about the means, and the means.
-struct Line {
-    count: f64,
-    x: DoubleDouble,
-    y: DoubleDouble,
-    xx: DoubleDouble,
-    yy: DoubleDouble,
-    xy: DoubleDouble,
+impl PairSums for JointSums {
+    type Number = Float64Type;
+
+    fn resize(&mut self, groups: usize) {
+        self.resize(groups);
+    }
+
+    #[inline]
+    fn add(&mut self, group: usize, y: f64, x: f64) {
+        self.add(group, &addends(y, x));
+    }
+
+    fn add_all(&mut self, group: usize, pairs: impl Iterator<Item = (f64, f64)>) {
+        self.add_all(group, pairs.map(|(y, x)| addends(y, x)));
+    }
+
+    fn line(&self, group: usize, count: i64) -> Line {
+        Line::of_sums(count as f64, self.values(group))
+    }
+
+    fn state_types() -> Vec<DataType> {
+        Self::state_types()
+    }
+
+    fn state(&mut self) -> Result<Vec<ArrayRef>> {
+        self.state()
+    }
+
+    fn merge(&mut self, states: &[ArrayRef], groups: &[u32]) -> Result<()> {
+        self.merge(states, groups)
+    }
+
+    fn memory(&self) -> usize {
+        self.memory()
+    }
+
+    fn growth(&self, new_groups: usize) -> usize {
+        self.growth(new_groups)
+    }
+}
+
+/// The sums of a group, and those of squares and products about the means.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) count: f64,
+    pub(super) x: DoubleDouble,
+    pub(super) y: DoubleDouble,
+    pub(super) xx: DoubleDouble,
+    pub(super) yy: DoubleDouble,
+    pub(super) xy: DoubleDouble,
 }
 
 impl Line {
-    fn new(count: i64, sums: [DoubleDouble; SUMS]) -> Self {
-        let count = count as f64;
+    fn of_sums(count: f64, sums: [DoubleDouble; SUMS]) -> Self {
         let [y, x, yy, xx, xy, yy_error, xx_error, xy_error] = sums;
         let (xx, yy) = (squares_about_mean(count, x, xx, xx_error), squares_about_mean(count, y, yy, yy_error));
         let xy = products_about_means(count, (x, y), xy, xy_error);
@@ -128,9 +206,9 @@ impl Line {
     }
 }
 
-impl Joint {
-    pub(super) fn new(measure: Measure) -> Self {
-        Self { measure, counts: Vec::new(), sums: JointSums::default() }
+impl<S: PairSums> Joint<S> {
+    fn new(measure: Measure) -> Self {
+        Self { measure, counts: Vec::new(), sums: S::default() }
     }
 
     fn resize(&mut self, groups: usize) {
@@ -139,15 +217,14 @@ impl Joint {
     }
 
     fn result(&self, (group, &count): (usize, &i64)) -> Option<f64> {
-        let line = (count > 0).then(|| Line::new(count, self.sums.values(group)))?;
-        line.measure(self.measure)
+        (count > 0).then(|| self.sums.line(group, count))?.measure(self.measure)
     }
 }
 
-impl Accumulator for Joint {
+impl<S: PairSums> Accumulator for Joint<S> {
     fn update(&mut self, arguments: &[ArrayRef], rows: &GroupedRows<'_>) -> Result<()> {
         let [y, x] = arguments else { return Err(Error::internal("a correlation takes two arguments")) };
-        let (y, x) = (y.as_primitive::<Float64Type>(), x.as_primitive::<Float64Type>());
+        let (y, x) = (y.as_primitive::<S::Number>(), x.as_primitive::<S::Number>());
         self.resize(rows.group_count);
         let nulls = NullBuffer::union(y.nulls(), x.nulls());
         let (y, x, counts, sums) = (y.values(), x.values(), &mut self.counts, &mut self.sums);
@@ -156,12 +233,12 @@ impl Accumulator for Joint {
                 for (group, rows) in runs {
                     counts[group] += rows.len() as i64;
                     let pairs = y[rows.clone()].iter().zip(&x[rows]);
-                    sums.add_all(group, pairs.map(|(y, x)| addends(*y, *x)));
+                    sums.add_all(group, pairs.map(|(y, x)| (*y, *x)));
                 }
             }
             None => rows.for_each(nulls.as_ref(), |row, group| {
                 counts[group] += 1;
-                sums.add(group, &addends(y[row], x[row]));
+                sums.add(group, y[row], x[row]);
             }),
         }
         Ok(())
@@ -179,7 +256,7 @@ impl Accumulator for Joint {
     }
 
     fn state_types(&self) -> Vec<DataType> {
-        [vec![DataType::Int64], JointSums::state_types()].concat()
+        [vec![DataType::Int64], S::state_types()].concat()
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {

@@ -7,7 +7,7 @@
 //! | `approx_distinct`, `approx_quantile` | those that sketch |
 //! | `tally` | what sums and means know of the rows of a group besides the sum |
 //! | `distinct` | the wrapper for DISTINCT |
-//! | `exact_sum`, `joint_sums`, `wide_sum`, `double_double` | sums of floats that do not depend on the order of the rows |
+//! | `exact_sum`, `joint_sums`, `integer_pairs`, `wide_sum`, `double_double` | sums of floats that do not depend on the order of the rows |
 //! | `moments` | sums of powers about the mean |
 //! | `values` | one value a group, of any type |
 //! | `value_set` | the different values of each group, of any types |
@@ -23,6 +23,7 @@ mod distinct;
 mod double_double;
 mod exact_sum;
 mod first_last;
+mod integer_pairs;
 mod joint;
 mod joint_sums;
 mod min_max;

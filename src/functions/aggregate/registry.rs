@@ -9,7 +9,7 @@ use super::bits::{BitOperation, bit_fold};
 use super::boolean::BoolFold;
 use super::count::{Count, Counted};
 use super::first_last::{Edge, edge_value};
-use super::joint::{Joint, Measure, PairCount};
+use super::joint::{Measure, PairCount, joint};
 use super::min_max::extreme;
 use super::mode::Mode;
 use super::product::product;
@@ -51,7 +51,7 @@ macro_rules! of_pairs {
             usage: concat!($name, "(y, x)"),
             meaning: $meaning,
             resolve: |types| pairs($name, types, DataType::Float64),
-            create: |_, _| Ok(Box::new(Joint::new(Measure::$measure))),
+            create: |signature, _| Ok(joint(Measure::$measure, signature)),
             ..PLAIN
         }
     };
@@ -447,9 +447,10 @@ fn floats(name: &str, types: &[DataType]) -> Result<AggregateSignature> {
     }
 }
 
-/// Two numbers, as doubles.
+/// Two numbers, as integers where both are, and otherwise as doubles.
 fn pairs(name: &str, types: &[DataType], result: DataType) -> Result<AggregateSignature> {
     match types {
+        [y, x] if is_integer(y) && is_integer(x) => Ok(signature(vec![DataType::Int64; 2], result)),
         [y, x] if may_be_float(y) && may_be_float(x) => Ok(signature(vec![DataType::Float64; 2], result)),
         _ => Err(refused(name, types, &format!("{name} takes two numbers, y and x"))),
     }

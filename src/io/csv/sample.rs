@@ -234,7 +234,13 @@ fn complete_names(header: Vec<String>, width: usize, options: &CsvOptions, input
             if options.names_are_all { "columns" } else { "names" },
             options.names.len(),
             input.path().display()
-        )));
+        ))
+        .with_hint(match options.names_are_all {
+            true => {
+                "columns says all of them, in the order of the file; types = {'column': 'TYPE'} says the types of some"
+            }
+            false => "leave out the last ones; columns beyond those that are named keep the names of the header",
+        }));
     }
     let mut names: Vec<String> = Vec::with_capacity(width);
     let mut taken = HashSet::with_capacity(width);

@@ -122,7 +122,7 @@ fn what_is_not_there_yet_is_refused_by_name() {
         ("SELECT X'ff'", "binary"),
         ("SELECT first(a IGNORE NULLS) FROM flights", "IGNORE NULLS"),
         ("SELECT count(DISTINCT *) FROM flights", "count(DISTINCT *)"),
-        ("SELECT mode() WITHIN GROUP (ORDER BY a) FROM flights", "mode with WITHIN GROUP"),
+        ("SELECT rank(1) WITHIN GROUP (ORDER BY a) FROM flights", "rank with WITHIN GROUP"),
         ("SELECT EXTRACT(day FROM INTERVAL '1' DAY TO SECOND)", "range of units"),
         ("SELECT INTERVAL '1' DAY TO SECOND", "range of units"),
         ("WITH RECURSIVE t AS (SELECT 1) SELECT * FROM t", "recursive"),

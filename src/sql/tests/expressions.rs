@@ -161,6 +161,7 @@ fn aggregates_with_their_clauses() {
     shows("first(a ORDER BY b DESC, c)", "first(a ORDER BY b DESC, c)");
     shows("percentile_cont(0.5) WITHIN GROUP (ORDER BY a)", "quantile(a, 0.5)");
     shows("percentile_disc(0.9) WITHIN GROUP (ORDER BY a)", "quantile_disc(a, 0.9)");
+    shows("mode() WITHIN GROUP (ORDER BY a)", "mode(a)");
     let Expr::Call { order_by, .. } = expr("first(a ORDER BY b DESC NULLS LAST)").unwrap().unspanned().clone() else {
         panic!()
     };

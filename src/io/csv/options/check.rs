@@ -1,5 +1,6 @@
 //! Reading options by their names, and checking what they say against each other.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 
 use super::refused::instead_of;
@@ -130,10 +131,10 @@ impl CsvOptions {
     /// Checks names and types of columns.
     fn check_columns(&self, call: impl Fn(&str) -> String) -> Result<()> {
         let names = if self.names_are_all { "columns" } else { "names" };
-        for (index, name) in self.names.iter().enumerate() {
-            if self.names[..index].contains(name) {
-                return Err(Error::usage(format!("{} holds '{name}' twice", call(names))));
-            }
+        let mut known = HashSet::with_capacity(self.names.len());
+        if let Some(name) = self.names.iter().find(|name| !known.insert(*name)) {
+            return Err(Error::usage(format!("{} holds '{name}' twice", call(names)))
+                .with_hint("give each column a name of its own"));
         }
         if !self.names_are_all {
             return Ok(());
