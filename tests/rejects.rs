@@ -1,9 +1,11 @@
 //! What becomes of values and rows that do not fit, in every mode of `on_error`, through the library and the binary, with
 //! one worker and with two.
 
+mod common;
+
 use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -19,33 +21,7 @@ use highwater::types::temporal::format_value;
 use predicates::prelude::*;
 use predicates::str::contains;
 
-/// A folder of files, which goes with the test.
-struct Files(tempfile::TempDir);
-
-impl Files {
-    fn new(files: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, text) in files {
-            let path = folder.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        Self(folder)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap()
-    }
-
-    /// `read_csv` of some of the files, with options.
-    fn csv(&self, pattern: &str, options: &str) -> String {
-        format!("read_csv('{}'{options})", self.path(pattern).display())
-    }
-}
+use common::Files;
 
 /// Small pieces, so that a file is read by several tasks.
 fn session(threads: usize) -> Session {

@@ -1,36 +1,14 @@
 //! Files of rejects through the binary: when they are written, and where they may not be.
 
+mod common;
+
 use std::fs;
-use std::path::PathBuf;
 
 use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
 
-/// A folder with one file, which goes with the test.
-struct Files(tempfile::TempDir);
-
-impl Files {
-    fn new(name: &str) -> Self {
-        let files = Self(tempfile::tempdir().unwrap());
-        fs::create_dir_all(files.path(name).parent().unwrap()).unwrap();
-        fs::write(files.path(name), BAD).unwrap();
-        files
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap()
-    }
-
-    /// `read_csv` of a pattern, with options.
-    fn csv(&self, pattern: &str, options: &str) -> String {
-        format!("read_csv('{}'{options})", self.path(pattern).display())
-    }
-}
+use common::Files;
 
 fn highwater(threads: usize) -> Command {
     let mut command = Command::cargo_bin("highwater").expect("the binary is built");
@@ -42,7 +20,7 @@ const BAD: &str = "id,n\n1,x\n2,y\n3,4\n4,z\n";
 
 #[test]
 fn rejects_are_written_where_there_were_too_many() {
-    let files = Files::new("in/a.csv");
+    let files = Files::new(&[("in/a.csv", BAD)]);
     let query = |options: &str| {
         let options = format!(", types = {{'n': 'BIGINT'}}, on_error = 'reject'{options}");
         format!("SELECT count(*) FROM {}", files.csv("in/*.csv", &options))
@@ -63,7 +41,7 @@ fn rejects_are_written_where_there_were_too_many() {
 
 #[test]
 fn where_rejects_cannot_go_is_told_before_anything_is_printed() {
-    let files = Files::new("a.csv");
+    let files = Files::new(&[("a.csv", BAD)]);
     for target in ["/nonexistent/x.csv".into(), files.path("a.csv"), files.path("")] {
         let from = files.csv("a.csv", &format!(", types = {{'n': 'BIGINT'}}, rejects = '{}'", target.display()));
         highwater(2).args(["-c", &format!("SELECT * FROM {from}")]).assert().code(2).stdout("");
@@ -73,7 +51,7 @@ fn where_rejects_cannot_go_is_told_before_anything_is_printed() {
 
 #[test]
 fn rejects_do_not_become_data_of_the_next_run() {
-    let files = Files::new("in/a.csv");
+    let files = Files::new(&[("in/a.csv", BAD)]);
     let sql = |pattern: &str| {
         let from = files.csv(pattern, ", types = {'n': 'BIGINT'}, on_error = 'reject'");
         format!("SELECT count(*) AS n FROM {from}")

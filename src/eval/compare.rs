@@ -79,3 +79,37 @@ fn pack(floats: &Float64Array, holds: impl Fn(f64) -> bool) -> BooleanArray {
     }
     BooleanArray::new(BooleanBuffer::new(Buffer::from_vec(bits), 0, floats.len()), floats.nulls().cloned())
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::ArrayRef;
+
+    use super::*;
+
+    #[test]
+    fn a_constant_compares_as_a_column_of_it_does() {
+        let odd = [f64::NAN, -f64::NAN, 0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, 5e-324, 1.5];
+        // Some words of eight and a rest, with nulls among them, and cut off at the front.
+        let value = |row: usize| (row % 5 != 3).then(|| odd[row * 7 % odd.len()]);
+        let column: ArrayRef = Arc::new((0..45).map(value).collect::<Float64Array>());
+        let column = column.slice(2, 43);
+        let ops = [
+            BinaryOp::Equal,
+            BinaryOp::NotEqual,
+            BinaryOp::Less,
+            BinaryOp::LessEqual,
+            BinaryOp::Greater,
+            BinaryOp::GreaterEqual,
+            BinaryOp::DistinctFrom,
+        ];
+        for (op, bound) in ops.into_iter().flat_map(|op| odd.map(|bound| (op, bound))) {
+            let constant = Scalar::float64(bound);
+            let whole = Value::Array(constant.to_array(column.len()));
+            let (column, constant) = (Value::Array(column.clone()), Value::Scalar(constant));
+            for (one, other) in [((&column, &constant), (&column, &whole)), ((&constant, &column), (&whole, &column))] {
+                let found = compare(op, one.0, one.1).unwrap();
+                assert_eq!(found.values(), compare(op, other.0, other.1).unwrap().values(), "{op:?} {bound}");
+            }
+        }
+    }
+}
