@@ -146,7 +146,7 @@ impl EncodedRows {
 /// The groups of a table, numbered as they appear.
 pub(super) struct GroupKeys {
     layout: Arc<Layout>,
-    /// `None` where no keys of the layout are for there, and in tables of states.
+    /// `None` where no keys of the layout are for there, in tables of states, and where groups are not looked for.
     direct: Option<Box<dyn DirectGroups>>,
     /// All other groups.
     index: HashTable<u32>,
@@ -175,6 +175,7 @@ impl GroupKeys {
     /// Whether a key is looked for among those that are there. For when there are none.
     pub(super) fn look_for_groups(&mut self, look: bool) {
         self.all_new = !look;
+        self.direct = if look { direct_groups(&self.layout) } else { None };
     }
 
     /// The one group that there is where there are no keys.
@@ -192,7 +193,7 @@ impl GroupKeys {
 
     /// Takes up the keys of a batch, ahead of [`GroupKeys::assign`] and [`GroupKeys::growth`].
     pub(super) fn prepare(&mut self, columns: &[ArrayRef]) -> Result<()> {
-        match self.direct.as_mut().filter(|_| !self.all_new) {
+        match &mut self.direct {
             Some(direct) => direct.prepare(columns, &mut self.others.rows)?,
             None => {
                 let rows = columns.first().map_or(0, |column| column.len());
@@ -212,7 +213,8 @@ impl GroupKeys {
             let new_groups = rows.len() - within.len();
             (direct.growth(rows, new_groups), direct.key_bytes(rows, new_groups))
         });
-        direct + index_growth(&self.index, within.len()) + self.encoded.growth(rows.len(), direct_bytes + others_bytes)
+        let looked_for = if self.all_new { 0 } else { within.len() };
+        direct + index_growth(&self.index, looked_for) + self.encoded.growth(rows.len(), direct_bytes + others_bytes)
     }
 
     /// The same for states with keys of so many bytes.

@@ -387,6 +387,23 @@ fn a_filter_applies_to_its_aggregate_alone() {
 }
 
 #[test]
+fn long_texts_that_are_nearly_all_different_are_put_aside_and_found_again() {
+    let text = |number: usize| Some(format!("a text that is longer than a view can hold {number}"));
+    let row = |number: usize| (None, None, Some(number as i64), None, text(number % 700));
+    let rows: Vec<Row> = (0..1400).map(row).collect();
+    for (batch_rows, workers) in [(30, 1), (7, 2), (200, 1)] {
+        let run = Run::new(64 << 20, workers, 100);
+        let sink = run.sink(vec![column(4)], vec![call("count", vec![], false)]);
+        let source = run.feed(&sink, &batches(&rows, batch_rows)).unwrap();
+        let mut found = run.read(&*source).unwrap();
+        found.sort();
+        let mut expected: Vec<Shown> = (0..700).map(|number| vec![text(number), Some("2".into())]).collect();
+        expected.sort();
+        assert_eq!(found, expected, "batches of {batch_rows}, {workers} workers");
+    }
+}
+
+#[test]
 fn keys_and_states_of_every_type_come_back_from_disk() {
     let count = 24_000i64;
     let number: ArrayRef = Arc::new(Int64Array::from_iter_values(0..count));
