@@ -1,6 +1,7 @@
 //! Helpers over Arrow arrays that several operators share.
 
 mod coalesce;
+mod hash;
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use arrow::datatypes::{
 };
 
 pub use coalesce::Coalescer;
+pub use hash::hash_rows;
 
 use crate::error::Result;
 
@@ -109,7 +111,10 @@ fn kept_bytes(columns: &[ArrayRef]) -> u64 {
 /// Bytes that the array needs for what it shows.
 fn shown_bytes(array: &ArrayRef) -> u64 {
     let bytes = match array.as_string_view_opt() {
-        Some(views) => size_of_val(&**views.views()) + views.total_buffer_bytes_used() + array.len() / 8,
+        Some(views) => {
+            let long = if views.data_buffers().is_empty() { 0 } else { views.total_buffer_bytes_used() };
+            size_of_val(&**views.views()) + long + array.len() / 8
+        }
         None => array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_buffer_memory_size()),
     };
     bytes as u64

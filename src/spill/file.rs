@@ -59,6 +59,8 @@ struct Counts {
     rows: u64,
     blocks: u64,
     largest_block: u64,
+    /// Of all blocks.
+    memory: u64,
 }
 
 impl Counts {
@@ -67,6 +69,7 @@ impl Counts {
         self.rows += rows;
         self.blocks += 1;
         self.largest_block = self.largest_block.max(memory);
+        self.memory += memory;
     }
 }
 
@@ -202,6 +205,11 @@ impl SpillFile {
     /// Memory of its largest batch: what a reader needs to reserve.
     pub fn largest_block(&self) -> u64 {
         self.segment.largest_block()
+    }
+
+    /// Memory of all its batches once read back.
+    pub fn memory(&self) -> u64 {
+        self.segment.counts.memory
     }
 
     /// The schema of its batches.

@@ -5,8 +5,6 @@
 //!               │                                                             ├─► the encoded keys of all groups
 //!               └─► encoded and hashed ─► groups by encoded key ─ new ─────────┘
 //! ```
-//!
-//! Where groups are not looked for, every key is a new group.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,7 +17,7 @@ use hashbrown::HashTable;
 use super::direct::{DirectGroups, direct_groups, index_growth};
 use super::layout::Layout;
 use super::partition::radix_first;
-use crate::batch::normalize_equal;
+use crate::batch::{hash_rows, normalize_equal};
 use crate::error::{Error, Result};
 use crate::functions::aggregate::{vec_growth, vec_memory};
 
@@ -63,7 +61,7 @@ impl EncodedKeys {
     /// Encodes and hashes keys, each of a new group. None is longer than a few words, or a text.
     fn append(&mut self, layout: &Layout, columns: &[ArrayRef]) -> Result<()> {
         let rows = layout.converter.convert_columns(columns)?;
-        self.hashes.extend(rows.iter().map(|key| layout.hash(key.data())));
+        hash_rows(columns, &mut self.hashes)?;
         let mut end = self.bytes.len();
         self.starts.extend(rows.lengths().map(|length| {
             end += length;
@@ -76,6 +74,12 @@ impl EncodedKeys {
             self.bytes.extend_from_slice(rows.try_into_binary()?.value_data());
         }
         Ok(())
+    }
+
+    fn reserve(&mut self, groups: usize, bytes: usize) {
+        self.hashes.reserve_exact(groups);
+        self.bytes.reserve_exact(bytes);
+        self.starts.reserve_exact(groups);
     }
 
     fn growth(&self, new_groups: usize, bytes: usize) -> usize {
@@ -130,8 +134,9 @@ impl EncodedRows {
         self.keys.clear();
         self.hashes.clear();
         if !self.rows.is_empty() {
-            layout.converter.append(&mut self.keys, &chosen_keys(columns, &self.rows)?)?;
-            self.hashes.extend(self.keys.iter().map(|key| layout.hash(key.data())));
+            let chosen = chosen_keys(columns, &self.rows)?;
+            layout.converter.append(&mut self.keys, &chosen)?;
+            hash_rows(&chosen, &mut self.hashes)?;
         }
         Ok(())
     }
@@ -146,7 +151,7 @@ impl EncodedRows {
 /// The groups of a table, numbered as they appear.
 pub(super) struct GroupKeys {
     layout: Arc<Layout>,
-    /// `None` where no keys of the layout are for there, in tables of states, and where groups are not looked for.
+    /// `None` where no keys of the layout are for there, and in tables of states.
     direct: Option<Box<dyn DirectGroups>>,
     /// All other groups.
     index: HashTable<u32>,
@@ -155,8 +160,6 @@ pub(super) struct GroupKeys {
     others: EncodedRows,
     /// Those of its rows that make new groups in `direct`.
     fresh: Vec<u32>,
-    /// Whether every row makes a new group.
-    all_new: bool,
 }
 
 impl GroupKeys {
@@ -168,14 +171,7 @@ impl GroupKeys {
             encoded: EncodedKeys::default(),
             others: EncodedRows::new(layout),
             fresh: Vec::new(),
-            all_new: false,
         }
-    }
-
-    /// Whether a key is looked for among those that are there. For when there are none.
-    pub(super) fn look_for_groups(&mut self, look: bool) {
-        self.all_new = !look;
-        self.direct = if look { direct_groups(&self.layout) } else { None };
     }
 
     /// The one group that there is where there are no keys.
@@ -213,8 +209,14 @@ impl GroupKeys {
             let new_groups = rows.len() - within.len();
             (direct.growth(rows, new_groups), direct.key_bytes(rows, new_groups))
         });
-        let looked_for = if self.all_new { 0 } else { within.len() };
-        direct + index_growth(&self.index, looked_for) + self.encoded.growth(rows.len(), direct_bytes + others_bytes)
+        direct + index_growth(&self.index, within.len()) + self.encoded.growth(rows.len(), direct_bytes + others_bytes)
+    }
+
+    /// Makes room for so many groups of states, so that nothing has to move while they come.
+    pub(super) fn reserve(&mut self, groups: usize) {
+        let Self { layout, index, encoded, .. } = self;
+        encoded.reserve(groups, groups * layout.packed_key_bytes);
+        index.reserve(groups, |&group| encoded.hashes[group as usize]);
     }
 
     /// The same for states with keys of so many bytes.
@@ -225,14 +227,8 @@ impl GroupKeys {
     /// Finds the group of each of the rows of the batch, and makes new ones.
     pub(super) fn assign(&mut self, columns: &[ArrayRef], rows: Range<usize>, groups: &mut Vec<u32>) -> Result<()> {
         self.check_room(rows.len())?;
-        let Self { layout, direct, index, encoded, others, fresh, all_new } = self;
+        let Self { layout, direct, index, encoded, others, fresh } = self;
         let within = others.within(&rows);
-        if *all_new {
-            let first = encoded.hashes.len() as u32;
-            groups.extend(first..first + rows.len() as u32);
-            within.for_each(|place| encoded.push(others.hashes[place], others.keys.row(place).data()));
-            return Ok(());
-        }
         match direct.as_mut().filter(|_| within.len() < rows.len()) {
             None => groups.resize(rows.len(), 0),
             Some(direct) => {

@@ -1,15 +1,14 @@
 //! What all tables of one aggregation have in common: its keys, its aggregates, and the columns of spilled states.
 
 use std::fmt;
-use std::hash::BuildHasher;
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringViewArray, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow_row::{RowConverter, SortField};
-use foldhash::quality::FixedState;
 
+use super::rows::RowLayout;
 use super::texts::LONGEST_INLINE;
 use crate::error::{Error, Result};
 use crate::expr::{AggregateExpr, BoundExpr};
@@ -46,6 +45,11 @@ impl Aggregate {
         Ok(Self { function, signature, constants, distinct: expr.distinct, columns: 0..0 })
     }
 
+    /// How many of its arguments are columns, not constants.
+    fn column_arguments(&self) -> usize {
+        self.signature.arguments.len().saturating_sub(self.constants.len())
+    }
+
     fn create(&self) -> Result<Box<dyn Accumulator>> {
         if self.distinct {
             create_distinct(self.function, &self.signature, &self.constants)
@@ -75,6 +79,8 @@ pub(super) struct Layout {
     pub(super) state_schema: SchemaRef,
     /// Keys, then aggregates.
     pub(super) schema: SchemaRef,
+    /// The rows that are grouped.
+    pub(super) rows: RowLayout,
     /// The longest that a key is encoded to that packs into a few words.
     pub(super) packed_key_bytes: usize,
     /// Whether an aggregate asks where rows stand in the input.
@@ -82,12 +88,11 @@ pub(super) struct Layout {
     /// The types of the keys.
     pub(super) key_types: Vec<DataType>,
     aggregates: Vec<Aggregate>,
-    hasher: FixedState,
 }
 
 impl Layout {
-    pub(super) fn new(keys: &[BoundExpr], aggregates: &[AggregateExpr], schema: SchemaRef) -> Result<Self> {
-        let mut aggregates = aggregates.iter().map(Aggregate::new).collect::<Result<Vec<_>>>()?;
+    pub(super) fn new(keys: &[BoundExpr], calls: &[AggregateExpr], schema: SchemaRef) -> Result<Self> {
+        let mut aggregates = calls.iter().map(Aggregate::new).collect::<Result<Vec<_>>>()?;
         if schema.fields().len() != keys.len() + aggregates.len() {
             return Err(Error::internal("the schema of an aggregation has its keys and its aggregates"));
         }
@@ -104,7 +109,9 @@ impl Layout {
         debug_assert!(aggregates.first().is_none_or(|first| first.columns.start == STATE_COLUMNS));
         let key_types: Vec<DataType> = keys.iter().map(BoundExpr::data_type).collect();
         let converter = RowConverter::new(key_types.iter().cloned().map(SortField::new).collect())?;
+        let taken = calls.iter().zip(aggregates.iter().map(Aggregate::column_arguments));
         Ok(Self {
+            rows: RowLayout::new(keys, taken, needs_positions),
             packed_key_bytes: packed_key_bytes(&converter, &key_types)?,
             converter,
             global: keys.is_empty(),
@@ -113,14 +120,7 @@ impl Layout {
             needs_positions,
             key_types,
             aggregates,
-            // Fixed, so that every worker puts a key into the same partition.
-            hasher: FixedState::with_seed(0x6867_6877),
         })
-    }
-
-    /// The hash of an encoded key.
-    pub(super) fn hash(&self, key: &[u8]) -> u64 {
-        self.hasher.hash_one(key)
     }
 
     /// Accumulators without groups.
@@ -131,14 +131,6 @@ impl Layout {
     /// The columns of each aggregate in a batch of states.
     pub(super) fn state_columns(&self) -> impl Iterator<Item = Range<usize>> {
         self.aggregates.iter().map(|aggregate| aggregate.columns.clone())
-    }
-
-    /// The types of those arguments of each aggregate that are columns.
-    pub(super) fn column_arguments(&self) -> impl Iterator<Item = &[DataType]> {
-        self.aggregates.iter().map(|aggregate| {
-            let arguments = &aggregate.signature.arguments;
-            &arguments[..arguments.len().saturating_sub(aggregate.constants.len())]
-        })
     }
 
     /// The name of an aggregate's column in the result.

@@ -8,7 +8,8 @@ use arrow::datatypes::SchemaRef;
 
 use super::keys::Keys;
 use super::layout::Layout;
-use super::partition::{DrainedGroups, LAST_LEVEL, PARTITIONS, PartitionFiles};
+use super::partition::{Kind, LAST_LEVEL, PARTITIONS, PartitionFiles, SLICES, Sliced, Spilled};
+use super::rows::InputRows;
 use super::spilling::SpillingTable;
 use super::table::FinishedGroups;
 use crate::context::QueryContext;
@@ -16,21 +17,33 @@ use crate::error::{Error, Result};
 use crate::io::source::{BatchStream, Source};
 use crate::memory::MemoryReservation;
 use crate::metrics::OperatorMetrics;
-use crate::spill::SpillFile;
 
-/// States of one partition.
+/// So many spilled rows of a partition are worth to be cut in memory. Those of unit tests get there too.
+const CUT_ROWS: u64 = if cfg!(test) { 100 } else { 1 << 18 };
+
+/// States or rows of one partition.
 #[derive(Debug)]
-pub(super) enum States {
-    /// Those slices of a worker's table that stayed in memory.
-    Memory(Arc<DrainedGroups>, Range<usize>),
+pub(super) enum Part {
+    /// Those slices of what a worker kept in memory.
+    Memory(Arc<Sliced>, Range<usize>),
     /// A spill file.
-    File(SpillFile),
+    Spilled(Spilled),
 }
 
-/// States whose groups occur nowhere else. Where they do not fit into memory they are cut by the bits of `level`.
+impl Part {
+    /// How many rows, not states, it has in memory.
+    fn rows_in_memory(&self) -> usize {
+        match self {
+            Self::Memory(sliced, slices) if sliced.kind() == Kind::Rows => sliced.count_in(slices),
+            _ => 0,
+        }
+    }
+}
+
+/// What has groups that occur nowhere else. Where it does not fit into memory it is cut by the bits of `level`.
 #[derive(Debug)]
 pub(super) struct Portion {
-    pub(super) states: Vec<States>,
+    pub(super) parts: Vec<Part>,
     pub(super) level: u32,
 }
 
@@ -108,45 +121,87 @@ impl ResultStream {
     }
 
     fn process(&mut self, portion: Portion) -> Result<()> {
-        let level = portion.level;
-        let files = (level <= LAST_LEVEL).then(|| PartitionFiles::new(level, &self.layout, &self.metrics));
-        let mut table = SpillingTable::new(&self.layout, Keys::States, files.clone(), &self.context, &self.metrics)?;
-        for states in portion.states {
-            self.merge(states, &mut table)?;
+        let Portion { parts, level } = portion;
+        let files = (level <= LAST_LEVEL).then(|| PartitionFiles::new(&self.layout, &self.metrics));
+        let cut = level < LAST_LEVEL && self.worth_cutting(&parts);
+        let mut table =
+            SpillingTable::new(&self.layout, Keys::States, level, files.clone(), &self.context, &self.metrics)?;
+        table.reserve(parts.iter().map(Part::rows_in_memory).sum());
+        for part in parts {
+            self.merge(part, &mut table, cut)?;
         }
         match files.filter(|files| files.spilled()) {
+            Some(files) => {
+                table.spill()?;
+                self.portions.extend(spilled_portions(&files, level + 1).rev());
+            }
+            None if cut => {
+                let portions = memory_portions(table.take()?, level + 1, &self.layout, self.context.config.batch_size);
+                self.portions.extend(portions.into_iter().rev());
+            }
             None => {
                 let (groups, reservation) = table.finish()?;
                 self.finished = Some(Finished { groups, next: 0, _reservation: reservation });
-            }
-            Some(files) => {
-                table.spill()?;
-                let parts = (0..PARTITIONS).rev().filter_map(|partition| files.take(partition));
-                self.portions.extend(parts.map(|file| Portion { states: vec![States::File(file)], level: level + 1 }));
             }
         }
         Ok(())
     }
 
-    fn merge(&self, states: States, table: &mut SpillingTable) -> Result<()> {
-        match states {
-            States::Memory(groups, slices) => {
-                for block in groups.blocks(slices) {
-                    self.context.cancel.check()?;
-                    table.merge(&block?)?;
-                }
+    /// Whether what was spilled is so much that it is first cut in memory, where it fits: tables that stay in the cache
+    /// save more than that costs.
+    fn worth_cutting(&self, parts: &[Part]) -> bool {
+        let spilled = parts.iter().filter_map(|part| match part {
+            Part::Spilled(Spilled { kind: Kind::Rows, file }) => Some(file),
+            _ => None,
+        });
+        let (rows, memory) = spilled.fold((0, 0), |(rows, memory), file| (rows + file.rows(), memory + file.memory()));
+        // Another worker may do the same.
+        rows > CUT_ROWS && self.context.memory.reservation("aggregate", &self.metrics).try_grow(2 * memory)
+    }
+
+    fn merge(&self, part: Part, table: &mut SpillingTable, cut: bool) -> Result<()> {
+        match part {
+            Part::Memory(sliced, slices) => {
+                sliced.blocks(slices).try_for_each(|block| self.merge_block(&block?, sliced.kind(), table, cut))
             }
-            States::File(file) => {
+            Part::Spilled(Spilled { kind, file }) => {
                 let mut reading = self.context.memory.reservation("aggregate", &self.metrics);
                 reading.grow(file.largest_block())?;
-                for block in file.into_reader() {
-                    self.context.cancel.check()?;
-                    table.merge(&block?)?;
-                }
+                file.into_reader().try_for_each(|block| self.merge_block(&block?, kind, table, cut))
             }
         }
-        Ok(())
     }
+
+    fn merge_block(&self, block: &RecordBatch, kind: Kind, table: &mut SpillingTable, cut: bool) -> Result<()> {
+        self.context.cancel.check()?;
+        let rows = || InputRows::from_batch(block, &self.layout.rows);
+        match kind {
+            Kind::States => table.merge(block),
+            Kind::Rows if cut => table.put_aside(&rows()),
+            Kind::Rows => table.update(&rows()),
+        }
+    }
+}
+
+/// What is in memory, cut into portions: few where there is little.
+pub(super) fn memory_portions(all: Vec<Sliced>, level: u32, layout: &Layout, batch_size: usize) -> Vec<Portion> {
+    let rows: usize = all.iter().map(Sliced::count).sum();
+    let wanted = if layout.global { 1 } else { (rows / batch_size.max(1)).clamp(1, SLICES) };
+    let width = SLICES / (1 << wanted.ilog2());
+    let all: Vec<_> = all.into_iter().map(Arc::new).collect();
+    let portion = |start: usize| {
+        let parts = all.iter().map(|sliced| Part::Memory(sliced.clone(), start..start + width));
+        Portion { parts: parts.collect(), level }
+    };
+    (0..SLICES).step_by(width).map(portion).collect()
+}
+
+/// What was spilled, partition by partition.
+pub(super) fn spilled_portions(files: &PartitionFiles, level: u32) -> impl DoubleEndedIterator<Item = Portion> {
+    (0..PARTITIONS).map(move |partition| {
+        let parts = files.take(partition).into_iter().map(Part::Spilled).collect();
+        Portion { parts, level }
+    })
 }
 
 impl Iterator for ResultStream {

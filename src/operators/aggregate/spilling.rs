@@ -13,10 +13,12 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
+use super::aside::RowsAside;
 use super::keys::Keys;
 use super::layout::Layout;
-use super::partition::{DrainedGroups, PartitionFiles};
-use super::table::{FinishedGroups, GroupTable, InputRows};
+use super::partition::{PartitionFiles, Sliced};
+use super::rows::InputRows;
+use super::table::{FinishedGroups, GroupTable};
 use crate::context::QueryContext;
 use crate::error::Result;
 use crate::memory::{MemoryReservation, Pressure};
@@ -30,23 +32,29 @@ const LEAST_ROWS: usize = 64;
 /// Where a table of so many groups was hardly ever given a row of a group it had, groups are not looked for any more. The
 /// tables of unit tests get there too.
 const FUTILE_GROUPS: usize = if cfg!(test) { 40 } else { 1 << 18 };
-/// Rows of each so many groups may have met one that was there, and the search for it is still futile.
+/// A table looks again with so many groups, after rows were put aside.
+const AGAIN_GROUPS: usize = if cfg!(test) { 10 } else { 1 << 16 };
+/// Of so many groups one may have been given a second row, and the search is still futile.
 const FUTILE_SHARE: usize = 10;
-/// Groups that are put aside at once, where they are not looked for.
-const ASIDE_GROUPS: usize = if cfg!(test) { 20 } else { 1 << 17 };
-/// So many times groups are put aside before they are looked for again.
-const ASIDE_TIMES: u32 = if cfg!(test) { 3 } else { 16 };
+/// So many rows are put aside before groups are looked for again.
+const ASIDE_ROWS: usize = if cfg!(test) { 60 } else { 1 << 21 };
 
 /// A table, its memory, and where it spills to.
 pub(super) struct SpillingTable {
+    layout: Arc<Layout>,
     table: GroupTable,
     reservation: MemoryReservation,
     /// Rows taken since the table was empty.
     rows: usize,
-    /// Groups that left the table, and may come again.
-    aside: Vec<DrainedGroups>,
-    /// How many times more groups are put aside without being looked for.
-    aside_times: u32,
+    /// Whether the table only looks whether it is still futile to look for groups.
+    again: bool,
+    /// How many more rows are put aside.
+    aside_left: usize,
+    aside: Option<RowsAside>,
+    /// What left the table or was put aside, and has groups that may come again.
+    left: Vec<Sliced>,
+    /// The bits of the hash that cut what leaves the table.
+    level: u32,
     /// `None` where partitions cannot be cut further.
     files: Option<Arc<PartitionFiles>>,
     context: QueryContext,
@@ -57,6 +65,7 @@ impl SpillingTable {
     pub(super) fn new(
         layout: &Arc<Layout>,
         keys: Keys,
+        level: u32,
         files: Option<Arc<PartitionFiles>>,
         context: &QueryContext,
         metrics: &Arc<OperatorMetrics>,
@@ -65,15 +74,27 @@ impl SpillingTable {
         let table = GroupTable::new(layout, keys)?;
         reservation.resize(table.memory() as u64)?;
         Ok(Self {
+            layout: layout.clone(),
             table,
             reservation,
             rows: 0,
-            aside: Vec::new(),
-            aside_times: 0,
+            again: false,
+            aside_left: 0,
+            aside: None,
+            left: Vec::new(),
+            level,
             files,
             context: context.clone(),
             metrics: metrics.clone(),
         })
+    }
+
+    /// Makes room for so many groups, where there is memory for that.
+    pub(super) fn reserve(&mut self, groups: usize) {
+        let needed = self.table.memory() + self.table.reserve_growth(groups);
+        if self.reservation.try_resize(needed as u64) {
+            self.table.reserve(groups);
+        }
     }
 
     /// Takes rows.
@@ -90,26 +111,50 @@ impl SpillingTable {
         Ok(())
     }
 
-    /// Where nearly every row makes a group of its own, a large table that is searched for each costs more than it saves:
-    /// then rows are put aside as states, which are searched partition by partition in the end.
-    pub(super) fn put_aside(&mut self) -> Result<()> {
+    /// Takes rows, or puts them aside: where nearly every row makes a group of its own, a large table that is searched for
+    /// each costs more than it saves.
+    pub(super) fn update_or_put_aside(&mut self, input: &InputRows) -> Result<()> {
+        if self.aside_left > 0 {
+            self.aside_left = self.aside_left.saturating_sub(input.count);
+            self.again = self.aside_left == 0;
+            return self.put_aside(input);
+        }
+        self.update(input)?;
         let groups = self.table.group_count();
-        if self.aside_times > 0 {
-            if groups < ASIDE_GROUPS {
-                return Ok(());
-            }
-            self.aside_times -= 1;
-        } else if groups < FUTILE_GROUPS || self.rows - groups > groups / FUTILE_SHARE {
+        if groups < if self.again { AGAIN_GROUPS } else { FUTILE_GROUPS } {
             return Ok(());
-        } else {
-            self.aside_times = ASIDE_TIMES;
         }
-        if let Some(files) = self.files.clone() {
-            let groups = self.drain(files.level())?;
-            self.aside.push(groups);
-            self.table.look_for_groups(self.aside_times == 0);
+        if self.rows - groups <= groups / FUTILE_SHARE {
+            let groups = self.drain()?;
+            self.left.push(groups);
+            self.aside_left = ASIDE_ROWS;
         }
+        self.again = false;
         Ok(())
+    }
+
+    /// Puts rows aside.
+    pub(super) fn put_aside(&mut self, input: &InputRows) -> Result<()> {
+        let mut aside = match self.aside.take() {
+            Some(aside) => aside,
+            None => RowsAside::new(&self.layout, self.level, self.context.config.batch_size, self.fresh_reservation()),
+        };
+        let (batch, bytes) = aside.prepare(input)?;
+        if !aside.try_reserve(bytes) {
+            self.left.push(aside.sort(self.fresh_reservation())?);
+            self.spill()?;
+            aside.reserve(bytes)?;
+        }
+        aside.push(batch, input.keys(&self.layout.rows))?;
+        if aside.is_full() {
+            self.left.push(aside.sort(self.fresh_reservation())?);
+        }
+        self.aside = Some(aside);
+        Ok(())
+    }
+
+    fn fresh_reservation(&self) -> MemoryReservation {
+        self.context.memory.reservation("aggregate", &self.metrics)
     }
 
     /// Takes states.
@@ -153,43 +198,47 @@ impl SpillingTable {
 
     /// A single group would come back as it went.
     fn can_spill(&self) -> bool {
-        self.files.is_some() && (self.table.group_count() > 1 || !self.aside.is_empty())
+        let aside = self.aside.as_ref().is_some_and(|aside| aside.count() > 0);
+        self.files.is_some() && (self.table.group_count() > 1 || aside || !self.left.is_empty())
     }
 
     /// Spills where memory is short and the table holds more than a fair share of it.
     pub(super) fn relieve(&mut self, sharers: usize) -> Result<()> {
         let pool = self.reservation.pool();
-        let aside: u64 = self.aside.iter().map(DrainedGroups::memory).sum();
-        let large = self.reservation.bytes() + aside > pool.fair_share(sharers);
+        let aside = self.aside.as_ref().map_or(0, RowsAside::memory);
+        let left: u64 = self.left.iter().map(Sliced::memory).sum();
+        let large = self.reservation.bytes() + aside + left > pool.fair_share(sharers);
         if large && self.can_spill() && pool.pressure() >= Pressure::Target { self.spill() } else { Ok(()) }
     }
 
-    /// Writes all groups to the files of their partitions.
+    /// Writes everything to the files of the partitions.
     pub(super) fn spill(&mut self) -> Result<()> {
         if let Some(files) = self.files.clone() {
-            for groups in std::mem::take(&mut self.aside) {
-                files.write(&groups, &self.context)?;
+            for sliced in self.take()? {
+                files.write(&sliced, &self.context)?;
             }
-            let groups = self.drain(files.level())?;
-            files.write(&groups, &self.context)?;
         }
         Ok(())
     }
 
-    /// Takes all groups, with the memory they are in.
-    pub(super) fn take(&mut self, level: u32) -> Result<Vec<DrainedGroups>> {
-        let last = self.drain(level)?;
-        let mut groups = std::mem::take(&mut self.aside);
-        groups.push(last);
-        Ok(groups)
+    /// Takes everything, with the memory it is in.
+    pub(super) fn take(&mut self) -> Result<Vec<Sliced>> {
+        let mut all = std::mem::take(&mut self.left);
+        if let Some(mut aside) = self.aside.take().filter(|aside| aside.count() > 0) {
+            all.push(aside.sort(self.fresh_reservation())?);
+        }
+        if self.table.group_count() > 0 {
+            all.push(self.drain()?);
+        }
+        Ok(all)
     }
 
     /// Takes all groups out of the table, with the memory they are in.
-    fn drain(&mut self, level: u32) -> Result<DrainedGroups> {
-        let mut fresh = self.context.memory.reservation("aggregate", &self.metrics);
-        std::mem::swap(&mut fresh, &mut self.reservation);
+    fn drain(&mut self) -> Result<Sliced> {
+        let mut reservation = self.fresh_reservation();
+        std::mem::swap(&mut reservation, &mut self.reservation);
         let states = self.table.drain()?;
-        let groups = DrainedGroups::new(states, level, self.context.config.batch_size, fresh)?;
+        let groups = Sliced::states(states, self.level, self.context.config.batch_size, reservation)?;
         self.rows = 0;
         self.settle()?;
         Ok(groups)

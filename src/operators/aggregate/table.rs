@@ -3,31 +3,17 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, new_empty_array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array, new_empty_array};
 use arrow::datatypes::{DataType, UInt64Type};
 
 use super::keys::{EncodedKeys, GroupKeys, Keys};
 use super::layout::{HASH_COLUMN, KEY_COLUMN, Layout, variable_bytes};
+use super::rows::InputRows;
 use crate::batch::record_batch;
 use crate::error::Result;
 use crate::functions::aggregate::{Accumulator, GroupedRows, vec_memory};
 
-/// The rows of a batch as the table takes them.
-#[derive(Debug, Default)]
-pub(super) struct InputRows {
-    /// How many there are.
-    pub(super) count: usize,
-    /// The columns of the key.
-    pub(super) keys: Vec<ArrayRef>,
-    /// The arguments of each aggregate.
-    pub(super) arguments: Vec<Vec<ArrayRef>>,
-    /// The filter of each aggregate.
-    pub(super) filters: Vec<Option<BooleanArray>>,
-    /// Where each row stands in the input; empty where no aggregate asks.
-    pub(super) positions: Vec<u64>,
-}
-
-/// The groups of rows or of states, not of both.
+/// Groups of rows and of states.
 pub(super) struct GroupTable {
     layout: Arc<Layout>,
     keys: GroupKeys,
@@ -72,22 +58,26 @@ impl GroupTable {
             + self.accumulators.iter().map(|accumulator| accumulator.memory()).sum::<usize>()
     }
 
-    /// Whether rows of one key make one group, or each makes a group of its own until their states are merged. For a
-    /// table without groups.
-    pub(super) fn look_for_groups(&mut self, look: bool) {
-        self.keys.look_for_groups(look);
+    /// Makes room for so many groups, see [`GroupTable::reserve_growth`].
+    pub(super) fn reserve(&mut self, groups: usize) {
+        self.keys.reserve(groups);
+    }
+
+    /// Bytes by which `memory` rises at most when room is made for so many groups.
+    pub(super) fn reserve_growth(&self, groups: usize) -> usize {
+        self.keys.states_growth(groups, groups * self.layout.packed_key_bytes)
     }
 
     /// Takes up the keys of a batch, ahead of [`GroupTable::update`].
     pub(super) fn prepare(&mut self, input: &InputRows) -> Result<()> {
-        if self.layout.global { Ok(()) } else { self.keys.prepare(&input.keys) }
+        if self.layout.global { Ok(()) } else { self.keys.prepare(input.keys(&self.layout.rows)) }
     }
 
     /// Bytes by which `memory` can rise at most while those rows are taken, should each be a new group.
     pub(super) fn update_growth(&self, input: &InputRows, rows: &Range<usize>) -> usize {
-        let arguments = input.arguments.iter().map(|columns| {
-            columns.iter().map(|column| variable_bytes(&column.slice(rows.start, rows.len()))).sum::<usize>()
-        });
+        let bytes = |&column: &usize| variable_bytes(&input.columns[column].slice(rows.start, rows.len()));
+        let aggregates = &self.layout.rows.aggregates;
+        let arguments = aggregates.iter().map(|of| of.arguments.iter().map(bytes).sum::<usize>());
         let keys = if self.layout.global { 0 } else { self.keys.growth(rows) };
         keys + self.growth(rows.len(), arguments)
     }
@@ -113,25 +103,24 @@ impl GroupTable {
         if self.layout.global {
             self.groups.resize(rows.len(), 0);
         } else {
-            self.keys.assign(&input.keys, rows.clone(), &mut self.groups)?;
+            self.keys.assign(input.keys(&self.layout.rows), rows.clone(), &mut self.groups)?;
         }
         let group_count = self.keys.len();
         let whole = rows.len() == input.count;
-        let inputs = input.arguments.iter().zip(&input.filters);
-        for (accumulator, (columns, filter)) in self.accumulators.iter_mut().zip(inputs) {
-            let cut_filter = filter.as_ref().map(|filter| filter.slice(rows.start, rows.len()));
+        let cut = |column: usize| {
+            let column = &input.columns[column];
+            if whole { column.clone() } else { column.slice(rows.start, rows.len()) }
+        };
+        for (accumulator, of) in self.accumulators.iter_mut().zip(&self.layout.rows.aggregates) {
+            let filter = of.filter.map(cut);
             let grouped = GroupedRows {
                 groups: &self.groups,
                 group_count,
-                filter: cut_filter.as_ref(),
+                filter: filter.as_ref().map(|filter| filter.as_boolean()),
                 positions: input.positions.get(rows.clone()).unwrap_or_default(),
             };
-            if whole {
-                accumulator.update(columns, &grouped)?;
-            } else {
-                let cut: Vec<_> = columns.iter().map(|column| column.slice(rows.start, rows.len())).collect();
-                accumulator.update(&cut, &grouped)?;
-            }
+            let arguments: Vec<_> = of.arguments.iter().map(|&column| cut(column)).collect();
+            accumulator.update(&arguments, &grouped)?;
         }
         Ok(())
     }

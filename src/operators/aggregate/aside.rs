@@ -1,0 +1,112 @@
+//! Rows that are put aside: where nearly every row makes a group of its own, a large table that is searched for each costs
+//! more than it saves. Such rows are sorted by slice of their hash, a part of them at a time, and grouped slice by slice
+//! in the end, by tables that fit into the cache (the partitioning of Boncz, Manegold and Kersten, "Database
+//! Architecture Optimized for the New Bottleneck: Memory Access", VLDB 1999).
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::interleave;
+
+use super::layout::Layout;
+use super::partition::{Sliced, slice_of, sort_by_slice};
+use super::rows::InputRows;
+use crate::batch::{batch_memory, compact, hash_rows, record_batch};
+use crate::error::Result;
+use crate::memory::MemoryReservation;
+
+/// Rows that are sorted at once: a column of them fits into the cache, and a slice of them is worth a call. Unit tests get
+/// there too.
+const PART_ROWS: usize = if cfg!(test) { 20 } else { 1 << 17 };
+/// No more of the budget than one in so many bytes is sorted at once.
+const PART_SHARE: u64 = 32;
+
+/// Rows put aside that are not sorted yet.
+#[derive(Debug)]
+pub(super) struct RowsAside {
+    layout: Arc<Layout>,
+    level: u32,
+    batch_size: usize,
+    batches: Vec<RecordBatch>,
+    /// The slice of each row.
+    slices: Vec<u8>,
+    /// What is held, and what sorting it needs.
+    reservation: MemoryReservation,
+    /// The hashes of the batch at hand; kept for their memory.
+    hashes: Vec<u64>,
+}
+
+impl RowsAside {
+    pub(super) fn new(layout: &Arc<Layout>, level: u32, batch_size: usize, reservation: MemoryReservation) -> Self {
+        Self {
+            layout: layout.clone(),
+            level,
+            batch_size,
+            batches: Vec::new(),
+            slices: Vec::new(),
+            reservation,
+            hashes: Vec::new(),
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.slices.len()
+    }
+
+    /// Bytes held.
+    pub(super) fn memory(&self) -> u64 {
+        self.reservation.bytes()
+    }
+
+    /// The rows as they will be kept, and the memory that they need on top of what is held.
+    pub(super) fn prepare(&self, input: &InputRows) -> Result<(RecordBatch, u64)> {
+        let batch = compact(&input.to_batch(&self.layout.rows)?)?;
+        // Held once more while sorted, with two words a row for the order.
+        let sorting = 2 * size_of::<usize>() + size_of::<u32>() + size_of::<u8>();
+        let bytes = 2 * batch_memory(&batch) + (batch.num_rows() * sorting) as u64;
+        Ok((batch, bytes))
+    }
+
+    /// Whether `bytes` more may be held.
+    pub(super) fn try_reserve(&mut self, bytes: u64) -> bool {
+        self.reservation.try_grow(bytes)
+    }
+
+    /// Takes `bytes` more that cannot be done without.
+    pub(super) fn reserve(&mut self, bytes: u64) -> Result<()> {
+        self.reservation.grow(bytes)
+    }
+
+    /// Takes rows that were prepared and reserved; they are put aside, sorted by slice, once there are enough.
+    pub(super) fn push(&mut self, batch: RecordBatch, keys: &[ArrayRef]) -> Result<()> {
+        self.hashes.clear();
+        hash_rows(keys, &mut self.hashes)?;
+        let level = self.level;
+        self.slices.extend(self.hashes.iter().map(|&hash| slice_of(hash, level)));
+        self.batches.push(batch);
+        Ok(())
+    }
+
+    /// Whether there are enough rows to be sorted.
+    pub(super) fn is_full(&self) -> bool {
+        self.count() >= PART_ROWS || self.reservation.bytes() > self.reservation.pool().budget() / PART_SHARE
+    }
+
+    /// The rows by slice; leaves none. `fresh` holds what comes after.
+    pub(super) fn sort(&mut self, fresh: MemoryReservation) -> Result<Sliced> {
+        let reservation = std::mem::replace(&mut self.reservation, fresh);
+        let slices = std::mem::take(&mut self.slices);
+        let batches = std::mem::take(&mut self.batches);
+        let rows =
+            batches.iter().enumerate().flat_map(|(number, batch)| (0..batch.num_rows()).map(move |row| (number, row)));
+        let (order, starts) = sort_by_slice(slices.iter().copied(), rows);
+        let column = |column: usize| {
+            let parts: Vec<_> = batches.iter().map(|batch| batch.column(column).as_ref()).collect();
+            Ok(interleave(&parts, &order)?)
+        };
+        let schema = &self.layout.rows.schema;
+        let columns = (0..schema.fields().len()).map(column).collect::<Result<_>>()?;
+        let sorted = compact(&record_batch(schema, columns, order.len())?)?;
+        Sliced::rows(sorted, starts, self.batch_size, reservation)
+    }
+}
