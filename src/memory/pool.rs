@@ -69,6 +69,25 @@ pub struct MemoryPool {
     purge: Option<fn()>,
     consumers: Mutex<Vec<(u64, String, u64)>>,
     next_id: AtomicU64,
+    refusals: Option<Refusals>,
+}
+
+/// The test switch: memory is refused at random where the caller can do without.
+#[derive(Debug)]
+struct Refusals {
+    one_in: u64,
+    drawn: AtomicU64,
+}
+
+impl Refusals {
+    /// Whether to refuse this time: the numbers of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+    fn draw(&self) -> bool {
+        const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut word = self.drawn.fetch_add(GAMMA, Relaxed).wrapping_add(GAMMA);
+        word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (word ^ word >> 31).is_multiple_of(self.one_in)
+    }
 }
 
 impl MemoryPool {
@@ -76,7 +95,11 @@ impl MemoryPool {
     /// free memory back before a high figure is believed. Without, only the ledger counts: a library cannot answer
     /// for the rest of the process.
     pub fn new(budget: u64, thresholds: Thresholds, purge: Option<fn()>) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new(Self::with(budget, thresholds, purge))
+    }
+
+    fn with(budget: u64, thresholds: Thresholds, purge: Option<fn()>) -> Self {
+        Self {
             limits: RwLock::new(Limits { budget, thresholds }),
             reserved: AtomicU64::new(0),
             resident: AtomicU64::new(0),
@@ -85,7 +108,15 @@ impl MemoryPool {
             purge,
             consumers: Mutex::default(),
             next_id: AtomicU64::new(0),
-        })
+            refusals: None,
+        }
+    }
+
+    /// A pool without purge for tests of spilling: one in `one_in` requests that can be refused is, at random from `seed`, and
+    /// as often memory seems short. The answer of a query must not depend on it.
+    pub fn refusing(budget: u64, thresholds: Thresholds, one_in: u64, seed: u64) -> Arc<Self> {
+        let refusals = Some(Refusals { one_in: one_in.max(1), drawn: AtomicU64::new(seed) });
+        Arc::new(Self { refusals, ..Self::with(budget, thresholds, None) })
     }
 
     /// The budget in bytes.
@@ -116,7 +147,8 @@ impl MemoryPool {
 
     /// Where use stands now.
     pub fn pressure(&self) -> Pressure {
-        self.pressure_of(self.used())
+        let pressure = self.pressure_of(self.used());
+        if self.refuses() { pressure.max(Pressure::Spill) } else { pressure }
     }
 
     /// The smallest share of the budget that each of `sharers` sinks may count on before it has to spill.
@@ -148,8 +180,15 @@ impl MemoryPool {
         .with_hint("raise --memory-limit, use fewer --threads, or a smaller batch_size (SET batch_size = 1024)")
     }
 
+    fn refuses(&self) -> bool {
+        self.refusals.as_ref().is_some_and(Refusals::draw)
+    }
+
     /// Adds to the ledger where the sum stays at or below the threshold.
     pub(super) fn try_add(&self, id: u64, bytes: u64, threshold: Threshold) -> bool {
+        if matches!(threshold, Threshold::Spill) && self.refuses() {
+            return false;
+        }
         let limit = self.limit(match threshold {
             Threshold::Spill => self.limits().thresholds.spill,
             Threshold::Terminate => self.limits().thresholds.terminate,

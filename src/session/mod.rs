@@ -91,7 +91,8 @@ impl Session {
     /// # Errors
     /// Where threads cannot be started.
     pub fn new(config: Config) -> Result<Self> {
-        Self::build(config, None)
+        let memory = MemoryPool::new(config.memory_limit, config.thresholds, None);
+        Self::build(config, memory)
     }
 
     /// A session of a process that is all ours: its whole anonymous memory counts, and `purge` makes the allocator
@@ -100,12 +101,23 @@ impl Session {
     /// # Errors
     /// Where threads cannot be started.
     pub fn with_purge(config: Config, purge: fn()) -> Result<Self> {
-        Self::build(config, Some(purge))
+        let memory = MemoryPool::new(config.memory_limit, config.thresholds, Some(purge));
+        Self::build(config, memory)
     }
 
-    fn build(config: Config, purge: Option<fn()>) -> Result<Self> {
+    /// A session for tests of spilling: of the requests for memory that can be refused, one in `one_in` is, at random. No
+    /// answer may depend on it.
+    ///
+    /// # Errors
+    /// Where threads cannot be started.
+    pub fn refusing_memory(config: Config, one_in: u64, seed: u64) -> Result<Self> {
+        let memory = MemoryPool::refusing(config.memory_limit, config.thresholds, one_in, seed);
+        Self::build(config, memory)
+    }
+
+    fn build(config: Config, memory: Arc<MemoryPool>) -> Result<Self> {
         let runtime = Runtime {
-            memory: MemoryPool::new(config.memory_limit, config.thresholds, purge),
+            memory,
             spill: SpillManager::new(&config.temp_dir, config.max_spill),
             threads: thread_pool(config.threads)?,
             config: Arc::new(config),

@@ -141,7 +141,9 @@ impl SpillingTable {
         };
         let (batch, bytes) = aside.prepare(input)?;
         if !aside.try_reserve(bytes) {
-            self.left.push(aside.sort(self.fresh_reservation())?);
+            if aside.count() > 0 {
+                self.left.push(aside.sort(self.fresh_reservation())?);
+            }
             self.spill()?;
             aside.reserve(bytes)?;
         }

@@ -8,6 +8,8 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, IntervalMonthDayNano, Schema, TimeUnit};
 
+use proptest::prelude::*;
+
 use super::table::GroupTable;
 use super::*;
 use crate::config::Config;
@@ -133,10 +135,15 @@ struct Run {
 
 impl Run {
     fn new(budget: u64, workers: usize, batch_size: usize) -> Self {
+        Self::with_memory(MemoryPool::new(budget, Thresholds::default(), None), workers, batch_size)
+    }
+
+    fn with_memory(memory: Arc<MemoryPool>, workers: usize, batch_size: usize) -> Self {
+        let budget = memory.budget();
         let dir = tempfile::tempdir().unwrap();
         let context = QueryContext {
             config: Arc::new(Config { batch_size, ..Config::default() }),
-            memory: MemoryPool::new(budget, Thresholds::default(), None),
+            memory,
             spill: SpillManager::new(dir.path(), Some(1 << 30)),
             cancel: CancelToken::default(),
             progress: Arc::default(),
@@ -228,6 +235,41 @@ fn any_budget_number_of_workers_and_batch_size_gives_the_same_groups() {
             if keys > 1000 {
                 assert_eq!(run.spilled() > 0, budget <= 2 << 20, "{budget} bytes, {workers} workers");
             }
+        }
+    }
+}
+
+/// Rows of which a share has one and the same key, in the order of a shuffle.
+fn skewed(mut rows: Vec<Row>, percent: u64) -> Vec<Row> {
+    let mut state = percent;
+    for row in &mut rows {
+        if random(&mut state) % 100 < percent {
+            (row.0, row.1) = (Some(7.0), None);
+        }
+    }
+    rows
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn memory_refused_at_random_changes_no_group(
+        count in prop::sample::select(vec![0usize, 1, 30, 200, 700]), keys in prop::sample::select(vec![1u64, 8, 60, 100_000]),
+        percent in prop::sample::select(vec![0u64, 0, 90]), one_in in 1u64..12, seed in any::<u64>(),
+        workers in 1usize..4, batch_rows in 1usize..90, plain in any::<bool>(),
+    ) {
+        let rows = skewed(rows(count, keys, seed), percent);
+        let run = Run::with_memory(MemoryPool::refusing(1 << 30, Thresholds::default(), one_in, seed), workers, batch_rows);
+        let sink = run.sink(vec![column(0), column(1)], aggregates());
+        let source = run.feed(&sink, &batches(&rows, batch_rows)).unwrap();
+        prop_assert_eq!(run.read(&*source).unwrap(), twin(&rows, true));
+        drop((source, sink));
+        run.check_nothing_is_left();
+        if plain {
+            let sink = run.sink(Vec::new(), aggregates());
+            let source = run.feed(&sink, &batches(&rows, batch_rows)).unwrap();
+            prop_assert_eq!(run.read(&*source).unwrap(), twin(&rows, false));
         }
     }
 }
