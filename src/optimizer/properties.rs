@@ -162,8 +162,11 @@ impl Choices {
                 names.extend(["key", "set"]);
                 let key = self.number(&input, 1);
                 let projection = |set: usize| {
-                    let key =
-                        if set % 2 == 0 { key.clone() } else { BoundExpr::Literal(Scalar::null(&DataType::Int64)) };
+                    let key = if set.is_multiple_of(2) {
+                        key.clone()
+                    } else {
+                        BoundExpr::Literal(Scalar::null(&DataType::Int64))
+                    };
                     same.iter().map(|(_, expr)| expr.clone()).chain([key, int(set as i64)]).collect()
                 };
                 let projections = (0..=self.below(3)).map(projection).collect();

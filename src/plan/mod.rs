@@ -6,6 +6,7 @@
 mod aggregate;
 mod builder;
 mod display;
+mod distinct_on;
 mod expand;
 mod filter;
 mod grouping;

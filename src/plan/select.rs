@@ -1,6 +1,7 @@
 //! SELECT: projection, grouping, HAVING, DISTINCT and ORDER BY over one input, for SQL and the API alike.
 
 use super::builder::{ordinal, sort_expr};
+use super::distinct_on::first_of_each;
 use super::grouping::GroupingSets;
 use super::resolve::{Aggregates, contains_aggregate, resolve, resolve_condition, resolve_with_aggregates};
 use super::{Aggregate, Filter, LogicalPlan, NamedExpr, PlanBuilder, Project, Scope, ScopeColumn, Sort};
@@ -16,6 +17,8 @@ pub struct Select {
     pub projection: Vec<Expr>,
     /// SELECT DISTINCT.
     pub distinct: bool,
+    /// SELECT DISTINCT ON: names or ordinals of result columns, or expressions over the input.
+    pub distinct_on: Vec<Expr>,
     /// The keys of GROUP BY: expressions, names of input columns or of aliases in the projection, or ordinals
     /// (integer literals, from 1).
     pub group_by: Vec<Expr>,
@@ -54,6 +57,7 @@ impl PlanBuilder {
         let having = select.having.as_ref().map(|having| over.condition(having)).transpose()?;
         let visible = columns.len();
         let keys = order_keys(select, &mut over, &mut columns)?;
+        let on = distinct_on(select, &mut over, &mut columns, visible, &keys)?;
 
         let mut plan = over.plan()?;
         if let Some(having) = having {
@@ -67,12 +71,9 @@ impl PlanBuilder {
             }
             plan = Aggregate::distinct(plan);
         }
-        if !keys.is_empty() {
-            let keys = keys
-                .into_iter()
-                .map(|(column, descending, nulls_first)| sort_expr(plan.column(column), descending, nulls_first))
-                .collect::<Vec<SortExpr>>();
-            plan = Sort::plan(plan, keys);
+        plan = sorted(plan, &keys);
+        if !on.is_empty() {
+            plan = sorted(first_of_each(plan, &on)?, &keys);
         }
         if plan.schema().fields().len() > visible {
             let columns = (0..visible)
@@ -82,6 +83,15 @@ impl PlanBuilder {
         }
         Ok(Self::from_plan(plan))
     }
+}
+
+fn sorted(plan: LogicalPlan, keys: &[OrderKey]) -> LogicalPlan {
+    if keys.is_empty() {
+        return plan;
+    }
+    let key = |&(column, descending, nulls_first): &OrderKey| sort_expr(plan.column(column), descending, nulls_first);
+    let keys = keys.iter().map(key).collect::<Vec<SortExpr>>();
+    Sort::plan(plan, keys)
 }
 
 /// A key of ORDER BY as the index of a projected column, with its direction and place of nulls.
@@ -95,23 +105,53 @@ fn order_keys(select: &Select, over: &mut Over, columns: &mut Vec<NamedExpr>) ->
     }
     let mut keys = Vec::with_capacity(select.order_by.len());
     for key in &select.order_by {
-        let index = match ordinal(&key.expr, visible, "ORDER BY")? {
-            Some(index) => Some(index),
-            None => result_column(&key.expr, &columns[..visible])?,
-        };
-        let index = match index {
-            Some(index) => index,
-            None => {
-                let bound = bind_order_key(&key.expr, over, &columns[..visible])?;
-                columns.iter().position(|column| column.expr == bound).unwrap_or_else(|| {
-                    columns.push(NamedExpr { name: bound.to_string(), expr: bound });
-                    columns.len() - 1
-                })
-            }
-        };
+        let index = column_of(&key.expr, "ORDER BY", over, columns, visible)?;
         keys.push((index, key.descending, key.nulls_first));
     }
     Ok(keys)
+}
+
+/// The column that a key of ORDER BY or DISTINCT ON stands for, one of the result or one that is appended.
+fn column_of(key: &Expr, clause: &str, over: &mut Over, columns: &mut Vec<NamedExpr>, visible: usize) -> Result<usize> {
+    if let Some(index) = ordinal(key, visible, clause)? {
+        return Ok(index);
+    }
+    if let Some(index) = result_column(key, &columns[..visible])? {
+        return Ok(index);
+    }
+    let bound = bind_order_key(key, over, &columns[..visible])?;
+    Ok(columns.iter().position(|column| column.expr == bound).unwrap_or_else(|| {
+        columns.push(NamedExpr { name: bound.to_string(), expr: bound });
+        columns.len() - 1
+    }))
+}
+
+/// Binds DISTINCT ON, each column once. ORDER BY begins with the same columns, since it says which row comes first.
+fn distinct_on(
+    select: &Select,
+    over: &mut Over,
+    columns: &mut Vec<NamedExpr>,
+    visible: usize,
+    keys: &[OrderKey],
+) -> Result<Vec<usize>> {
+    let mut on = Vec::with_capacity(select.distinct_on.len());
+    for key in &select.distinct_on {
+        let column = column_of(key, "DISTINCT ON", over, columns, visible)?;
+        if !on.contains(&column) {
+            on.push(column);
+        }
+    }
+    let mut ordered = Vec::with_capacity(keys.len());
+    for (column, ..) in keys {
+        if !ordered.contains(column) {
+            ordered.push(*column);
+        }
+    }
+    if ordered.iter().take(on.len()).any(|column| !on.contains(column)) && !on.is_empty() {
+        return Err(Error::sql("ORDER BY must begin with the columns of DISTINCT ON")
+            .with_hint("what follows them decides which of the rows is kept"));
+    }
+    Ok(on)
 }
 
 /// The result column that a plain name means: names of the result go before those of the input.

@@ -170,6 +170,9 @@ impl Dialect for HighwaterDialect {
     }
 }
 
+/// Makes an expression of the items of grouping sets.
+type Make = fn(Vec<Vec<Expr>>) -> Expr;
+
 /// `GROUPING SETS (…)`, `ROLLUP (…)`, `CUBE (…)` and `()`, which the parser reads within GROUP BY only at the top, and
 /// without keys that begin with a parenthesis. Each item is an expression of its own; those elsewhere are refused later.
 fn grouping(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
@@ -178,7 +181,7 @@ fn grouping(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
         _ => None,
     };
     let opens = |index: usize| parser.peek_nth_token_ref(index).token == Token::LParen;
-    let (make, words): (fn(Vec<Vec<Expr>>) -> Expr, usize) = match keyword(0) {
+    let (make, words): (Make, usize) = match keyword(0) {
         Some(Keyword::GROUPING) if keyword(1) == Some(Keyword::SETS) && opens(2) => (Expr::GroupingSets, 2),
         Some(Keyword::ROLLUP) if opens(1) => (Expr::Rollup, 1),
         Some(Keyword::CUBE) if opens(1) => (Expr::Cube, 1),

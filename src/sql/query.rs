@@ -184,7 +184,6 @@ impl Binder<'_> {
         refuse(
             place,
             &[
-                (matches!(distinct, Some(ast::Distinct::On(_))), "DISTINCT ON is"),
                 (select_modifiers.as_ref().is_some_and(ast::SelectModifiers::is_any_set), "modifiers of SELECT are"),
                 (top.is_some(), "SELECT TOP is"),
                 (exclude.is_some(), "EXCLUDE behind the columns is"),
@@ -216,6 +215,10 @@ impl Binder<'_> {
             rows = rows.filter(&converter.expr(selection)?)?;
         }
         let (grouping, group_by_all) = group_keys(&mut converter, group_by, place)?;
+        let distinct_on = match distinct {
+            Some(ast::Distinct::On(keys)) => converter.exprs(keys)?,
+            _ => Vec::new(),
+        };
         let having = having.as_ref().map(|having| converter.expr(having)).transpose()?;
         let (order_by, order_by_all) = match order {
             None => (Vec::new(), None),
@@ -225,6 +228,7 @@ impl Binder<'_> {
         rows.select(&Select {
             projection: items,
             distinct: matches!(distinct, Some(ast::Distinct::Distinct)),
+            distinct_on,
             group_by: grouping.keys,
             grouping_sets: grouping.sets,
             group_by_all,

@@ -85,7 +85,6 @@ fn what_is_not_there_yet_is_refused_by_name() {
         ("SELECT 1 UNION BY NAME SELECT 1", "BY NAME"),
         ("SELECT a FROM flights GROUP BY a GROUPING SETS ((a))", "GROUPING SETS behind the keys"),
         ("SELECT * FROM flights PIVOT (sum(a) FOR b IN ('x'))", "PIVOT"),
-        ("SELECT DISTINCT ON (a) a FROM flights", "DISTINCT ON"),
         ("SELECT TOP 5 a FROM flights", "TOP"),
         ("SELECT a INTO t FROM flights", "SELECT INTO"),
         ("SELECT a FROM flights FOR UPDATE", "FOR UPDATE"),
