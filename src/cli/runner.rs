@@ -11,7 +11,7 @@ use super::rejects::Rejects;
 use super::report::{Failure, SourceText, tell};
 use super::terminal::Terminal;
 use crate::error::{Error, Result};
-use crate::session::{Outcome, Receiver, RunOptions, Session};
+use crate::session::{Outcome, RunOptions, Session};
 use crate::sql::Parsed;
 
 /// What every command works with.
@@ -88,19 +88,6 @@ impl Runner {
     /// What failed, with the text it is about.
     pub fn query(&mut self, sql: &str) -> Result<(), Failure> {
         self.script(&SourceText::new(sql), |_, _| Ok(()))
-    }
-
-    /// Runs the one statement of a text for a receiver of ours.
-    ///
-    /// # Errors
-    /// What failed.
-    pub fn collect(&mut self, sql: &str, receiver: &mut dyn Receiver) -> Result<Outcome> {
-        let statements = self.session.parse(sql)?;
-        let [statement] = statements.as_slice() else {
-            return Err(Error::internal(format!("{} statements where one was meant", statements.len())));
-        };
-        let session = self.session.clone();
-        self.watched(Show::Nothing, |options| session.run(statement, options, receiver))
     }
 
     /// Does work that Ctrl-C interrupts and whose progress shows, also where it is no statement.

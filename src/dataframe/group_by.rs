@@ -3,18 +3,83 @@
 use super::DataFrame;
 use crate::error::Result;
 use crate::expr::{Expr, col};
-use crate::plan::Select;
+use crate::plan::{GroupItem, Grouping, Select};
 
-/// Rows grouped by keys.
+/// Rows grouped by keys, or by several sets of keys at once.
 #[derive(Clone, Debug)]
 pub struct GroupBy {
     frame: DataFrame,
+    /// As they are named in the result, each once.
     keys: Vec<Expr>,
+    items: Vec<GroupItem>,
 }
 
 impl GroupBy {
     pub(super) fn new(frame: DataFrame, keys: Vec<Expr>) -> Self {
-        Self { frame, keys }
+        let mut grouped = Self { frame, keys: Vec::new(), items: Vec::new() };
+        let keys = grouped.add(keys);
+        grouped.items.push(GroupItem::Keys(keys));
+        grouped
+    }
+
+    /// Subtotals: groups by all of these keys, by all but the last, and so on to none, besides the keys so far. Keys
+    /// that a row is not grouped by are null in it; `function("grouping", [col("key")])` tells them from nulls of the data.
+    ///
+    /// ```
+    /// use highwater::prelude::*;
+    /// let session = Session::new(Config::default())?;
+    /// let flights = session.read_csv("data/flights/*.csv", CsvOptions::default())?;
+    /// let totals = flights.rollup(["origin", "carrier"]).agg([count_all().alias("flights")])?;
+    /// let by_origin = flights.groupby(["origin"]).rollup(["carrier"]).agg([count_all().alias("flights")])?;
+    /// assert_eq!(totals.count_rows()?, by_origin.count_rows()? + 1);
+    /// # Ok::<(), highwater::error::Error>(())
+    /// ```
+    #[must_use]
+    pub fn rollup<E: Into<Expr>>(self, keys: impl IntoIterator<Item = E>) -> Self {
+        self.with_item(keys, |keys| GroupItem::Rollup(keys.into_iter().map(|key| vec![key]).collect()))
+    }
+
+    /// Groups by each combination of these keys, also by none, besides the keys so far.
+    #[must_use]
+    pub fn cube<E: Into<Expr>>(self, keys: impl IntoIterator<Item = E>) -> Self {
+        self.with_item(keys, |keys| GroupItem::Cube(keys.into_iter().map(|key| vec![key]).collect()))
+    }
+
+    /// Groups by each of these sets of keys, besides the keys so far; a set of no keys is that of all rows.
+    #[must_use]
+    pub fn grouping_sets<E: Into<Expr>, S: IntoIterator<Item = E>>(
+        mut self,
+        sets: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let sets = sets.into_iter().map(|set| GroupItem::Keys(self.add(set))).collect();
+        self.items.push(GroupItem::Sets(sets));
+        self
+    }
+
+    fn with_item<E: Into<Expr>>(
+        mut self,
+        keys: impl IntoIterator<Item = E>,
+        item: impl FnOnce(Vec<Expr>) -> GroupItem,
+    ) -> Self {
+        let keys = self.add(keys);
+        self.items.push(item(keys));
+        self
+    }
+
+    /// Adds keys to those of the result. What is grouped by are the same keys without their names.
+    fn add<E: Into<Expr>>(&mut self, keys: impl IntoIterator<Item = E>) -> Vec<Expr> {
+        let mut grouped_by = Vec::new();
+        for key in keys {
+            let key = key.into();
+            grouped_by.push(match &key {
+                Expr::Alias(inner, _) => (**inner).clone(),
+                key => key.clone(),
+            });
+            if !self.keys.contains(&key) {
+                self.keys.push(key);
+            }
+        }
+        grouped_by
     }
 
     /// One row a group: the keys, then these aggregates.
@@ -23,11 +88,8 @@ impl GroupBy {
     /// Where an expression does not bind.
     pub fn agg(&self, aggregates: impl IntoIterator<Item = Expr>) -> Result<DataFrame> {
         let projection = self.keys.iter().cloned().chain(aggregates).collect();
-        let group_by = self.keys.iter().map(|key| match key {
-            Expr::Alias(inner, _) => (**inner).clone(),
-            key => key.clone(),
-        });
-        self.frame.select_with(&Select { projection, group_by: group_by.collect(), ..Select::default() })
+        let Grouping { keys, sets } = Grouping::of(self.items.clone())?;
+        self.frame.select_with(&Select { projection, group_by: keys, grouping_sets: sets, ..Select::default() })
     }
 
     /// How many rows each group has, as the column `count`.

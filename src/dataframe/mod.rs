@@ -10,6 +10,7 @@ mod summary;
 pub use group_by::GroupBy;
 pub use output::Batches;
 pub use resample::Resample;
+pub use summary::Keep;
 
 use crate::config::suggest;
 use crate::error::{Error, Result};
@@ -180,7 +181,7 @@ impl DataFrame {
         self.with(self.builder.clone().limit(skip, rows))
     }
 
-    /// Each distinct row once.
+    /// Each distinct row once. [`drop_duplicates_on`](Self::drop_duplicates_on) compares some of the columns.
     #[must_use]
     pub fn drop_duplicates(&self) -> Self {
         self.with(self.builder.clone().distinct())
@@ -208,6 +209,24 @@ impl DataFrame {
     /// [`groupby`](Self::groupby) by its name in Polars.
     pub fn group_by<E: Into<Expr>>(&self, keys: impl IntoIterator<Item = E>) -> GroupBy {
         self.groupby(keys)
+    }
+
+    /// Subtotals by these keys: [`GroupBy::rollup`] without further keys.
+    pub fn rollup<E: Into<Expr>>(&self, keys: impl IntoIterator<Item = E>) -> GroupBy {
+        GroupBy::new(self.clone(), Vec::new()).rollup(keys)
+    }
+
+    /// Groups by each combination of these keys: [`GroupBy::cube`] without further keys.
+    pub fn cube<E: Into<Expr>>(&self, keys: impl IntoIterator<Item = E>) -> GroupBy {
+        GroupBy::new(self.clone(), Vec::new()).cube(keys)
+    }
+
+    /// Groups by each of these sets of keys: [`GroupBy::grouping_sets`] without further keys.
+    pub fn grouping_sets<E: Into<Expr>, S: IntoIterator<Item = E>>(
+        &self,
+        sets: impl IntoIterator<Item = S>,
+    ) -> GroupBy {
+        GroupBy::new(self.clone(), Vec::new()).grouping_sets(sets)
     }
 
     /// Groups the rows by buckets of time: `resample("1h").on("timestamp").mean(["x"])`.

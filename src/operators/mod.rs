@@ -2,6 +2,7 @@
 
 pub mod aggregate;
 pub mod buffer;
+pub mod expand;
 pub mod filter;
 pub mod limit;
 pub mod project;

@@ -131,7 +131,7 @@ impl Choices {
             return scan_of((self.below(2) == 0).then_some(rows));
         }
         let input = self.plan(rows, size - 1);
-        match self.below(9) {
+        match self.below(10) {
             0..=2 => {
                 let predicate = self.condition(&input, 3);
                 filter(input, predicate)
@@ -154,6 +154,23 @@ impl Choices {
                 let keys = (0..self.below(3)).map(|key| (["k", "l"][key], self.number(&input, 1))).collect::<Vec<_>>();
                 let aggregates = self.aggregates(&input);
                 aggregate(input, &keys, aggregates)
+            }
+            8 => {
+                let count = 1 + self.below(2);
+                let same = self.named(&input, count);
+                let mut names: Vec<_> = same.iter().map(|(name, _)| *name).collect();
+                names.extend(["key", "set"]);
+                let key = self.number(&input, 1);
+                let projection = |set: usize| {
+                    let key = if set.is_multiple_of(2) {
+                        key.clone()
+                    } else {
+                        BoundExpr::Literal(Scalar::null(&DataType::Int64))
+                    };
+                    same.iter().map(|(_, expr)| expr.clone()).chain([key, int(set as i64)]).collect()
+                };
+                let projections = (0..=self.below(3)).map(projection).collect();
+                expand(input, &names, projections)
             }
             _ => {
                 let predicate = self.condition(&input, 2);

@@ -2,8 +2,8 @@
 //!
 //! Each condition that AND joins moves by itself: through projections (its columns replaced by what computes them,
 //! unless that would compute something more than once), sorts, all sides of unions, and aggregations where it speaks of
-//! keys alone (it is then true for all rows of a group or for none). It stops at limits and top-N, whose result depends
-//! on the rows before them. What reaches a scan becomes one of its filters, and the Filter node goes.
+//! keys alone (it is then true for all rows of a group or for none), and expansions where it speaks of columns that all
+//! of their rows have in common. It stops at limits and top-N, whose result depends on the rows before them. What reaches a scan becomes one of its filters, and the Filter node goes.
 //!
 //! The order of the conditions is kept, since a later one may rely on an earlier one (`n <> 0 AND 10 / n > 2`): where
 //! one has to stay above a node, a later one that can fail stays with it.
@@ -15,7 +15,7 @@ use super::facts::{can_fail, computes_nothing_twice, filter_by, replace_columns,
 use crate::config::Config;
 use crate::error::Result;
 use crate::expr::BoundExpr;
-use crate::plan::{Aggregate, LogicalPlan, Project, Scan, Sort, Union};
+use crate::plan::{Aggregate, Expand, LogicalPlan, Project, Scan, Sort, Union};
 use crate::types::{DataType, is_float};
 
 pub const RULE: Rule = Rule {
@@ -56,6 +56,21 @@ fn push(plan: LogicalPlan, mut conditions: Vec<BoundExpr>) -> LogicalPlan {
             let (below, above) = split(conditions, |condition| is_about_keys(condition, &node));
             let below = below.into_iter().map(|condition| substitute(condition, &node.keys)).collect();
             filter_by(LogicalPlan::Aggregate(Aggregate { input: Box::new(push(*node.input, below)), ..node }), above)
+        }
+        LogicalPlan::Expand(node) => {
+            let passed_on = |column: usize| node.passed_on(column).cloned();
+            let (below, above) = split(conditions, |condition| {
+                condition.columns().into_iter().all(|column| passed_on(column).is_some())
+            });
+            let below = below.into_iter();
+            let below = below.map(|condition| {
+                condition.transform(&mut |part| match part {
+                    BoundExpr::Column { index, .. } => passed_on(index).unwrap_or(part),
+                    other => other,
+                })
+            });
+            let below = below.collect();
+            filter_by(LogicalPlan::Expand(Expand { input: Box::new(push(*node.input, below)), ..node }), above)
         }
         // A limit that is in the scan counts rows before these conditions.
         LogicalPlan::Scan(node) if node.limit.is_none() => push_into_scan(node, conditions),
@@ -132,6 +147,35 @@ mod tests {
           Sort b
             Project a * 2 AS x, b
               Scan t filters=[(a * 2) > 10, b < 3]
+        ");
+    }
+
+    /// Grouping sets (a, s), (a).
+    fn expanded() -> LogicalPlan {
+        let scan = scan();
+        let (a, s) = (col(&scan, "a"), col(&scan, "s"));
+        let no_text = BoundExpr::Literal(crate::types::Scalar::null(&TEXT));
+        let projections = vec![vec![a.clone(), s, int(0)], vec![a, no_text, int(1)]];
+        expand(scan, &["k", "s", "grouping_id"], projections)
+    }
+
+    #[test]
+    fn golden_through_an_expansion_goes_what_all_its_rows_have_in_common() {
+        let grouped =
+            aggregate(expanded(), &[("k", col(&expanded(), "k")), ("s", col(&expanded(), "s"))], vec![count_star()]);
+        let of_all = compare(col(&grouped, "k"), Greater, int(1));
+        let of_some = compare(col(&grouped, "s"), Equal, text("x"));
+        insta::assert_snapshot!(rule_golden(&RULE, filter(grouped, and(of_some, of_all))), @r"
+        before
+          Filter (s = 'x') AND (k > 1)
+            Aggregate keys=[k, s] aggregates=[count(*)]
+              Expand [s, grouping_id] = (s, 0), (NULL, 1)
+                Scan t
+        after
+          Aggregate keys=[k, s] aggregates=[count(*)]
+            Filter s = 'x'
+              Expand [s, grouping_id] = (s, 0), (NULL, 1)
+                Scan t filters=[a > 1]
         ");
     }
 

@@ -12,7 +12,7 @@ use crate::batch::record_batch;
 use crate::config::Config;
 use crate::error::Result;
 use crate::expr::{AggregateExpr, BoundExpr, SortExpr};
-use crate::plan::{Aggregate, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Sort, Union, Values};
+use crate::plan::{Aggregate, Expand, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Sort, Union, Values};
 use crate::types::Schema;
 
 pub const RULE: Rule = Rule {
@@ -91,6 +91,17 @@ fn prune(plan: LogicalPlan, needed: &BTreeSet<usize>) -> Result<Pruned> {
             let plan = if is_bare { input.plan } else { Project::plan(input.plan, exprs) };
             Ok(Pruned { plan, kept: kept() })
         }
+        LogicalPlan::Expand(node) => {
+            let pick = |exprs: Vec<BoundExpr>| needed.iter().map(|column| exprs[*column].clone()).collect();
+            let projections: Vec<Vec<BoundExpr>> = node.projections.into_iter().map(pick).collect();
+            let input = prune(*node.input, &columns_of(projections.iter().flatten()))?;
+            let projections = projections.into_iter();
+            let projections =
+                projections.map(|exprs| exprs.into_iter().map(|expr| input.renumber(expr)).collect()).collect();
+            let fields = needed.iter().map(|column| node.schema.field(*column));
+            let columns: Vec<_> = fields.map(|field| (field.name().clone(), field.data_type().clone())).collect();
+            Ok(Pruned { plan: Expand::plan(input.plan, columns, projections), kept: kept() })
+        }
         LogicalPlan::Aggregate(node) => prune_aggregate(node, needed),
         LogicalPlan::Sort(node) => {
             let needed = needed | &columns_of(node.keys.iter().map(|key| &key.expr));
@@ -140,6 +151,28 @@ mod tests {
     use super::*;
     use crate::expr::BinaryOp::*;
     use crate::types::{DataType, Scalar};
+
+    #[test]
+    fn golden_expansion() {
+        let scan = scan();
+        let no_text = BoundExpr::Literal(Scalar::null(&crate::types::TEXT));
+        let projections = vec![
+            vec![col(&scan, "a"), col(&scan, "b"), col(&scan, "s"), int(0)],
+            vec![col(&scan, "a"), col(&scan, "b"), no_text, int(1)],
+        ];
+        let expanded = expand(scan, &["a", "b", "s", "set"], projections);
+        let plan = project(expanded.clone(), &[("s", col(&expanded, "s")), ("b", col(&expanded, "b"))]);
+        insta::assert_snapshot!(rule_golden(&RULE, plan), @r"
+        before
+          Project s, b
+            Expand [s, set] = (s, 0), (NULL, 1)
+              Scan t
+        after
+          Project s, b
+            Expand [s] = (s), (NULL)
+              Scan t columns=[b, s]
+        ");
+    }
 
     #[test]
     fn golden_scan_reads_what_is_used() {

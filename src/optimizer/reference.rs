@@ -86,6 +86,15 @@ pub fn run(plan: &LogicalPlan, table: &[Row]) -> Result<Vec<Row>, Failure> {
             let rows = run(&node.input, table)?.into_iter().skip(node.skip);
             Ok(rows.take(node.fetch.unwrap_or(usize::MAX)).collect())
         }
+        LogicalPlan::Expand(node) => {
+            let mut rows = Vec::new();
+            for row in run(&node.input, table)? {
+                for exprs in &node.projections {
+                    rows.push(exprs.iter().map(|expr| eval(expr, &row)).collect::<Result<Row, _>>()?);
+                }
+            }
+            Ok(rows)
+        }
         LogicalPlan::Union(node) => {
             let mut rows = Vec::new();
             for input in &node.inputs {

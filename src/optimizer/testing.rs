@@ -8,7 +8,7 @@ use crate::context::QueryContext;
 use crate::error::{Error, Result};
 use crate::expr::{AggregateExpr, BinaryOp, BoundExpr, SortExpr, UnaryOp};
 use crate::io::source::{ScanRequest, Source, Table};
-use crate::plan::{Aggregate, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Sort, Union};
+use crate::plan::{Aggregate, Expand, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Sort, Union};
 use crate::types::{DataType, Field, Scalar, Schema, SchemaRef, TEXT};
 
 /// A table with a schema and perhaps a known number of rows.
@@ -142,6 +142,13 @@ pub fn project(plan: LogicalPlan, exprs: &[(&str, BoundExpr)]) -> LogicalPlan {
 pub fn aggregate(plan: LogicalPlan, keys: &[(&str, BoundExpr)], aggregates: Vec<AggregateExpr>) -> LogicalPlan {
     let aggregates = aggregates.into_iter().map(|aggregate| (aggregate.clone(), aggregate.to_string())).collect();
     Aggregate::plan(plan, named(keys), aggregates)
+}
+
+/// Each row once for each projection, under the names given.
+pub fn expand(plan: LogicalPlan, names: &[&str], projections: Vec<Vec<BoundExpr>>) -> LogicalPlan {
+    let types = projections[0].iter().map(BoundExpr::data_type);
+    let columns: Vec<_> = names.iter().map(|name| (*name).to_string()).zip(types).collect();
+    Expand::plan(plan, columns, projections)
 }
 
 pub fn sort(plan: LogicalPlan, keys: &[(BoundExpr, bool)]) -> LogicalPlan {

@@ -55,6 +55,15 @@ fn check_node(plan: &LogicalPlan) -> Result<(), String> {
         }
         LogicalPlan::Sort(node) => node.keys.iter().try_for_each(|key| check_columns(&key.expr, node.input.schema())),
         LogicalPlan::Limit(_) => Ok(()),
+        LogicalPlan::Expand(node) => {
+            if node.projections.is_empty() {
+                return Err("no projection".into());
+            }
+            node.projections.iter().try_for_each(|exprs| {
+                exprs.iter().try_for_each(|expr| check_columns(expr, node.input.schema()))?;
+                check_types(&node.schema, exprs.iter().map(BoundExpr::data_type))
+            })
+        }
         LogicalPlan::Union(node) => {
             if node.inputs.is_empty() {
                 return Err("no input".into());

@@ -3,6 +3,7 @@
 
 mod describe;
 mod plan_aggregate;
+mod plan_expand;
 mod plan_filter;
 mod plan_limit;
 mod plan_project;
@@ -65,6 +66,7 @@ impl Lowering<'_> {
             LogicalPlan::Sort(node) => self.plan_sort(node),
             LogicalPlan::Limit(node) => self.plan_limit(node),
             LogicalPlan::Union(node) => self.plan_union(node),
+            LogicalPlan::Expand(node) => self.plan_expand(node),
         }
     }
 

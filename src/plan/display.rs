@@ -2,10 +2,25 @@
 
 use std::fmt;
 
-use super::LogicalPlan;
+use super::{Expand, LogicalPlan};
+use crate::expr::BoundExpr;
 
 fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// Projections that a headline shows; a cube has thousands.
+const SHOWN_PROJECTIONS: usize = 8;
+
+/// What the projections differ in; the rest is passed on.
+fn expand(node: &Expand) -> String {
+    let own: Vec<usize> = (0..node.schema.fields().len()).filter(|&column| node.passed_on(column).is_none()).collect();
+    let names = list(own.iter().map(|&column| node.schema.field(column).name()));
+    let projection = |exprs: &Vec<BoundExpr>| format!("({})", list(own.iter().filter_map(|&column| exprs.get(column))));
+    let shown = list(node.projections.iter().take(SHOWN_PROJECTIONS).map(projection));
+    let all = node.projections.len();
+    let more = if all > SHOWN_PROJECTIONS { format!(", … ({all} in all)") } else { String::new() };
+    format!("Expand [{names}] = {shown}{more}")
 }
 
 impl LogicalPlan {
@@ -42,6 +57,7 @@ impl LogicalPlan {
                 format!("Limit {fetch} skip={}", node.skip)
             }
             Self::Union(_) => "Union".into(),
+            Self::Expand(node) => expand(node),
         }
     }
 

@@ -6,7 +6,10 @@
 mod aggregate;
 mod builder;
 mod display;
+mod distinct_on;
+mod expand;
 mod filter;
+mod grouping;
 mod limit;
 mod project;
 mod resolve;
@@ -14,6 +17,7 @@ mod scan;
 mod scope;
 mod select;
 mod sort;
+mod summary;
 mod union;
 mod values;
 
@@ -23,7 +27,9 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 
 pub use aggregate::Aggregate;
 pub use builder::PlanBuilder;
+pub use expand::Expand;
 pub use filter::Filter;
+pub use grouping::{GroupItem, Grouping};
 pub use limit::Limit;
 pub use project::Project;
 pub use resolve::{contains_aggregate, resolve};
@@ -55,6 +61,8 @@ pub enum LogicalPlan {
     Limit(Limit),
     /// The rows of all inputs, one input after another.
     Union(Union),
+    /// Computes columns in several ways, each of which gives a row for each row.
+    Expand(Expand),
 }
 
 /// An expression with the name of its result column.
@@ -78,6 +86,7 @@ impl LogicalPlan {
             Self::Sort(node) => node.input.schema(),
             Self::Limit(node) => node.input.schema(),
             Self::Union(node) => &node.schema,
+            Self::Expand(node) => &node.schema,
         }
     }
 
@@ -91,6 +100,7 @@ impl LogicalPlan {
             Self::Sort(node) => vec![&node.input],
             Self::Limit(node) => vec![&node.input],
             Self::Union(node) => node.inputs.iter().collect(),
+            Self::Expand(node) => vec![&node.input],
         }
     }
 
@@ -105,6 +115,7 @@ impl LogicalPlan {
             Self::Aggregate(node) => Self::Aggregate(Aggregate { input: boxed(node.input), ..node }),
             Self::Sort(node) => Self::Sort(Sort { input: boxed(node.input), ..node }),
             Self::Limit(node) => Self::Limit(Limit { input: boxed(node.input), ..node }),
+            Self::Expand(node) => Self::Expand(Expand { input: boxed(node.input), ..node }),
             Self::Union(node) => Self::Union(Union { inputs: node.inputs.into_iter().map(f).collect(), ..node }),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::grouping::{is_grouping, unbound_grouping};
 use super::scope::Scope;
 use crate::config::{Config, suggest};
 use crate::error::{Error, Result};
@@ -72,7 +73,9 @@ pub fn contains_aggregate(expr: &Expr) -> bool {
                 || branches.iter().any(|(when, then)| contains_aggregate(when) || contains_aggregate(then))
         }
         Expr::Call { name, args, .. } => {
-            (aggregate::lookup(name).is_some() && scalar::lookup(name).is_none()) || args.iter().any(contains_aggregate)
+            is_grouping(name)
+                || (aggregate::lookup(name).is_some() && scalar::lookup(name).is_none())
+                || args.iter().any(contains_aggregate)
         }
     }
 }
@@ -144,7 +147,7 @@ impl Resolver<'_> {
             }
             Expr::Cast { expr, to, try_cast } => self.cast(expr, to, *try_cast),
             Expr::Call { name, args, distinct, filter, order_by } => {
-                let is_scalar = scalar::lookup(name).is_some();
+                let is_scalar = scalar::lookup(name).is_some() || is_grouping(name);
                 if !is_scalar && aggregate::lookup(name).is_some() {
                     if !order_by.is_empty() {
                         return Err(Error::sql(format!("ORDER BY inside {name}() is not there yet")));
@@ -162,6 +165,12 @@ impl Resolver<'_> {
                 Err(Error::sql("* stands for columns: it can be an item of SELECT, or the argument of count"))
             }
         }
+    }
+
+    /// Where the expression stands, in words.
+    fn place(&self) -> String {
+        let is_keyword = self.clause.starts_with(char::is_uppercase);
+        if is_keyword { format!("in {}", self.clause) } else { self.clause.to_string() }
     }
 
     fn text(&mut self, expr: &Expr) -> Result<BoundExpr> {
@@ -349,6 +358,9 @@ impl Resolver<'_> {
     }
 
     fn scalar_call(&mut self, name: &str, args: &[Expr]) -> Result<BoundExpr> {
+        if is_grouping(name) {
+            return self.grouping(args);
+        }
         let Some(function) = scalar::lookup(name) else {
             return Err(unknown_function(name));
         };
@@ -368,12 +380,22 @@ impl Resolver<'_> {
         })
     }
 
+    /// The keys become bits of the grouping id once the groups are known.
+    fn grouping(&mut self, args: &[Expr]) -> Result<BoundExpr> {
+        if self.aggregates.is_none() {
+            return Err(Error::sql(format!("GROUPING cannot stand {}", self.place()))
+                .with_hint("it stands in SELECT, HAVING and ORDER BY, and not inside of aggregates"));
+        }
+        let mut keys = Resolver { scope: self.scope, aggregates: None, clause: "inside of GROUPING" };
+        unbound_grouping(args.iter().map(|arg| keys.resolve(arg)).collect::<Result<_>>()?)
+    }
+
     fn aggregate(&mut self, name: &str, args: &[Expr], distinct: bool, filter: Option<&Expr>) -> Result<BoundExpr> {
         let Some(function) = aggregate::lookup(name) else {
             return Err(unknown_function(name));
         };
         if self.aggregates.is_none() {
-            return Err(Error::sql(format!("the aggregate {name}() cannot stand {}", self.clause))
+            return Err(Error::sql(format!("the aggregate {name}() cannot stand {}", self.place()))
                 .with_hint("aggregates stand in SELECT, HAVING and ORDER BY, and not inside of each other"));
         }
         let args: &[Expr] = match args {

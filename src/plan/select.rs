@@ -1,11 +1,14 @@
 //! SELECT: projection, grouping, HAVING, DISTINCT and ORDER BY over one input, for SQL and the API alike.
 
 use super::builder::{ordinal, sort_expr};
+use super::distinct_on::first_of_each;
+use super::grouping::GroupingSets;
 use super::resolve::{Aggregates, contains_aggregate, resolve, resolve_condition, resolve_with_aggregates};
 use super::{Aggregate, Filter, LogicalPlan, NamedExpr, PlanBuilder, Project, Scope, ScopeColumn, Sort};
 use crate::config::suggest;
 use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, Expr, SortExpr, SortKey};
+use crate::types::Scalar;
 
 /// What a SELECT asks for over its FROM and WHERE.
 #[derive(Clone, Debug, Default)]
@@ -14,9 +17,14 @@ pub struct Select {
     pub projection: Vec<Expr>,
     /// SELECT DISTINCT.
     pub distinct: bool,
+    /// SELECT DISTINCT ON: names or ordinals of result columns, or expressions over the input.
+    pub distinct_on: Vec<Expr>,
     /// The keys of GROUP BY: expressions, names of input columns or of aliases in the projection, or ordinals
     /// (integer literals, from 1).
     pub group_by: Vec<Expr>,
+    /// The sets of GROUPING SETS, ROLLUP and CUBE as positions in `group_by`, as [`Grouping`](super::Grouping) makes
+    /// them; `None` for the one set of all keys.
+    pub grouping_sets: Option<Vec<Vec<usize>>>,
     /// GROUP BY ALL: every item of the projection that has no aggregate in it.
     pub group_by_all: bool,
     /// HAVING.
@@ -35,6 +43,7 @@ impl PlanBuilder {
     pub fn select(self, select: &Select) -> Result<Self> {
         let items = expand_wildcards(&select.projection, &self.scope)?;
         let grouped = !select.group_by.is_empty()
+            || select.grouping_sets.is_some()
             || select.group_by_all
             || select.having.is_some()
             || items.iter().any(|item| contains_aggregate(&item.expr))
@@ -48,8 +57,9 @@ impl PlanBuilder {
         let having = select.having.as_ref().map(|having| over.condition(having)).transpose()?;
         let visible = columns.len();
         let keys = order_keys(select, &mut over, &mut columns)?;
+        let on = distinct_on(select, &mut over, &mut columns, visible, &keys)?;
 
-        let mut plan = over.plan();
+        let mut plan = over.plan()?;
         if let Some(having) = having {
             plan = Filter::plan(plan, having);
         }
@@ -61,12 +71,9 @@ impl PlanBuilder {
             }
             plan = Aggregate::distinct(plan);
         }
-        if !keys.is_empty() {
-            let keys = keys
-                .into_iter()
-                .map(|(column, descending, nulls_first)| sort_expr(plan.column(column), descending, nulls_first))
-                .collect::<Vec<SortExpr>>();
-            plan = Sort::plan(plan, keys);
+        plan = sorted(plan, &keys);
+        if !on.is_empty() {
+            plan = sorted(first_of_each(plan, &on)?, &keys);
         }
         if plan.schema().fields().len() > visible {
             let columns = (0..visible)
@@ -76,6 +83,15 @@ impl PlanBuilder {
         }
         Ok(Self::from_plan(plan))
     }
+}
+
+fn sorted(plan: LogicalPlan, keys: &[OrderKey]) -> LogicalPlan {
+    if keys.is_empty() {
+        return plan;
+    }
+    let key = |&(column, descending, nulls_first): &OrderKey| sort_expr(plan.column(column), descending, nulls_first);
+    let keys = keys.iter().map(key).collect::<Vec<SortExpr>>();
+    Sort::plan(plan, keys)
 }
 
 /// A key of ORDER BY as the index of a projected column, with its direction and place of nulls.
@@ -89,23 +105,53 @@ fn order_keys(select: &Select, over: &mut Over, columns: &mut Vec<NamedExpr>) ->
     }
     let mut keys = Vec::with_capacity(select.order_by.len());
     for key in &select.order_by {
-        let index = match ordinal(&key.expr, visible, "ORDER BY")? {
-            Some(index) => Some(index),
-            None => result_column(&key.expr, &columns[..visible])?,
-        };
-        let index = match index {
-            Some(index) => index,
-            None => {
-                let bound = bind_order_key(&key.expr, over, &columns[..visible])?;
-                columns.iter().position(|column| column.expr == bound).unwrap_or_else(|| {
-                    columns.push(NamedExpr { name: bound.to_string(), expr: bound });
-                    columns.len() - 1
-                })
-            }
-        };
+        let index = column_of(&key.expr, "ORDER BY", over, columns, visible)?;
         keys.push((index, key.descending, key.nulls_first));
     }
     Ok(keys)
+}
+
+/// The column that a key of ORDER BY or DISTINCT ON stands for, one of the result or one that is appended.
+fn column_of(key: &Expr, clause: &str, over: &mut Over, columns: &mut Vec<NamedExpr>, visible: usize) -> Result<usize> {
+    if let Some(index) = ordinal(key, visible, clause)? {
+        return Ok(index);
+    }
+    if let Some(index) = result_column(key, &columns[..visible])? {
+        return Ok(index);
+    }
+    let bound = bind_order_key(key, over, &columns[..visible])?;
+    Ok(columns.iter().position(|column| column.expr == bound).unwrap_or_else(|| {
+        columns.push(NamedExpr { name: bound.to_string(), expr: bound });
+        columns.len() - 1
+    }))
+}
+
+/// Binds DISTINCT ON, each column once. ORDER BY begins with the same columns, since it says which row comes first.
+fn distinct_on(
+    select: &Select,
+    over: &mut Over,
+    columns: &mut Vec<NamedExpr>,
+    visible: usize,
+    keys: &[OrderKey],
+) -> Result<Vec<usize>> {
+    let mut on = Vec::with_capacity(select.distinct_on.len());
+    for key in &select.distinct_on {
+        let column = column_of(key, "DISTINCT ON", over, columns, visible)?;
+        if !on.contains(&column) {
+            on.push(column);
+        }
+    }
+    let mut ordered = Vec::with_capacity(keys.len());
+    for (column, ..) in keys {
+        if !ordered.contains(column) {
+            ordered.push(*column);
+        }
+    }
+    if ordered.iter().take(on.len()).any(|column| !on.contains(column)) && !on.is_empty() {
+        return Err(Error::sql("ORDER BY must begin with the columns of DISTINCT ON")
+            .with_hint("what follows them decides which of the rows is kept"));
+    }
+    Ok(on)
 }
 
 /// The result column that a plain name means: names of the result go before those of the input.
@@ -153,6 +199,8 @@ struct Over {
 
 struct Groups {
     keys: Vec<NamedExpr>,
+    /// Where there is more than one.
+    sets: Option<GroupingSets>,
     aggregates: Aggregates,
 }
 
@@ -164,10 +212,13 @@ impl Over {
     fn groups(input: PlanBuilder, select: &Select, items: &[Item]) -> Result<Self> {
         let mut keys: Vec<NamedExpr> = Vec::new();
         let mut add = |expr: BoundExpr, name: String| {
-            if !keys.iter().any(|key| key.expr == expr) {
+            keys.iter().position(|key| key.expr == expr).unwrap_or_else(|| {
                 keys.push(NamedExpr { expr, name });
-            }
+                keys.len() - 1
+            })
         };
+        // A key that is written twice is one.
+        let mut written = Vec::with_capacity(select.group_by.len());
         let scope = &input.scope;
         for key in &select.group_by {
             let item = match ordinal(key, items.len(), "GROUP BY")? {
@@ -178,8 +229,8 @@ impl Over {
                 Some(item) if contains_aggregate(&item.expr) => {
                     return Err(Error::sql(format!("{} has an aggregate in it and cannot be grouped by", item.name)));
                 }
-                Some(item) => add(resolve(&item.expr, scope)?, item.name.clone()),
-                None => add(resolve(key, scope)?, key.output_name()),
+                Some(item) => written.push(add(resolve(&item.expr, scope)?, item.name.clone())),
+                None => written.push(add(resolve(key, scope)?, key.output_name())),
             }
         }
         if select.group_by_all {
@@ -190,9 +241,18 @@ impl Over {
                 }
             }
         }
+        let sets = match &select.grouping_sets {
+            None => None,
+            Some(sets) if sets.len() == 1 => None,
+            Some(sets) => {
+                let key = |position: &usize| written.get(*position).copied();
+                let sets: Vec<Vec<usize>> = sets.iter().map(|set| set.iter().filter_map(key).collect()).collect();
+                Some(GroupingSets::new(&sets, keys.len())?)
+            }
+        };
         let first_column = input.plan.schema().fields().len();
         let aggregates = Aggregates { first_column, ..Aggregates::default() };
-        Ok(Self { input, groups: Some(Groups { keys, aggregates }) })
+        Ok(Self { input, groups: Some(Groups { keys, sets, aggregates }) })
     }
 
     fn bind(&mut self, expr: &Expr) -> Result<BoundExpr> {
@@ -213,28 +273,38 @@ impl Over {
         groups.over_groups(bound).map_err(|error| spanned(error, having))
     }
 
-    fn plan(self) -> LogicalPlan {
-        let Some(Groups { keys, aggregates }) = self.groups else {
-            return self.input.plan;
+    fn plan(self) -> Result<LogicalPlan> {
+        let Some(Groups { keys, sets, aggregates }) = self.groups else {
+            return Ok(self.input.plan);
         };
         let calls = aggregates.calls.into_iter().map(|call| {
             let name = call.to_string();
             (call, name)
         });
-        Aggregate::plan(self.input.plan, keys, calls.collect())
+        match sets {
+            None => Ok(Aggregate::plan(self.input.plan, keys, calls.collect())),
+            Some(sets) => sets.plan(self.input.plan, keys, calls.collect()),
+        }
     }
 }
 
 impl Groups {
     /// An expression over the input and the aggregates as one over the aggregation's result: keys, then aggregates.
     fn over_groups(&self, expr: BoundExpr) -> Result<BoundExpr> {
+        // A constant is one in every set, also where it is a key.
+        if let BoundExpr::Literal(_) = expr {
+            return Ok(expr);
+        }
+        if let BoundExpr::Call { name: "grouping", args, .. } = &expr {
+            return self.grouping(args);
+        }
         if let Some(index) = self.keys.iter().position(|key| key.expr == expr) {
             let key = &self.keys[index];
             return Ok(BoundExpr::column(index, &key.name, &key.expr.data_type()));
         }
         if let BoundExpr::Column { index, name, data_type } = &expr {
             return match index.checked_sub(self.aggregates.first_column) {
-                Some(call) => Ok(BoundExpr::column(self.keys.len() + call, name, data_type)),
+                Some(call) => Ok(BoundExpr::column(self.first_aggregate() + call, name, data_type)),
                 None => Err(Error::sql(format!("the column '{name}' must be in GROUP BY or inside of an aggregate"))
                     .with_hint(format!("add it to GROUP BY, or write first({name})"))),
             };
@@ -248,6 +318,25 @@ impl Groups {
             })
         });
         failed.map_or(Ok(mapped), Err)
+    }
+
+    /// The keys come first, then the grouping id where there are several sets.
+    fn first_aggregate(&self) -> usize {
+        self.keys.len() + usize::from(self.sets.is_some())
+    }
+
+    fn grouping(&self, args: &[BoundExpr]) -> Result<BoundExpr> {
+        let key = |arg: &BoundExpr| {
+            self.keys.iter().position(|key| key.expr == *arg).ok_or_else(|| {
+                Error::sql(format!("GROUPING takes keys of GROUP BY, and {arg} is none"))
+                    .with_hint("write the key as it stands in GROUP BY")
+            })
+        };
+        let keys = args.iter().map(key).collect::<Result<Vec<_>>>()?;
+        Ok(match &self.sets {
+            None => BoundExpr::Literal(Scalar::int32(0)),
+            Some(sets) => sets.grouping(&keys, self.keys.len()),
+        })
     }
 }
 

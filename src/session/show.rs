@@ -43,7 +43,10 @@ pub(super) fn tables(tables: &[(String, SchemaRef)]) -> Result<RecordBatch> {
 pub(super) fn functions() -> Result<RecordBatch> {
     let scalars = scalar::all().map(|f| [f.name, f.usage, f.category, f.meaning]);
     let aggregates = aggregate::all().iter().map(|f| [f.name, f.usage, "aggregate", f.meaning]);
-    let mut rows: Vec<_> = scalars.chain(aggregates).map(|row| row.map(String::from)).collect();
+    // Not in the registry: it is about the groups and not about values.
+    let grouping =
+        ["grouping", "grouping(key, …)", "aggregate", "A bit for each key, 1 where the row's grouping set lacks it."];
+    let mut rows: Vec<_> = scalars.chain(aggregates).chain([grouping]).map(|row| row.map(String::from)).collect();
     rows.sort();
     table(["name", "usage", "kind", "meaning"], rows.into_iter())
 }

@@ -32,6 +32,7 @@ pub fn bind(parsed: &Parsed, catalog: &dyn Catalog, config: &Config) -> Result<S
             Ok(Statement::Explain { analyze: *analyze, plan: binder.query(query)?.build() })
         }
         Ast::Describe(rows) => Ok(Statement::Describe { schema: binder.rows(rows)?.build().schema().clone() }),
+        Ast::Summarize(rows) => Ok(Statement::Query(binder.rows(rows)?.summarize()?.build())),
         Ast::ShowTables => Ok(Statement::ShowTables),
         Ast::ShowFunctions => Ok(Statement::ShowFunctions),
         Ast::ShowSettings(name) => Ok(Statement::ShowSettings { name: name.clone() }),

@@ -6,7 +6,7 @@ use sqlparser::ast::{Expr, UnaryOperator};
 use sqlparser::dialect::{Dialect, DuckDbDialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::Token;
+use sqlparser::tokenizer::{Token, Word};
 
 /// A sign binds tighter than every operator but `::`, subscripts and the dot, as in PostgreSQL: `-2 ^ 2` is 4.
 const SIGN_PRECEDENCE: u8 = 125;
@@ -57,6 +57,9 @@ impl Dialect for HighwaterDialect {
     }
 
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        if let Some(sets) = grouping(parser) {
+            return Some(sets);
+        }
         let op = match parser.peek_token_ref().token {
             Token::Minus => UnaryOperator::Minus,
             Token::Plus => UnaryOperator::Plus,
@@ -67,10 +70,6 @@ impl Dialect for HighwaterDialect {
     }
 
     fn supports_filter_during_aggregation(&self) -> bool {
-        true
-    }
-
-    fn supports_group_by_expr(&self) -> bool {
         true
     }
 
@@ -169,4 +168,30 @@ impl Dialect for HighwaterDialect {
     fn allow_extract_single_quotes(&self) -> bool {
         true
     }
+}
+
+/// Makes an expression of the items of grouping sets.
+type Make = fn(Vec<Vec<Expr>>) -> Expr;
+
+/// `GROUPING SETS (…)`, `ROLLUP (…)`, `CUBE (…)` and `()`, which the parser reads within GROUP BY only at the top, and
+/// without keys that begin with a parenthesis. Each item is an expression of its own; those elsewhere are refused later.
+fn grouping(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+    let keyword = |index: usize| match &parser.peek_nth_token_ref(index).token {
+        Token::Word(Word { keyword, quote_style: None, .. }) => Some(*keyword),
+        _ => None,
+    };
+    let opens = |index: usize| parser.peek_nth_token_ref(index).token == Token::LParen;
+    let (make, words): (Make, usize) = match keyword(0) {
+        Some(Keyword::GROUPING) if keyword(1) == Some(Keyword::SETS) && opens(2) => (Expr::GroupingSets, 2),
+        Some(Keyword::ROLLUP) if opens(1) => (Expr::Rollup, 1),
+        Some(Keyword::CUBE) if opens(1) => (Expr::Cube, 1),
+        None if opens(0) && parser.peek_nth_token_ref(1).token == Token::RParen => {
+            (0..2).for_each(|_| parser.advance_token());
+            return Some(Ok(Expr::Tuple(Vec::new())));
+        }
+        _ => return None,
+    };
+    (0..=words).for_each(|_| parser.advance_token());
+    let items = parser.parse_comma_separated(|parser| Ok(vec![parser.parse_expr()?]));
+    Some(items.and_then(|items| parser.expect_token(&Token::RParen).map(|_| make(items))))
 }

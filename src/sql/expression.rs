@@ -117,6 +117,14 @@ impl<'a> Converter<'a> {
             | E::Trim { .. }
             | E::Overlay { .. }
             | E::AtTimeZone { .. } => self.call(expr),
+            E::GroupingSets(items) | E::Cube(items) | E::Rollup(items) => {
+                let place = items.iter().flatten().next().and_then(anchor);
+                Err(at(
+                    Error::sql("GROUPING SETS, ROLLUP and CUBE are items of GROUP BY, and not within others"),
+                    place,
+                )
+                .with_hint("only GROUPING SETS has them among its items"))
+            }
             other => Err(not_yet(missing(other), anchor(other))),
         }
     }
@@ -339,7 +347,6 @@ fn missing(expr: &ast::Expr) -> &'static str {
         E::RLike { .. } => "RLIKE is",
         E::Collate { .. } => "COLLATE is",
         E::Convert { .. } => "CONVERT is",
-        E::GroupingSets(_) | E::Cube(_) | E::Rollup(_) => "GROUPING SETS, CUBE and ROLLUP are",
         E::Tuple(_) => "rows as values are",
         E::Array(_) | E::InUnnest { .. } => "lists are",
         E::Struct { .. } | E::Dictionary(_) | E::Map(_) | E::Named { .. } => "structs and maps are",

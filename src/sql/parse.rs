@@ -41,6 +41,8 @@ pub(super) enum Ast {
     Explain { analyze: bool, query: Box<ast::Query> },
     /// DESCRIBE.
     Describe(Rows),
+    /// SUMMARIZE.
+    Summarize(Rows),
     /// SHOW TABLES.
     ShowTables,
     /// SHOW FUNCTIONS.
@@ -53,7 +55,7 @@ pub(super) enum Ast {
     Copy { rows: Rows, columns: Vec<ast::Ident>, target: String, options: Vec<(ast::Ident, Option<ast::Expr>)> },
 }
 
-/// Where the rows of DESCRIBE and COPY come from.
+/// Where the rows of DESCRIBE, SUMMARIZE and COPY come from.
 #[derive(Debug)]
 pub(super) enum Rows {
     Query(Box<ast::Query>),

@@ -5,6 +5,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{self, Token, TokenWithSpan, Word};
 
 use super::span::span;
+use super::utility::is_summarize;
 use crate::error::Span;
 
 /// How many tokens may stand one after another between commas and parentheses, added up over all that they nest in.
@@ -81,7 +82,8 @@ pub(super) fn prepare(tokens: Vec<TokenWithSpan>) -> Result<Prepared, TooDeep> {
                 continue;
             }
             Token::SingleQuotedString(text)
-                if matches!(before, Keyword::FROM | Keyword::COPY | Keyword::DESCRIBE | Keyword::DESC) =>
+                if matches!(before, Keyword::FROM | Keyword::COPY | Keyword::DESCRIBE | Keyword::DESC)
+                    || summarizes(&out) =>
             {
                 files.extend(span(token.span).map(|span| (text.clone(), span)));
             }
@@ -112,6 +114,7 @@ pub(super) fn prepare(tokens: Vec<TokenWithSpan>) -> Result<Prepared, TooDeep> {
                     let begins = match previous.map(|previous| &previous.token) {
                         None | Some(Token::LParen) => true,
                         Some(Token::RParen) => frame.with,
+                        _ if summarizes(&out) => true,
                         _ => matches!(
                             before,
                             Keyword::UNION
@@ -143,6 +146,11 @@ pub(super) fn prepare(tokens: Vec<TokenWithSpan>) -> Result<Prepared, TooDeep> {
         }
     }
     Ok(Prepared { tokens: out, files })
+}
+
+/// Whether the statement so far is SUMMARIZE alone.
+fn summarizes(tokens: &[TokenWithSpan]) -> bool {
+    matches!(tokens, [only] if matches!(&only.token, Token::Word(word) if is_summarize(word)))
 }
 
 /// Whether an operand can end with the token.

@@ -10,7 +10,7 @@ use super::expression::{Converter, direction};
 use super::span::{anchor, at, name_span, not_yet, query_anchor, set_anchor, span, spanned};
 use crate::error::{Error, Result, Span};
 use crate::expr::{Expr, SortKey};
-use crate::plan::{PlanBuilder, Select, Values};
+use crate::plan::{GroupItem, Grouping, PlanBuilder, Select, Values};
 use crate::types::Scalar;
 
 /// ORDER BY as written.
@@ -184,7 +184,6 @@ impl Binder<'_> {
         refuse(
             place,
             &[
-                (matches!(distinct, Some(ast::Distinct::On(_))), "DISTINCT ON is"),
                 (select_modifiers.as_ref().is_some_and(ast::SelectModifiers::is_any_set), "modifiers of SELECT are"),
                 (top.is_some(), "SELECT TOP is"),
                 (exclude.is_some(), "EXCLUDE behind the columns is"),
@@ -215,7 +214,11 @@ impl Binder<'_> {
         if let Some(selection) = selection {
             rows = rows.filter(&converter.expr(selection)?)?;
         }
-        let (group_by, group_by_all) = group_keys(&mut converter, group_by, place)?;
+        let (grouping, group_by_all) = group_keys(&mut converter, group_by, place)?;
+        let distinct_on = match distinct {
+            Some(ast::Distinct::On(keys)) => converter.exprs(keys)?,
+            _ => Vec::new(),
+        };
         let having = having.as_ref().map(|having| converter.expr(having)).transpose()?;
         let (order_by, order_by_all) = match order {
             None => (Vec::new(), None),
@@ -225,7 +228,9 @@ impl Binder<'_> {
         rows.select(&Select {
             projection: items,
             distinct: matches!(distinct, Some(ast::Distinct::Distinct)),
-            group_by,
+            distinct_on,
+            group_by: grouping.keys,
+            grouping_sets: grouping.sets,
             group_by_all,
             having,
             order_by,
@@ -323,22 +328,43 @@ fn wildcard(
     ))
 }
 
-/// The keys of GROUP BY, and whether it is GROUP BY ALL.
-fn group_keys(converter: &mut Converter, group_by: &GroupByExpr, place: Option<Span>) -> Result<(Vec<Expr>, bool)> {
-    let (exprs, modifiers, all) = match group_by {
-        GroupByExpr::All(modifiers) => (&[][..], modifiers, true),
-        GroupByExpr::Expressions(exprs, modifiers) => (exprs.as_slice(), modifiers, false),
+/// The keys of GROUP BY with its grouping sets, and whether it is GROUP BY ALL.
+fn group_keys(converter: &mut Converter, group_by: &GroupByExpr, place: Option<Span>) -> Result<(Grouping, bool)> {
+    let (exprs, modifiers) = match group_by {
+        GroupByExpr::All(modifiers) => (None, modifiers),
+        GroupByExpr::Expressions(exprs, modifiers) => (Some(exprs), modifiers),
     };
-    refuse(place, &[(!modifiers.is_empty(), "GROUPING SETS, CUBE and ROLLUP are")])?;
-    let mut keys = Vec::new();
-    for expr in exprs {
-        match expr {
-            // `GROUP BY (a, b)` has the same groups as `GROUP BY a, b`.
-            ast::Expr::Tuple(items) => keys.extend(converter.exprs(items)?),
-            other => keys.push(converter.expr(other)?),
+    refuse(place, &[(!modifiers.is_empty(), "GROUPING SETS behind the keys are")])?;
+    let Some(exprs) = exprs.filter(|exprs| !exprs.is_empty()) else {
+        return Ok((Grouping::default(), exprs.is_none()));
+    };
+    let items = exprs.iter().map(|expr| group_item(converter, expr)).collect::<Result<_>>()?;
+    let grouping = Grouping::of(items).map_err(|error| at(error, exprs.first().and_then(anchor)))?;
+    Ok((grouping, false))
+}
+
+fn group_item(converter: &mut Converter, item: &ast::Expr) -> Result<GroupItem> {
+    Ok(match item {
+        ast::Expr::Rollup(items) => {
+            GroupItem::Rollup(items.iter().flatten().map(|item| keys(converter, item)).collect::<Result<_>>()?)
         }
+        ast::Expr::Cube(items) => {
+            GroupItem::Cube(items.iter().flatten().map(|item| keys(converter, item)).collect::<Result<_>>()?)
+        }
+        ast::Expr::GroupingSets(items) => {
+            let items = items.iter().flatten().map(|item| group_item(converter, item));
+            GroupItem::Sets(items.collect::<Result<_>>()?)
+        }
+        other => GroupItem::Keys(keys(converter, other)?),
+    })
+}
+
+/// One key, or several in parentheses: `GROUP BY (a, b)` has the same groups as `GROUP BY a, b`.
+fn keys(converter: &mut Converter, item: &ast::Expr) -> Result<Vec<Expr>> {
+    match item {
+        ast::Expr::Tuple(items) => converter.exprs(items),
+        other => Ok(vec![converter.expr(other)?]),
     }
-    Ok((keys, all))
 }
 
 /// How many rows are skipped, and how many of the rest are kept.

@@ -14,7 +14,7 @@ use crate::plan::LogicalPlan;
 /// A bound statement.
 #[derive(Clone, Debug)]
 pub enum Statement {
-    /// SELECT, VALUES, WITH, and `FROM …` alone.
+    /// SELECT, VALUES, WITH, `FROM …` alone, and SUMMARIZE.
     Query(LogicalPlan),
     /// EXPLAIN of a query; with `analyze` it runs.
     Explain { analyze: bool, plan: LogicalPlan },

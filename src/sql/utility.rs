@@ -1,4 +1,5 @@
-//! The statements that are parsed here rather than by sqlparser, mostly those around queries: TABLE, EXPLAIN, DESCRIBE, SHOW, SET and COPY.
+//! The statements that are parsed here rather than by sqlparser, mostly those around queries: TABLE, EXPLAIN, DESCRIBE,
+//! SUMMARIZE, SHOW, SET and COPY.
 
 use sqlparser::ast;
 use sqlparser::keywords::Keyword;
@@ -19,7 +20,7 @@ pub(super) fn parse(tokens: &[TokenWithSpan], parser: &mut Parser) -> Result<Opt
         }
         Keyword::DESCRIBE | Keyword::DESC => {
             parser.advance_token();
-            describe(parser)?
+            Ast::Describe(rows(parser)?)
         }
         Keyword::COPY => {
             parser.advance_token();
@@ -36,8 +37,9 @@ pub(super) fn parse(tokens: &[TokenWithSpan], parser: &mut Parser) -> Result<Opt
             ast.ok_or_else(|| wrong("SET takes a name and a value, such as SET threads = 4"))?
         }
         Keyword::TABLE => Ast::Sql(Box::new(ast::Statement::Query(parser.parse_query()?))),
-        _ if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("summarize") => {
-            return Err(wrong("SUMMARIZE is not there yet"));
+        _ if is_summarize(word) => {
+            parser.advance_token();
+            Ast::Summarize(rows(parser)?)
         }
         _ => return Ok(None),
     };
@@ -79,13 +81,18 @@ fn begins_query(parser: &Parser) -> bool {
     }
 }
 
-/// `DESCRIBE [TABLE] t`, `DESCRIBE 'file'`, `DESCRIBE SELECT …`.
-fn describe(parser: &mut Parser) -> Result<Ast, ParserError> {
+/// SUMMARIZE is no keyword of the parser's.
+pub(super) fn is_summarize(word: &Word) -> bool {
+    word.quote_style.is_none() && word.value.eq_ignore_ascii_case("summarize")
+}
+
+/// What DESCRIBE and SUMMARIZE are about: `[TABLE] t`, `'file'`, `SELECT …`.
+fn rows(parser: &mut Parser) -> Result<Rows, ParserError> {
     if begins_query(parser) {
-        return Ok(Ast::Describe(Rows::Query(parser.parse_query()?)));
+        return Ok(Rows::Query(parser.parse_query()?));
     }
     let _ = parser.parse_keyword(Keyword::TABLE);
-    Ok(Ast::Describe(Rows::Table(Box::new(parser.parse_table_factor()?))))
+    Ok(Rows::Table(Box::new(parser.parse_table_factor()?)))
 }
 
 /// `SHOW TABLES`, `SHOW FUNCTIONS`, `SHOW ALL`, `SHOW memory.target`.

@@ -1,15 +1,19 @@
 //! `approx_quantile` by DDSketch (Masson, Rim and Lee, A fast and fully-mergeable quantile sketch with relative-error
-//! guarantees, 2019), with its linearly interpolated mapping: a bucket is what rounds to the same double of
-//! [`MANTISSA_BITS`] bits behind the leading one. That is the value it stands for, so that the error is at most 2^-8
-//! of the value, and numbers of up to eight bits are exact.
+//! guarantees, 2019), with its linearly interpolated mapping: a bucket is what rounds to the same double of so many bits
+//! behind the leading one. That is the value it stands for: of numbers 7 bits, so that the error is at most 2^-8 of the
+//! value, and numbers of up to eight bits are exact.
+//!
+//! Times are numbers since 1970, all of them large and near each other, so that they have 17 bits: dates are exact from
+//! 1253 to 2687, timestamps of today are off by less than two hours.
 //!
 //! The counts of all groups are one hash table. As they are integers, the sketch does not depend on the order of the
-//! rows; no bucket is ever joined with another, as all doubles have less than 2^19 of them, and data far fewer.
+//! rows; no bucket is ever joined with another, as doubles of 7 bits are less than 2^19, and data far fewer.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, LargeListArray, UInt32Array};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, UInt32Type};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -18,44 +22,62 @@ use super::values::Ranked;
 use super::{Accumulator, GroupedRows};
 use crate::error::{Error, Result};
 
-const MANTISSA_BITS: u32 = 7;
+/// Bits behind the leading one, of numbers and of times.
+const NUMBER_BITS: u32 = 7;
+const TIME_BITS: u32 = 17;
 /// What a hash table has behind its slots, at most.
 const TABLE_END: usize = 64;
-/// Bits of a double that are rounded away.
-const ROUNDED_BITS: u32 = 52 - MANTISSA_BITS;
-/// The bucket of zero; those of negative numbers are below.
-const ZERO: u32 = 1 << (11 + MANTISSA_BITS);
 
-/// The bucket of a value. Buckets are in the order of values; NaN is the last.
-#[inline]
-fn bucket(value: f64) -> u32 {
-    let value = value.normal();
-    let magnitude = value.abs().to_bits();
-    let rounded = (magnitude + (1 << (ROUNDED_BITS - 1))) >> ROUNDED_BITS;
-    // The largest numbers would become infinite.
-    let largest = if value.is_finite() { (f64::MAX.to_bits()) >> ROUNDED_BITS } else { u64::from(u32::MAX) };
-    let rounded = rounded.min(largest) as u32;
-    if value < 0.0 { ZERO - rounded } else { ZERO + rounded }
+/// Which values share a bucket.
+#[derive(Clone, Copy)]
+struct Buckets {
+    /// Bits of a double that are rounded away.
+    rounded_bits: u32,
+    /// The bucket of zero; those of negative numbers are below.
+    zero: u32,
 }
 
-/// The value that a bucket stands for.
-fn value_of(bucket: u32) -> f64 {
-    let magnitude = f64::from_bits(u64::from(bucket.abs_diff(ZERO)) << ROUNDED_BITS);
-    if bucket < ZERO { -magnitude } else { magnitude }
+impl Buckets {
+    /// Those of values that have so many bits behind the leading one.
+    fn new(bits: u32) -> Self {
+        Self { rounded_bits: 52 - bits, zero: 1 << (11 + bits) }
+    }
+
+    /// The bucket of a value. Buckets are in the order of values; NaN is the last.
+    #[inline]
+    fn bucket(self, value: f64) -> u32 {
+        let value = value.normal();
+        let magnitude = value.abs().to_bits();
+        let rounded = (magnitude + (1 << (self.rounded_bits - 1))) >> self.rounded_bits;
+        // The largest numbers would become infinite.
+        let largest = if value.is_finite() { (f64::MAX.to_bits()) >> self.rounded_bits } else { u64::from(u32::MAX) };
+        let rounded = rounded.min(largest) as u32;
+        if value < 0.0 { self.zero - rounded } else { self.zero + rounded }
+    }
+
+    /// The value that a bucket stands for.
+    fn value_of(self, bucket: u32) -> f64 {
+        let magnitude = f64::from_bits(u64::from(bucket.abs_diff(self.zero)) << self.rounded_bits);
+        if bucket < self.zero { -magnitude } else { magnitude }
+    }
 }
 
 /// The sketches of all groups.
 pub(super) struct ApproxQuantile {
     fraction: f64,
+    /// The type of the values, and of the result.
+    data_type: DataType,
+    buckets: Buckets,
     group_count: usize,
     /// How many values there are, by group and bucket.
     counts: HashMap<u64, i64, FixedState>,
 }
 
 impl ApproxQuantile {
-    pub(super) fn new(fraction: f64) -> Self {
+    pub(super) fn new(fraction: f64, data_type: &DataType) -> Self {
+        let bits = if *data_type == DataType::Float64 { NUMBER_BITS } else { TIME_BITS };
         let counts = HashMap::with_hasher(FixedState::with_seed(0x0d0e_5ce7));
-        Self { fraction, group_count: 0, counts }
+        Self { fraction, data_type: data_type.clone(), buckets: Buckets::new(bits), group_count: 0, counts }
     }
 
     #[inline]
@@ -80,16 +102,24 @@ impl ApproxQuantile {
             before += count;
             before > rank
         });
-        found.or(buckets.last()).map_or(f64::NAN, |(key, _)| value_of(*key as u32))
+        found.or(buckets.last()).map_or(f64::NAN, |(key, _)| self.buckets.value_of(*key as u32))
     }
 }
 
 impl Accumulator for ApproxQuantile {
     fn update(&mut self, arguments: &[ArrayRef], rows: &GroupedRows<'_>) -> Result<()> {
         let column = arguments.first().ok_or_else(|| Error::internal("approx_quantile takes an argument"))?;
-        let column = column.as_primitive::<Float64Type>();
+        let buckets = self.buckets;
+        let mut add = |group: usize, value: f64| self.add(group as u32, buckets.bucket(value), 1);
+        if let Some(column) = column.as_primitive_opt::<Float64Type>() {
+            rows.for_each_value(column.values(), column.nulls(), add);
+        } else {
+            // Days or microseconds.
+            let column = cast(column, &DataType::Int64)?;
+            let column = column.as_primitive::<Int64Type>();
+            rows.for_each_value(column.values(), column.nulls(), |group, value| add(group, value as f64));
+        }
         self.group_count = rows.group_count;
-        rows.for_each_value(column.values(), column.nulls(), |group, value| self.add(group as u32, bucket(value), 1));
         Ok(())
     }
 
@@ -141,7 +171,11 @@ impl Accumulator for ApproxQuantile {
                 result[(key >> 32) as usize] = Some(self.pick(buckets));
             }
         }
-        Ok(Arc::new(Float64Array::from(result)))
+        if self.data_type == DataType::Float64 {
+            return Ok(Arc::new(Float64Array::from(result)));
+        }
+        let result: Int64Array = result.into_iter().map(|value| value.map(|value| value.round() as i64)).collect();
+        Ok(cast(&result, &self.data_type)?)
     }
 
     /// The counts are sorted at the end, and written to two columns, with an offset a group.
@@ -168,16 +202,20 @@ mod tests {
 
     use super::*;
 
+    const BITS: [u32; 2] = [NUMBER_BITS, TIME_BITS];
+
     #[test]
     fn buckets_of_short_numbers_are_exact() {
         let short = (-256i32..=256).map(f64::from);
-        for value in short.chain([0.5, -0.125, 1e300f64.log2().floor(), f64::INFINITY, f64::NEG_INFINITY]) {
-            assert_eq!(value_of(bucket(value)), value);
+        let short: Vec<f64> = short.chain([0.5, -0.125, 996.0, f64::INFINITY, f64::NEG_INFINITY]).collect();
+        for buckets in BITS.map(Buckets::new) {
+            let (bucket, value_of) = (|value| buckets.bucket(value), |bucket| buckets.value_of(bucket));
+            assert!(short.iter().all(|&value| value_of(bucket(value)) == value));
+            assert!(value_of(bucket(f64::NAN)).is_nan() && value_of(bucket(-f64::NAN)).is_nan());
+            assert!(value_of(bucket(f64::MAX)).is_finite() && value_of(bucket(f64::MIN)).is_finite());
+            assert!(bucket(f64::NAN) > bucket(f64::INFINITY) && bucket(f64::INFINITY) > bucket(f64::MAX));
+            assert_eq!(bucket(-0.0), buckets.zero);
         }
-        assert!(value_of(bucket(f64::NAN)).is_nan() && value_of(bucket(-f64::NAN)).is_nan());
-        assert!(value_of(bucket(f64::MAX)).is_finite() && value_of(bucket(f64::MIN)).is_finite());
-        assert!(bucket(f64::NAN) > bucket(f64::INFINITY) && bucket(f64::INFINITY) > bucket(f64::MAX));
-        assert_eq!(bucket(-0.0), ZERO);
     }
 
     proptest! {
@@ -185,9 +223,12 @@ mod tests {
         fn a_bucket_is_within_its_error_and_in_order(a in -1e6f64..1e6, b in -1e6f64..1e6, exponent in -300i32..300) {
             let (a, b) = (a * 10f64.powi(exponent), b * 10f64.powi(exponent));
             prop_assume!(a.is_normal());
-            prop_assert!((value_of(bucket(a)) - a).abs() <= a.abs() / 256.0);
-            if a < b {
-                prop_assert!(bucket(a) <= bucket(b));
+            for bits in BITS {
+                let buckets = Buckets::new(bits);
+                prop_assert!((buckets.value_of(buckets.bucket(a)) - a).abs() <= a.abs() / f64::from(2 << bits));
+                if a < b {
+                    prop_assert!(buckets.bucket(a) <= buckets.bucket(b));
+                }
             }
         }
     }

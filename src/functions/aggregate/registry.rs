@@ -335,19 +335,24 @@ static FUNCTIONS: &[AggregateFunction] = &[
         name: "approx_quantile",
         usage: "approx_quantile(x, fraction)",
         meaning: "A value at a fraction (0 to 1) of the sorted values in little memory, off by at most 0.4 % of itself \
-                  (DDSketch).",
+                  (DDSketch); dates are exact, timestamps of today off by less than two hours.",
         constants: 1,
         resolve: |types| match types {
+            [value, fraction] if is_time(value) && may_be_float(fraction) => {
+                Ok(signature(vec![value.clone(), DataType::Float64], value.clone()))
+            }
             [value, fraction] if may_be_float(value) && may_be_float(fraction) => {
                 Ok(signature(vec![DataType::Float64; 2], DataType::Float64))
             }
             _ => Err(refused(
                 "approx_quantile",
                 types,
-                "approx_quantile takes a number and a constant fraction from 0 to 1",
+                "approx_quantile takes a number, date or time and a constant fraction from 0 to 1",
             )),
         },
-        create: |_, constants| Ok(Box::new(ApproxQuantile::new(fraction("approx_quantile", constants)?))),
+        create: |signature, constants| {
+            Ok(Box::new(ApproxQuantile::new(fraction("approx_quantile", constants)?, &signature.result)))
+        },
         ..PLAIN
     },
     AggregateFunction {
@@ -431,12 +436,12 @@ fn may_be_float(data_type: &DataType) -> bool {
     is_numeric(data_type) || *data_type == DataType::Null
 }
 
+fn is_time(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Date32 | DataType::Time64(_) | DataType::Timestamp(_, _))
+}
+
 fn has_order_and_width(data_type: &DataType) -> bool {
-    may_be_float(data_type)
-        || matches!(
-            data_type,
-            DataType::Date32 | DataType::Time64(_) | DataType::Timestamp(_, _) | DataType::Interval(_)
-        )
+    may_be_float(data_type) || is_time(data_type) || matches!(data_type, DataType::Interval(_))
 }
 
 /// One number, as a double.

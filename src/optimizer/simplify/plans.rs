@@ -17,6 +17,7 @@ pub fn simplify_node(plan: LogicalPlan) -> LogicalPlan {
             LogicalPlan::Scan(Scan { filters, ..node })
         }
         LogicalPlan::Project(node) if is_empty(&node.input) => empty(&node.schema),
+        LogicalPlan::Expand(node) if is_empty(&node.input) => empty(&node.schema),
         LogicalPlan::Sort(node) if is_empty(&node.input) => *node.input,
         LogicalPlan::Limit(node) if is_empty(&node.input) => *node.input,
         // Without keys there is one row, also over no input.

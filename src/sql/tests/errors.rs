@@ -53,7 +53,6 @@ fn syntax_errors_show_their_place_and_what_may_be_wrong() {
     assert!(syntax("SET threads").0.contains("SET threads = 4"));
     assert!(syntax("COPY t FROM 'x.csv'").0.contains("INSERT INTO"));
     assert!(syntax("COPY t TO x").0.contains("single quotes"));
-    assert!(syntax("SUMMARIZE t").0.contains("SUMMARIZE is not there yet"));
 }
 
 #[test]
@@ -84,11 +83,8 @@ fn what_is_not_there_yet_is_refused_by_name() {
         ("SELECT 1 INTERSECT SELECT 1", "INTERSECT"),
         ("SELECT 1 EXCEPT SELECT 1", "EXCEPT"),
         ("SELECT 1 UNION BY NAME SELECT 1", "BY NAME"),
-        ("SELECT a FROM flights GROUP BY GROUPING SETS ((a), (b))", "GROUPING SETS"),
-        ("SELECT a FROM flights GROUP BY ROLLUP (a)", "ROLLUP"),
-        ("SELECT a FROM flights GROUP BY CUBE (a)", "CUBE"),
+        ("SELECT a FROM flights GROUP BY a GROUPING SETS ((a))", "GROUPING SETS behind the keys"),
         ("SELECT * FROM flights PIVOT (sum(a) FOR b IN ('x'))", "PIVOT"),
-        ("SELECT DISTINCT ON (a) a FROM flights", "DISTINCT ON"),
         ("SELECT TOP 5 a FROM flights", "TOP"),
         ("SELECT a INTO t FROM flights", "SELECT INTO"),
         ("SELECT a FROM flights FOR UPDATE", "FOR UPDATE"),
