@@ -115,6 +115,7 @@ pub fn map_expressions(plan: LogicalPlan, f: &dyn Fn(BoundExpr) -> BoundExpr) ->
             let keys = node.keys.into_iter().map(|key| SortExpr { expr: f(key.expr), ..key }).collect();
             LogicalPlan::Sort(Sort { keys, ..node })
         }
+        LogicalPlan::Window(node) => LogicalPlan::Window(node.map_exprs(f)),
         other @ (LogicalPlan::Values(_) | LogicalPlan::Limit(_) | LogicalPlan::Union(_)) => other,
     }
 }

@@ -10,6 +10,7 @@ mod plan_scan;
 mod plan_sort;
 mod plan_union;
 mod plan_values;
+mod plan_window;
 
 use std::sync::Arc;
 
@@ -65,6 +66,7 @@ impl Lowering<'_> {
             LogicalPlan::Sort(node) => self.plan_sort(node),
             LogicalPlan::Limit(node) => self.plan_limit(node),
             LogicalPlan::Union(node) => self.plan_union(node),
+            LogicalPlan::Window(node) => self.plan_window(node),
         }
     }
 

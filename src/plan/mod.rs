@@ -16,6 +16,7 @@ mod select;
 mod sort;
 mod union;
 mod values;
+mod window;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ pub use select::Select;
 pub use sort::Sort;
 pub use union::Union;
 pub use values::Values;
+pub use window::{Window, WindowSpec};
 
 use crate::expr::BoundExpr;
 
@@ -55,6 +57,8 @@ pub enum LogicalPlan {
     Limit(Limit),
     /// The rows of all inputs, one input after another.
     Union(Union),
+    /// Aggregates over the rows around each row.
+    Window(Window),
 }
 
 /// An expression with the name of its result column.
@@ -78,6 +82,7 @@ impl LogicalPlan {
             Self::Sort(node) => node.input.schema(),
             Self::Limit(node) => node.input.schema(),
             Self::Union(node) => &node.schema,
+            Self::Window(node) => &node.schema,
         }
     }
 
@@ -91,6 +96,7 @@ impl LogicalPlan {
             Self::Sort(node) => vec![&node.input],
             Self::Limit(node) => vec![&node.input],
             Self::Union(node) => node.inputs.iter().collect(),
+            Self::Window(node) => vec![&node.input],
         }
     }
 
@@ -105,6 +111,7 @@ impl LogicalPlan {
             Self::Aggregate(node) => Self::Aggregate(Aggregate { input: boxed(node.input), ..node }),
             Self::Sort(node) => Self::Sort(Sort { input: boxed(node.input), ..node }),
             Self::Limit(node) => Self::Limit(Limit { input: boxed(node.input), ..node }),
+            Self::Window(node) => Self::Window(Window { input: boxed(node.input), ..node }),
             Self::Union(node) => Self::Union(Union { inputs: node.inputs.into_iter().map(f).collect(), ..node }),
         }
     }
