@@ -94,7 +94,8 @@ fn is_about_partitions(condition: &BoundExpr, node: &Window) -> bool {
     };
     let data_type = |column: usize| node.schema.field(column).data_type();
     let columns = condition.columns();
-    columns.iter().all(|column| is_partition_key(*column))
+    !columns.is_empty()
+        && columns.iter().all(|column| is_partition_key(*column))
         && !(columns.iter().any(|column| has_unlike_equals(data_type(*column))) && may_tell_equals_apart(condition))
 }
 
