@@ -190,12 +190,11 @@ fn filters_over_keys_go_below_and_others_stay_above() -> Result<()> {
     Ok(())
 }
 
+/// A query over the frame of a file.
+type Query = dyn Fn(&DataFrame) -> Result<DataFrame>;
+
 /// The result, the bytes spilled, and the most that the window reserved.
-fn measured(
-    config: Config,
-    file: &str,
-    build: &dyn Fn(&DataFrame) -> Result<DataFrame>,
-) -> Result<(RecordBatch, u64, u64)> {
+fn measured(config: Config, file: &str, build: &Query) -> Result<(RecordBatch, u64, u64)> {
     let frame = build(&Session::new(config)?.read_csv(file, CsvOptions::default())?)?;
     let mut batches = Vec::new();
     let used = frame.for_each_batch(|batch| {
@@ -232,7 +231,7 @@ fn in_a_tiny_budget_the_sort_spills_and_the_window_streams() -> Result<()> {
     let by_time = |frame: &DataFrame| frame.rolling("1d").on("t").by(["k"]).agg(aggregates());
     let centered = |frame: &DataFrame| frame.rolling(500).center(true).agg([col("x").mean().alias("m")]);
     let running = |frame: &DataFrame| frame.expanding().by(["k"]).sum(&["x"]);
-    let queries: [&dyn Fn(&DataFrame) -> Result<DataFrame>; 3] = [&by_time, &centered, &running];
+    let queries: [&Query; 3] = [&by_time, &centered, &running];
     for query in queries {
         let (expected, none, _) = measured(config(1 << 30, 2), file, query)?;
         assert_eq!(none, 0, "with a large budget nothing is spilled");

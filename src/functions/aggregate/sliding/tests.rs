@@ -34,7 +34,7 @@ fn from_scratch(name: &str, signature: &AggregateSignature, constants: &[Scalar]
     let mut accumulator = (lookup(name).unwrap().create)(signature, constants)?;
     let groups = vec![0; rows.len()];
     let grouped = GroupedRows { groups: &groups, group_count: 1, filter: None, positions: &[] };
-    accumulator.update(&[rows.clone()], &grouped)?;
+    accumulator.update(std::slice::from_ref(rows), &grouped)?;
     accumulator.finish()
 }
 
