@@ -78,8 +78,9 @@ pub fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
 /// What buffers are rounded up to is not worth a copy.
 const SLACK: u64 = 1024;
 
-fn compact_array(array: &ArrayRef) -> Result<ArrayRef> {
-    if kept_bytes(std::slice::from_ref(array)) <= 2 * shown_bytes(array) {
+/// The column in memory of its own, where it shows less than half of what it keeps alive.
+pub fn compact_array(array: &ArrayRef) -> Result<ArrayRef> {
+    if array_memory(array) <= 2 * shown_bytes(array) {
         return Ok(array.clone());
     }
     let data = array.to_data();
@@ -91,6 +92,11 @@ fn compact_array(array: &ArrayRef) -> Result<ArrayRef> {
         Some(views) => Arc::new(views.gc()),
         None => copy,
     })
+}
+
+/// Bytes of memory that a column keeps alive.
+pub fn array_memory(array: &ArrayRef) -> u64 {
+    kept_bytes(std::slice::from_ref(array))
 }
 
 /// Bytes of the allocations behind the columns, each once.

@@ -5,11 +5,13 @@
 mod group_by;
 mod output;
 mod resample;
+mod rolling;
 mod summary;
 
 pub use group_by::GroupBy;
 pub use output::Batches;
 pub use resample::Resample;
+pub use rolling::{Expanding, Rolling, WindowSize};
 pub use summary::Keep;
 
 use crate::config::suggest;

@@ -4,12 +4,14 @@ pub mod aggregate;
 pub mod buffer;
 pub mod expand;
 pub mod filter;
+pub mod in_order;
 pub mod limit;
 pub mod project;
 pub mod sort;
 #[cfg(test)]
 mod testing;
 pub mod top_n;
+pub mod window;
 
 use std::any::Any;
 use std::fmt::Debug;

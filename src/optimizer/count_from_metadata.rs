@@ -47,6 +47,7 @@ fn row_count(plan: &LogicalPlan) -> Option<u64> {
         LogicalPlan::Scan(node) if node.filters.is_empty() && node.limit.is_none() => node.table.row_count(),
         LogicalPlan::Values(node) => u64::try_from(node.batch.num_rows()).ok(),
         LogicalPlan::Project(node) => row_count(&node.input),
+        LogicalPlan::Window(node) => row_count(&node.input),
         LogicalPlan::Sort(node) => {
             let rows = row_count(&node.input)?;
             Some(node.fetch.map_or(rows, |fetch| rows.min(fetch as u64)))

@@ -120,6 +120,7 @@ pub fn map_expressions(plan: LogicalPlan, f: &dyn Fn(BoundExpr) -> BoundExpr) ->
             let projections = projections.map(|exprs| exprs.into_iter().map(f).collect()).collect();
             LogicalPlan::Expand(Expand { projections, ..node })
         }
+        LogicalPlan::Window(node) => LogicalPlan::Window(node.map_exprs(f)),
         other @ (LogicalPlan::Values(_) | LogicalPlan::Limit(_) | LogicalPlan::Union(_)) => other,
     }
 }

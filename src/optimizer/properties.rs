@@ -8,7 +8,7 @@ use super::reference::{Row, Value, run};
 use super::testing::*;
 use super::{RULES, optimize, verify};
 use crate::config::Config;
-use crate::expr::{AggregateExpr, BinaryOp, BoundExpr, UnaryOp};
+use crate::expr::{AggregateExpr, BinaryOp, BoundExpr, Edge, UnaryOp};
 use crate::plan::LogicalPlan;
 use crate::types::{DataType, Scalar};
 
@@ -131,7 +131,7 @@ impl Choices {
             return scan_of((self.below(2) == 0).then_some(rows));
         }
         let input = self.plan(rows, size - 1);
-        match self.below(10) {
+        match self.below(11) {
             0..=2 => {
                 let predicate = self.condition(&input, 3);
                 filter(input, predicate)
@@ -171,6 +171,20 @@ impl Choices {
                 };
                 let projections = (0..=self.below(3)).map(projection).collect();
                 expand(input, &names, projections)
+            }
+            9 => {
+                let keys = |choices: &mut Self| -> Vec<BoundExpr> {
+                    (0..choices.below(2)).filter_map(|_| choices.column(&input, &DataType::Int64)).collect()
+                };
+                let (partition_by, order_by) = (keys(self), keys(self));
+                let start = self.one_of(&[Edge::Unbounded, Edge::Rows(-2), Edge::Rows(0)]);
+                let end = self.one_of(&[Edge::Unbounded, Edge::Rows(0), Edge::Rows(1)]);
+                let aggregates = (0..=self.below(2)).map(|_| {
+                    let function = self.one_of(&["sum", "min", "max", "count"]);
+                    agg(function, vec![self.number(&input, 1)], DataType::Int64)
+                });
+                let aggregates = aggregates.collect();
+                window(input, partition_by, order_by, (start, end), aggregates)
             }
             _ => {
                 let predicate = self.condition(&input, 2);

@@ -2,8 +2,9 @@
 //!
 //! Each condition that AND joins moves by itself: through projections (its columns replaced by what computes them,
 //! unless that would compute something more than once), sorts, all sides of unions, and aggregations where it speaks of
-//! keys alone (it is then true for all rows of a group or for none), and expansions where it speaks of columns that all
-//! of their rows have in common. It stops at limits and top-N, whose result depends on the rows before them. What reaches a scan becomes one of its filters, and the Filter node goes.
+//! keys alone (it is then true for all rows of a group or for none), windows where it speaks of partitions alone, and
+//! expansions where it speaks of columns that all of their rows have in common. It stops at limits and top-N, whose
+//! result depends on the rows before them. What reaches a scan becomes one of its filters, and the Filter node goes.
 //!
 //! The order of the conditions is kept, since a later one may rely on an earlier one (`n <> 0 AND 10 / n > 2`): where
 //! one has to stay above a node, a later one that can fail stays with it.
@@ -15,12 +16,12 @@ use super::facts::{can_fail, computes_nothing_twice, filter_by, replace_columns,
 use crate::config::Config;
 use crate::error::Result;
 use crate::expr::BoundExpr;
-use crate::plan::{Aggregate, Expand, LogicalPlan, Project, Scan, Sort, Union};
+use crate::plan::{Aggregate, Expand, LogicalPlan, Project, Scan, Sort, Union, Window};
 use crate::types::{DataType, is_float};
 
 pub const RULE: Rule = Rule {
     name: "push_down_filters",
-    meaning: "moves conditions below projections, sorts, unions and aggregations, and into scans",
+    meaning: "moves conditions below projections, sorts, unions, windows and aggregations, and into scans",
     apply,
 };
 
@@ -72,6 +73,10 @@ fn push(plan: LogicalPlan, mut conditions: Vec<BoundExpr>) -> LogicalPlan {
             let below = below.collect();
             filter_by(LogicalPlan::Expand(Expand { input: Box::new(push(*node.input, below)), ..node }), above)
         }
+        LogicalPlan::Window(node) => {
+            let (below, above) = split(conditions, |condition| is_about_partitions(condition, &node));
+            filter_by(LogicalPlan::Window(Window { input: Box::new(push(*node.input, below)), ..node }), above)
+        }
         // A limit that is in the scan counts rows before these conditions.
         LogicalPlan::Scan(node) if node.limit.is_none() => push_into_scan(node, conditions),
         other => filter_by(other.map_inputs(|input| push(input, Vec::new())), conditions),
@@ -91,14 +96,28 @@ fn split(conditions: Vec<BoundExpr>, may_move: impl Fn(&BoundExpr) -> bool) -> (
 /// Whether a condition has one value for all rows of a group. Without keys there is one row also where no row passes.
 fn is_about_keys(condition: &BoundExpr, node: &Aggregate) -> bool {
     let columns = condition.columns();
-    let has_unlike_equals = |column: &usize| {
-        let data_type = node.keys[*column].expr.data_type();
-        is_float(&data_type) || matches!(data_type, DataType::Interval(_))
-    };
     !node.keys.is_empty()
         && columns.iter().all(|column| *column < node.keys.len())
         && computes_nothing_twice([condition], &node.keys)
-        && !(columns.iter().any(has_unlike_equals) && may_tell_equals_apart(condition))
+        && !(columns.iter().any(|column| has_unlike_equals(&node.keys[*column].expr.data_type()))
+            && may_tell_equals_apart(condition))
+}
+
+/// Whether a condition has one value for all rows of a partition: it takes or leaves whole ones.
+fn is_about_partitions(condition: &BoundExpr, node: &Window) -> bool {
+    let is_partition_key = |column: usize| {
+        node.partition_by.iter().any(|key| matches!(key, BoundExpr::Column { index, .. } if *index == column))
+    };
+    let data_type = |column: usize| node.schema.field(column).data_type();
+    let columns = condition.columns();
+    !columns.is_empty()
+        && columns.iter().all(|column| is_partition_key(*column))
+        && !(columns.iter().any(|column| has_unlike_equals(data_type(*column))) && may_tell_equals_apart(condition))
+}
+
+/// Whether values that SQL calls equal can differ.
+fn has_unlike_equals(data_type: &DataType) -> bool {
+    is_float(data_type) || matches!(data_type, DataType::Interval(_))
 }
 
 /// Whether equal values of one group (0 and -0, a month and 30 days) can give different results: comparisons cannot,
@@ -127,7 +146,31 @@ mod tests {
     use super::super::testing::*;
     use super::*;
     use crate::expr::BinaryOp::*;
+    use crate::expr::Edge;
     use crate::types::TEXT;
+
+    #[test]
+    fn golden_below_a_window_go_conditions_over_partitions() {
+        let scan = scan();
+        let edges = (Edge::Rows(-1), Edge::Rows(0));
+        let sum = agg("sum", vec![col(&scan, "b")], DataType::Int64);
+        let windows = window(scan.clone(), vec![col(&scan, "a")], vec![col(&scan, "d")], edges, vec![sum]);
+        let about_partition = compare(col(&windows, "a"), Equal, int(1));
+        let about_row = compare(col(&windows, "b"), Greater, int(2));
+        let plan = filter(windows, and(about_partition, about_row));
+        insta::assert_snapshot!(rule_golden(&RULE, plan), @r"
+        before
+          Filter (a = 1) AND (b > 2)
+            Window frame=[1 row before, current row] partition=[a] order=[d] aggregates=[sum(b)]
+              Sort a, d
+                Scan t
+        after
+          Filter b > 2
+            Window frame=[1 row before, current row] partition=[a] order=[d] aggregates=[sum(b)]
+              Sort a, d
+                Scan t filters=[a = 1]
+        ");
+    }
 
     #[test]
     fn golden_through_projection_and_sort() {

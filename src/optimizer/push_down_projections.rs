@@ -12,7 +12,9 @@ use crate::batch::record_batch;
 use crate::config::Config;
 use crate::error::Result;
 use crate::expr::{AggregateExpr, BoundExpr, SortExpr};
-use crate::plan::{Aggregate, Expand, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Sort, Union, Values};
+use crate::plan::{
+    Aggregate, Expand, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Sort, Union, Values, Window,
+};
 use crate::types::Schema;
 
 pub const RULE: Rule = Rule {
@@ -115,6 +117,7 @@ fn prune(plan: LogicalPlan, needed: &BTreeSet<usize>) -> Result<Pruned> {
             let input = prune(*node.input, needed)?;
             Ok(Pruned { plan: Limit::plan(input.plan, node.skip, node.fetch), kept: input.kept })
         }
+        LogicalPlan::Window(node) => prune_window(node, needed),
         LogicalPlan::Union(node) => {
             let inputs = node.inputs.into_iter().map(|input| Ok(prune(input, needed)?.cut_to(needed).plan));
             let inputs = inputs.collect::<Result<_>>()?;
@@ -145,11 +148,28 @@ fn prune_aggregate(node: Aggregate, needed: &BTreeSet<usize>) -> Result<Pruned> 
     Ok(Pruned { plan: Aggregate::plan(input.plan, keys, aggregates), kept })
 }
 
+/// Aggregates that are not needed go, and with the last one the window.
+fn prune_window(node: Window, needed: &BTreeSet<usize>) -> Result<Pruned> {
+    let columns = node.input.schema().fields().len();
+    let (of_input, added): (BTreeSet<usize>, BTreeSet<usize>) = needed.iter().partition(|column| **column < columns);
+    if added.is_empty() {
+        return prune(*node.input, &of_input);
+    }
+    let aggregates = added.iter().map(|column| node.aggregates[column - columns].clone()).collect();
+    let node = Window { aggregates, ..node };
+    let input = prune((*node.input).clone(), &(&of_input | &columns_of(node.exprs())))?;
+    let node = node.map_exprs(&|expr| input.renumber(expr));
+    let aggregates = node.aggregates.clone();
+    let kept = input.kept.iter().copied().chain(added).collect();
+    Ok(Pruned { plan: LogicalPlan::Window(node.over(input.plan, aggregates)), kept })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::*;
     use super::*;
     use crate::expr::BinaryOp::*;
+    use crate::expr::Edge;
     use crate::types::{DataType, Scalar};
 
     #[test]
@@ -171,6 +191,38 @@ mod tests {
           Project s, b
             Expand [s] = (s), (NULL)
               Scan t columns=[b, s]
+        ");
+    }
+
+    #[test]
+    fn golden_a_window_computes_what_is_used_and_goes_with_its_last_aggregate() {
+        let scan = scan();
+        let sums = ["b", "c"].map(|name| agg("max", vec![col(&scan, name)], col(&scan, name).data_type()));
+        let edges = (Edge::Unbounded, Edge::Rows(0));
+        let windows = window(scan.clone(), vec![col(&scan, "a")], Vec::new(), edges, sums.into());
+        let plan = project(windows.clone(), &[("m", windows.column(8)), ("s", col(&windows, "s"))]);
+        insta::assert_snapshot!(rule_golden(&RULE, plan), @r"
+        before
+          Project max(c) AS m, s
+            Window frame=[unbounded, current row] partition=[a] aggregates=[max(b), max(c)]
+              Sort a
+                Scan t
+        after
+          Project max(c) AS m, s
+            Window frame=[unbounded, current row] partition=[a] aggregates=[max(c)]
+              Sort a
+                Scan t columns=[a, c, s]
+        ");
+        insta::assert_snapshot!(rule_golden(&RULE, project(windows.clone(), &[("s", col(&windows, "s"))])), @r"
+        before
+          Project s
+            Window frame=[unbounded, current row] partition=[a] aggregates=[max(b), max(c)]
+              Sort a
+                Scan t
+        after
+          Project s
+            Sort a
+              Scan t columns=[a, s]
         ");
     }
 

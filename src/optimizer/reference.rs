@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use arrow::array::{Array, RecordBatch};
 
-use crate::expr::{AggregateExpr, BinaryOp, BoundExpr, SortExpr, UnaryOp};
+use crate::expr::{AggregateExpr, BinaryOp, BoundExpr, Edge, SortExpr, UnaryOp};
 use crate::plan::LogicalPlan;
 use crate::types::{DataType, Scalar};
 
@@ -94,6 +94,30 @@ pub fn run(plan: &LogicalPlan, table: &[Row]) -> Result<Vec<Row>, Failure> {
                 }
             }
             Ok(rows)
+        }
+        LogicalPlan::Window(node) => {
+            let rows = run(&node.input, table)?;
+            let key = |row: &Row| node.partition_by.iter().map(|key| eval(key, row)).collect::<Result<Row, _>>();
+            let keys = rows.iter().map(key).collect::<Result<Vec<_>, _>>()?;
+            let mut results = Vec::new();
+            for (index, row) in rows.iter().enumerate() {
+                let partition = keys.iter().position(|key| *key == keys[index]).unwrap_or(index);
+                let in_partition = rows[partition..].iter().zip(&keys[partition..]);
+                let partition_end = partition + in_partition.take_while(|(_, key)| **key == keys[index]).count();
+                let edge = |edge: Edge, unbounded: usize| match edge {
+                    Edge::Rows(rows) => index.saturating_add_signed(rows as isize),
+                    _ => unbounded,
+                };
+                let start = edge(node.frame.start, partition).max(partition);
+                let end = (edge(node.frame.end, partition_end) + 1).min(partition_end);
+                let frame = rows.get(start..end).unwrap_or_default();
+                let mut result = row.clone();
+                for (aggregate, _) in &node.aggregates {
+                    result.push(aggregated(aggregate, frame)?);
+                }
+                results.push(result);
+            }
+            Ok(results)
         }
         LogicalPlan::Union(node) => {
             let mut rows = Vec::new();

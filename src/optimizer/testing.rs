@@ -6,9 +6,9 @@ use super::{Rule, verify};
 use crate::config::Config;
 use crate::context::QueryContext;
 use crate::error::{Error, Result};
-use crate::expr::{AggregateExpr, BinaryOp, BoundExpr, SortExpr, UnaryOp};
+use crate::expr::{AggregateExpr, BinaryOp, BoundExpr, Edge, Frame, SortExpr, UnaryOp};
 use crate::io::source::{ScanRequest, Source, Table};
-use crate::plan::{Aggregate, Expand, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Sort, Union};
+use crate::plan::{Aggregate, Expand, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Sort, Union, Window};
 use crate::types::{DataType, Field, Scalar, Schema, SchemaRef, TEXT};
 
 /// A table with a schema and perhaps a known number of rows.
@@ -166,6 +166,30 @@ pub fn limit(plan: LogicalPlan, skip: usize, fetch: Option<usize>) -> LogicalPla
 
 pub fn union(inputs: Vec<LogicalPlan>) -> LogicalPlan {
     Union::plan(inputs)
+}
+
+/// Aggregates over the rows between two edges; partitions and order are sorted by first.
+pub fn window(
+    plan: LogicalPlan,
+    partition_by: Vec<BoundExpr>,
+    order_by: Vec<BoundExpr>,
+    edges: (Edge, Edge),
+    aggregates: Vec<AggregateExpr>,
+) -> LogicalPlan {
+    let key = |expr: &BoundExpr| SortExpr { expr: expr.clone(), descending: false, nulls_first: false };
+    let keys: Vec<SortExpr> = partition_by.iter().chain(&order_by).map(key).collect();
+    let input = if keys.is_empty() { plan } else { Sort::plan(plan, keys) };
+    let node = Window {
+        input: Box::new(input.clone()),
+        partition_by,
+        order_by: order_by.iter().map(key).collect(),
+        frame: Frame { start: edges.0, end: edges.1 },
+        min_periods: 1,
+        aggregates: Vec::new(),
+        schema: input.schema().clone(),
+    };
+    let aggregates = aggregates.into_iter().map(|aggregate| (aggregate.clone(), aggregate.to_string())).collect();
+    LogicalPlan::Window(node.over(input, aggregates))
 }
 
 /// An aggregate whose result has the type given.

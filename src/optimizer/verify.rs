@@ -64,6 +64,23 @@ fn check_node(plan: &LogicalPlan) -> Result<(), String> {
                 check_types(&node.schema, exprs.iter().map(BoundExpr::data_type))
             })
         }
+        LogicalPlan::Window(node) => {
+            let input = node.input.schema();
+            node.exprs().try_for_each(|expr| check_columns(expr, input))?;
+            let is_in_order = match &*node.input {
+                LogicalPlan::Sort(sort) => {
+                    let keys = node.partition_by.iter().chain(node.order_by.iter().map(|key| &key.expr));
+                    sort.fetch.is_none() && sort.keys.iter().map(|key| &key.expr).eq(keys)
+                }
+                LogicalPlan::Values(values) => values.batch.num_rows() == 0,
+                _ => false,
+            };
+            if !is_in_order && !node.is_in_input_order() {
+                return Err("rows that are not sorted by its partitions and order".into());
+            }
+            let aggregates = node.aggregates.iter().map(|(aggregate, _)| aggregate.data_type.clone());
+            check_types(&node.schema, input.fields().iter().map(|field| field.data_type().clone()).chain(aggregates))
+        }
         LogicalPlan::Union(node) => {
             if node.inputs.is_empty() {
                 return Err("no input".into());

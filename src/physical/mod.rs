@@ -11,6 +11,7 @@ mod plan_scan;
 mod plan_sort;
 mod plan_union;
 mod plan_values;
+mod plan_window;
 
 use std::sync::Arc;
 
@@ -67,6 +68,7 @@ impl Lowering<'_> {
             LogicalPlan::Limit(node) => self.plan_limit(node),
             LogicalPlan::Union(node) => self.plan_union(node),
             LogicalPlan::Expand(node) => self.plan_expand(node),
+            LogicalPlan::Window(node) => self.plan_window(node),
         }
     }
 

@@ -58,6 +58,20 @@ impl LogicalPlan {
             }
             Self::Union(_) => "Union".into(),
             Self::Expand(node) => expand(node),
+            Self::Window(node) => {
+                let mut line = format!("Window frame={}", node.frame);
+                if !node.partition_by.is_empty() {
+                    line.push_str(&format!(" partition=[{}]", list(&node.partition_by)));
+                }
+                if !node.order_by.is_empty() {
+                    line.push_str(&format!(" order=[{}]", list(&node.order_by)));
+                }
+                if node.min_periods > 1 {
+                    line.push_str(&format!(" min_periods={}", node.min_periods));
+                }
+                line.push_str(&format!(" aggregates=[{}]", list(node.aggregates.iter().map(|(call, _)| call))));
+                line
+            }
         }
     }
 

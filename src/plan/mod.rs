@@ -20,6 +20,7 @@ mod sort;
 mod summary;
 mod union;
 mod values;
+mod window;
 
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ pub use select::Select;
 pub use sort::Sort;
 pub use union::Union;
 pub use values::Values;
+pub use window::{Window, WindowSpec};
 
 use crate::expr::BoundExpr;
 
@@ -63,6 +65,8 @@ pub enum LogicalPlan {
     Union(Union),
     /// Computes columns in several ways, each of which gives a row for each row.
     Expand(Expand),
+    /// Aggregates over the rows around each row.
+    Window(Window),
 }
 
 /// An expression with the name of its result column.
@@ -87,6 +91,7 @@ impl LogicalPlan {
             Self::Limit(node) => node.input.schema(),
             Self::Union(node) => &node.schema,
             Self::Expand(node) => &node.schema,
+            Self::Window(node) => &node.schema,
         }
     }
 
@@ -101,6 +106,7 @@ impl LogicalPlan {
             Self::Limit(node) => vec![&node.input],
             Self::Union(node) => node.inputs.iter().collect(),
             Self::Expand(node) => vec![&node.input],
+            Self::Window(node) => vec![&node.input],
         }
     }
 
@@ -116,6 +122,7 @@ impl LogicalPlan {
             Self::Sort(node) => Self::Sort(Sort { input: boxed(node.input), ..node }),
             Self::Limit(node) => Self::Limit(Limit { input: boxed(node.input), ..node }),
             Self::Expand(node) => Self::Expand(Expand { input: boxed(node.input), ..node }),
+            Self::Window(node) => Self::Window(Window { input: boxed(node.input), ..node }),
             Self::Union(node) => Self::Union(Union { inputs: node.inputs.into_iter().map(f).collect(), ..node }),
         }
     }

@@ -11,6 +11,7 @@
 //! | `moments` | sums of powers about the mean |
 //! | `values` | one value a group, of any type |
 //! | `value_set` | the different values of each group, of any types |
+//! | `sliding` | aggregates over windows, which rows enter and leave |
 //! | `rows` | the loops over the rows that count |
 
 mod approx_distinct;
@@ -34,6 +35,7 @@ mod quantile;
 mod registry;
 mod rows;
 mod shape;
+pub mod sliding;
 mod sum;
 mod tally;
 #[cfg(test)]

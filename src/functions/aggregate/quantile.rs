@@ -35,11 +35,13 @@ fn interpolated(values: &mut [f64], fraction: f64) -> f64 {
     let index = place.floor() as usize;
     let (_, &mut low, above) = values.select_nth_unstable_by(index, |a, b| a.rank(*b));
     let share = place - index as f64;
-    match above.iter().copied().min_by(|a, b| a.rank(*b)) {
-        // Equal infinities have no difference.
-        Some(high) if share > 0.0 && low.rank(high) != Ordering::Equal => low + (high - low) * share,
-        _ => low,
-    }
+    above.iter().copied().min_by(|a, b| a.rank(*b)).map_or(low, |high| between(low, high, share))
+}
+
+/// The value at a share of the way from one to the next.
+pub(super) fn between(low: f64, high: f64, share: f64) -> f64 {
+    // Equal infinities have no difference.
+    if share > 0.0 && low.rank(high) != Ordering::Equal { low + (high - low) * share } else { low }
 }
 
 /// Values in a chunk. Chunks, because one vector of all values would need twice its size to grow.

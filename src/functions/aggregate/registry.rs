@@ -506,7 +506,7 @@ fn sum<T: Tally + 'static>(signature: &AggregateSignature) -> Result<Box<dyn Acc
     })
 }
 
-fn fraction(name: &str, constants: &[Scalar]) -> Result<f64> {
+pub(super) fn fraction(name: &str, constants: &[Scalar]) -> Result<f64> {
     let fraction = constants.first().and_then(Scalar::as_f64).filter(|fraction| (0.0..=1.0).contains(fraction));
     fraction.ok_or_else(|| {
         let given = constants.first().map_or_else(|| "nothing".to_string(), ToString::to_string);

@@ -121,6 +121,17 @@ fn counted_groups<T>(counts: &[i64], f: impl Fn(usize) -> Result<T>) -> impl Ite
     per_group(counts.iter().map(|count| *count > 0), f)
 }
 
+/// A sum of integers that fits.
+pub(super) fn integer_sum(sum: i128, result: &DataType) -> Result<i64> {
+    let hint = "sum decimals instead: sum(x::DECIMAL(38,0))";
+    i64::try_from(sum).map_err(|_| out_of_range("sum", result, hint))
+}
+
+/// The mean of `count` numbers with an exact sum.
+pub(super) fn mean_of(sum: DoubleDouble, count: f64) -> f64 {
+    if sum.high.is_finite() { sum.over(count).high } else { sum.high }
+}
+
 /// Integers of up to 64 bits. 2^64 of them do not overflow 128 bits.
 #[derive(Debug, Default)]
 pub(super) struct IntegerSums(Vec<i128>);
@@ -166,14 +177,13 @@ impl Sums for IntegerSums {
 
     fn sums(&mut self, seen: &[bool], result: &DataType) -> Result<ArrayRef> {
         let sums = std::mem::take(&mut self.0);
-        let hint = "sum decimals instead: sum(x::DECIMAL(38,0))";
-        let checked = |group: usize| i64::try_from(sums[group]).map_err(|_| out_of_range("sum", result, hint));
+        let checked = |group: usize| integer_sum(sums[group], result);
         Ok(Arc::new(seen_groups(seen, checked).collect::<Result<Int64Array>>()?))
     }
 
     fn averages(&mut self, counts: &[i64], _: &DataType) -> Result<ArrayRef> {
         let sums = std::mem::take(&mut self.0);
-        let mean = |group: usize| Ok(DoubleDouble::of_integer(sums[group]).over(counts[group] as f64).high);
+        let mean = |group: usize| Ok(mean_of(DoubleDouble::of_integer(sums[group]), counts[group] as f64));
         Ok(Arc::new(counted_groups(counts, mean).collect::<Result<Float64Array>>()?))
     }
 
@@ -205,10 +215,30 @@ impl DecimalSums {
     }
 
     /// The value where it has at most 38 digits.
-    fn narrow(value: i256, what: &str, result: &DataType) -> Result<i128> {
+    pub(super) fn narrow(value: i256, what: &str, result: &DataType) -> Result<i128> {
         let narrow = value.to_i128().filter(|value| value.unsigned_abs() < 10u128.pow(MAX_PRECISION.into()));
         narrow.ok_or_else(|| out_of_range(what, result, "cast to DOUBLE, or to a decimal with fewer digits, first"))
     }
+}
+
+/// What sums of that scale are multiplied by for means of the type of a result.
+pub(super) fn mean_factor(scale: i8, result: &DataType) -> Result<i256> {
+    let added_digits = match result {
+        DataType::Decimal128(_, result_scale) => u32::try_from(result_scale - scale).unwrap_or(0),
+        other => return Err(Error::internal(format!("an average of decimals is no {other}"))),
+    };
+    Ok(i256::from_i128(10i128.pow(added_digits)))
+}
+
+/// The mean of decimals, rounded half away from zero to the scale of the result; see [`mean_factor`].
+pub(super) fn decimal_mean(sum: i256, count: i64, factor: i256, result: &DataType) -> Result<i128> {
+    let scaled = sum.checked_mul(factor);
+    let count = i256::from_i128(count.into());
+    let divided = scaled.and_then(|scaled| scaled.checked_div_rem(count));
+    let (quotient, rest) = divided.ok_or_else(|| Error::internal("an average of decimals overflowed"))?;
+    let up = rest.wrapping_abs().wrapping_add(rest.wrapping_abs()) >= count;
+    let step = if !up { i256::ZERO } else { i256::from_i128(if rest.is_negative() { -1 } else { 1 }) };
+    DecimalSums::narrow(quotient.wrapping_add(step), "mean", result)
 }
 
 impl Sums for DecimalSums {
@@ -249,23 +279,10 @@ impl Sums for DecimalSums {
         Self::decimals(seen_groups(seen, |group| Self::narrow(sums[group], "sum", result)), result)
     }
 
-    /// Rounded half away from zero to the scale of the result.
     fn averages(&mut self, counts: &[i64], result: &DataType) -> Result<ArrayRef> {
         let sums = std::mem::take(&mut self.sums);
-        let added_digits = match result {
-            DataType::Decimal128(_, scale) => u32::try_from(scale - self.scale).unwrap_or(0),
-            other => return Err(Error::internal(format!("an average of decimals is no {other}"))),
-        };
-        let factor = i256::from_i128(10i128.pow(added_digits));
-        let mean = |group: usize| {
-            let scaled = sums[group].checked_mul(factor);
-            let count = i256::from_i128(counts[group].into());
-            let divided = scaled.and_then(|scaled| scaled.checked_div_rem(count));
-            let (quotient, rest) = divided.ok_or_else(|| Error::internal("an average of decimals overflowed"))?;
-            let up = rest.wrapping_abs().wrapping_add(rest.wrapping_abs()) >= count;
-            let step = if !up { i256::ZERO } else { i256::from_i128(if rest.is_negative() { -1 } else { 1 }) };
-            Self::narrow(quotient.wrapping_add(step), "mean", result)
-        };
+        let factor = mean_factor(self.scale, result)?;
+        let mean = |group: usize| decimal_mean(sums[group], counts[group], factor, result);
         Self::decimals(counted_groups(counts, mean), result)
     }
 
@@ -324,10 +341,7 @@ impl Sums for FloatSums {
     }
 
     fn averages(&mut self, counts: &[i64], _: &DataType) -> Result<ArrayRef> {
-        let mean = |group: usize| {
-            let sum = self.0.value(group);
-            Ok(if sum.high.is_finite() { sum.over(counts[group] as f64).high } else { sum.high })
-        };
+        let mean = |group: usize| Ok(mean_of(self.0.value(group), counts[group] as f64));
         let means: Float64Array = counted_groups(counts, mean).collect::<Result<Float64Array>>()?;
         self.0.clear();
         Ok(Arc::new(means))
@@ -339,6 +353,14 @@ impl Sums for FloatSums {
 
     fn growth(&self, new_groups: usize) -> usize {
         self.0.growth(new_groups)
+    }
+}
+
+/// A sum of intervals whose parts fit.
+pub(super) fn interval_sum(months: i64, days: i64, nanos: i128, result: &DataType) -> Result<IntervalMonthDayNano> {
+    match (i32::try_from(months), i32::try_from(days), i64::try_from(nanos)) {
+        (Ok(months), Ok(days), Ok(nanos)) => Ok(IntervalMonthDayNano::new(months, days, nanos)),
+        _ => Err(out_of_range("sum", result, "sum fewer or shorter intervals")),
     }
 }
 
@@ -396,13 +418,7 @@ impl Sums for IntervalSums {
 
     fn sums(&mut self, seen: &[bool], result: &DataType) -> Result<ArrayRef> {
         let Self { months, days, nanos } = std::mem::take(self);
-        let sum = |group: usize| {
-            let parts = (i32::try_from(months[group]), i32::try_from(days[group]), i64::try_from(nanos[group]));
-            match parts {
-                (Ok(months), Ok(days), Ok(nanos)) => Ok(IntervalMonthDayNano::new(months, days, nanos)),
-                _ => Err(out_of_range("sum", result, "sum fewer or shorter intervals")),
-            }
-        };
+        let sum = |group: usize| interval_sum(months[group], days[group], nanos[group], result);
         let sums: Vec<_> = seen_groups(seen, sum).collect::<Result<_>>()?;
         Ok(Arc::new(arrow::array::IntervalMonthDayNanoArray::from(sums)))
     }

@@ -89,7 +89,7 @@ impl Ranked for IntervalMonthDayNano {
 /// A column that grows by group, and whose values can be replaced.
 pub(super) trait Values: Send + Sized {
     /// The Arrow array of such values.
-    type Array: Array;
+    type Array: Array + 'static;
     /// One value.
     type Item<'a>: Copy;
 

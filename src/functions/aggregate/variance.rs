@@ -13,7 +13,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array};
 use arrow::datatypes::{DataType, Float64Type};
 
 use super::count::merge_counts;
-use super::double_double::{Lanes, square, two_product};
+use super::double_double::{DoubleDouble, Lanes, square, two_product};
 use super::exact_sum::{ExactSums, LANES};
 use super::moments::squares_about_mean;
 use super::rows::{vec_growth, vec_memory};
@@ -47,7 +47,7 @@ struct Moments {
 }
 
 /// A value beyond has a square whose error is not worked out as for others.
-const LARGE: f64 = 1e150;
+pub(super) const LARGE: f64 = 1e150;
 
 impl Moments {
     fn resize(&mut self, groups: usize) {
@@ -134,16 +134,24 @@ impl Variance {
     }
 
     fn result(&self, group: usize) -> Option<f64> {
-        let count = self.counts[group];
-        if count == 0 || (self.spread.sample && count == 1) {
+        let Moments { values, squares, errors } = &self.moments;
+        let sums = || [values.value(group), squares.value(group), errors.value(group)];
+        self.spread.of(self.counts[group], sums)
+    }
+}
+
+impl Spread {
+    /// The measure of `count` values, from their sum, that of their squares as they are rounded, and that of what was
+    /// rounded away; `None` where there are too few.
+    pub(super) fn of(self, count: i64, sums: impl FnOnce() -> [DoubleDouble; 3]) -> Option<f64> {
+        if count == 0 || (self.sample && count == 1) {
             return None;
         }
-        let Moments { values, squares, errors } = &self.moments;
-        let (sum, rounded) = (values.value(group), squares.value(group));
-        let about_mean = squares_about_mean(count as f64, sum, rounded, errors.value(group));
-        let divisor = if self.spread.sample { count - 1 } else { count };
+        let [sum, squares, errors] = sums();
+        let about_mean = squares_about_mean(count as f64, sum, squares, errors);
+        let divisor = if self.sample { count - 1 } else { count };
         let variance = about_mean.over(divisor as f64).high;
-        Some(if self.spread.deviation { variance.sqrt() } else { variance })
+        Some(if self.deviation { variance.sqrt() } else { variance })
     }
 }
 
