@@ -82,4 +82,7 @@ pub mod prelude {
     pub use crate::io::options::{OptionValue, Options};
     pub use crate::session::Session;
     pub use crate::types::DataType;
+    pub use crate::types::grid::Side;
+    pub use crate::types::origin::Origin;
+    pub use crate::types::rule::Rule;
 }

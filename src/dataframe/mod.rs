@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::expr::{Expr, SortKey, col};
 use crate::plan::{LogicalPlan, PlanBuilder, Select};
 use crate::session::Session;
+use crate::types::rule::Rule;
 use crate::types::{DataType, SchemaRef};
 
 /// A lazy frame: a query that can go on being built.
@@ -210,8 +211,12 @@ impl DataFrame {
         self.groupby(keys)
     }
 
-    /// Groups the rows by buckets of time: `resample("1h").on("timestamp").mean(["x"])`.
-    pub fn resample(&self, rule: &str) -> Resample {
-        Resample::new(self.clone(), rule)
+    /// Groups the rows by buckets of time: `resample("1h").on("timestamp").mean(&["x"])`. The rule is a [`Rule`] or its text in
+    /// pandas' spelling: `15min`, `1D`, `W-MON`, `2ME`, `QS`.
+    pub fn resample<R: TryInto<Rule>>(&self, rule: R) -> Resample
+    where
+        Error: From<R::Error>,
+    {
+        Resample::new(self.clone(), rule.try_into().map_err(Error::from))
     }
 }
