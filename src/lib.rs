@@ -75,7 +75,7 @@ pub mod types;
 /// What a program that uses the engine needs: `use highwater::prelude::*`.
 pub mod prelude {
     pub use crate::config::Config;
-    pub use crate::dataframe::{Batches, DataFrame, GroupBy, Resample};
+    pub use crate::dataframe::{Batches, DataFrame, Fill, GroupBy, Resample};
     pub use crate::error::{Error, Result};
     pub use crate::expr::{Expr, IntoExpr, SortKey, col, count_all, function, interval, lit, when};
     pub use crate::io::csv::CsvOptions;

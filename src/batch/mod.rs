@@ -76,7 +76,8 @@ pub fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
 /// What buffers are rounded up to is not worth a copy.
 const SLACK: u64 = 1024;
 
-fn compact_array(array: &ArrayRef) -> Result<ArrayRef> {
+/// [`compact`] for one column.
+pub fn compact_array(array: &ArrayRef) -> Result<ArrayRef> {
     if kept_bytes(std::slice::from_ref(array)) <= 2 * shown_bytes(array) {
         return Ok(array.clone());
     }

@@ -2,11 +2,13 @@
 //!
 //! Names are Dask's, with Polars' spellings beside them.
 
+mod fill;
 mod group_by;
 mod output;
 mod resample;
 mod summary;
 
+pub use fill::Fill;
 pub use group_by::GroupBy;
 pub use output::Batches;
 pub use resample::Resample;

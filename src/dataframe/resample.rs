@@ -3,7 +3,7 @@
 use arrow::array::AsArray;
 use arrow::datatypes::{Date32Type, TimestampMicrosecondType};
 
-use super::DataFrame;
+use super::{DataFrame, Fill};
 use super::group_by::column_aggregates;
 use crate::error::{Error, Result};
 use crate::expr::{Expr, SortKey, col, lit};
@@ -17,7 +17,8 @@ use crate::types::{DataType, Scalar, TIMESTAMP, is_timestamp, timestamp_tz};
 
 /// Rows grouped by buckets of time, and by further keys, with the meaning that pandas' `resample` gives the rule and these
 /// options. The result has the label of the bucket under the name of the time column, then the keys, then the
-/// aggregates, in this order of time and keys. Buckets without rows are left out.
+/// aggregates, in this order of time and keys. Buckets without rows are left
+/// out, unless [`fill`](Self::fill) says otherwise.
 ///
 /// Of timestamps with zone, days and longer units are those of local time: in the zone of [`tz`](Self::tz), else of the
 /// column. An hour is always an hour of elapsed time.
@@ -37,6 +38,7 @@ pub struct Resample {
     on: Option<String>,
     by: Vec<Expr>,
     tz: Option<String>,
+    fill: Result<Fill>,
     /// What was asked for, or the first thing of it that was wrong.
     asked: Result<Resampling>,
 }
@@ -52,7 +54,7 @@ struct Resolved {
 
 impl Resample {
     pub(super) fn new(frame: DataFrame, rule: Result<Rule>) -> Self {
-        Self { frame, on: None, by: Vec::new(), tz: None, asked: rule.map(Resampling::new) }
+        Self { frame, on: None, by: Vec::new(), tz: None, fill: Ok(Fill::None), asked: rule.map(Resampling::new) }
     }
 
     fn ask<T, E>(mut self, value: Result<T, E>, set: impl FnOnce(&mut Resampling, T)) -> Self
@@ -125,6 +127,25 @@ impl Resample {
         self
     }
 
+    /// What becomes of buckets without rows: `"null"`, `"ffill"`, `"linear(3)"`, `0`, …, see [`Fill`].
+    #[must_use]
+    pub fn fill<F: TryInto<Fill>>(mut self, fill: F) -> Self
+    where
+        Error: From<F::Error>,
+    {
+        self.fill = fill.try_into().map_err(Error::from).and_then(Fill::checked);
+        self
+    }
+
+    /// The first, greatest, least and last value of a column in each bucket, in the order of the time column, under the names
+    /// `open`, `high`, `low` and `close`; see [`Expr::ohlc`].
+    ///
+    /// # Errors
+    /// As [`agg`](Self::agg).
+    pub fn ohlc(&self, column: &str) -> Result<DataFrame> {
+        self.agg(col(column).ohlc(col(self.time_column()?)))
+    }
+
     /// One row for each bucket and key. Where the grid depends on the first or last timestamp (several days, weeks, months,
     /// …; an origin at the start or the end; hours in a zone that changes its clocks) that is looked up first.
     ///
@@ -137,9 +158,11 @@ impl Resample {
             None => bucket.clone(),
         };
         let keys: Vec<Expr> = std::iter::once(label.alias(&on)).chain(self.by.iter().cloned()).collect();
-        let projection = keys.iter().cloned().chain(aggregates).collect();
-        let group_by: Vec<Expr> = std::iter::once(bucket).chain(self.by.iter().cloned()).collect();
+        let aggregates: Vec<Expr> = aggregates.into_iter().collect();
+        let projection = keys.iter().chain(&aggregates).cloned().collect();
+        let group_by: Vec<Expr> = std::iter::once(bucket.clone()).chain(self.by.iter().cloned()).collect();
         let frame = self.frame.select_with(&Select { projection, group_by, ..Select::default() })?;
+        let frame = self.fill.clone()?.apply(frame, &self.frame, &bucket, self.by.len(), &aggregates)?;
         frame.sort_values(keys.iter().map(|key| SortKey::from(col(key.output_name()))))
     }
 

@@ -3,8 +3,10 @@
 
 mod bound;
 mod dsl;
+mod gaps;
 mod logical;
 
 pub use bound::{AggregateExpr, BoundExpr, SortExpr};
 pub use dsl::{IntoExpr, When, col, count_all, function, interval, lit, when};
+pub use gaps::{GapColumn, GapFill, Line, Reach};
 pub use logical::{BinaryOp, Expr, SortKey, UnaryOp};

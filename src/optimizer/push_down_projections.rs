@@ -12,7 +12,7 @@ use crate::batch::record_batch;
 use crate::config::Config;
 use crate::error::Result;
 use crate::expr::{AggregateExpr, BoundExpr, SortExpr};
-use crate::plan::{Aggregate, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Sort, Union, Values};
+use crate::plan::{Aggregate, FillGaps, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Sort, Union, Values};
 use crate::types::Schema;
 
 pub const RULE: Rule = Rule {
@@ -103,6 +103,14 @@ fn prune(plan: LogicalPlan, needed: &BTreeSet<usize>) -> Result<Pruned> {
         LogicalPlan::Limit(node) => {
             let input = prune(*node.input, needed)?;
             Ok(Pruned { plan: Limit::plan(input.plan, node.skip, node.fetch), kept: input.kept })
+        }
+        LogicalPlan::FillGaps(node) => {
+            let needed = needed | &node.series().collect();
+            let input = prune(*node.input, &needed)?.cut_to(&needed);
+            let columns = input.kept.iter().map(|column| node.columns[*column].clone()).collect();
+            let bucket = input.renumber(node.bucket);
+            let filled = FillGaps { input: Box::new(input.plan), columns, bucket, ..node };
+            Ok(Pruned { plan: LogicalPlan::FillGaps(filled), kept: input.kept })
         }
         LogicalPlan::Union(node) => {
             let inputs = node.inputs.into_iter().map(|input| Ok(prune(input, needed)?.cut_to(needed).plan));

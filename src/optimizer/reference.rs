@@ -86,6 +86,7 @@ pub fn run(plan: &LogicalPlan, table: &[Row]) -> Result<Vec<Row>, Failure> {
             let rows = run(&node.input, table)?.into_iter().skip(node.skip);
             Ok(rows.take(node.fetch.unwrap_or(usize::MAX)).collect())
         }
+        LogicalPlan::FillGaps(_) => Err("a node that the twin does not know"),
         LogicalPlan::Union(node) => {
             let mut rows = Vec::new();
             for input in &node.inputs {

@@ -6,7 +6,9 @@
 mod aggregate;
 mod builder;
 mod display;
+mod fill_gaps;
 mod filter;
+mod gaps;
 mod limit;
 mod project;
 mod resolve;
@@ -23,6 +25,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 
 pub use aggregate::Aggregate;
 pub use builder::PlanBuilder;
+pub use fill_gaps::FillGaps;
 pub use filter::Filter;
 pub use limit::Limit;
 pub use project::Project;
@@ -53,6 +56,8 @@ pub enum LogicalPlan {
     Sort(Sort),
     /// Skips rows and keeps a number of those that follow.
     Limit(Limit),
+    /// Puts in the buckets of time that are missing.
+    FillGaps(FillGaps),
     /// The rows of all inputs, one input after another.
     Union(Union),
 }
@@ -77,6 +82,7 @@ impl LogicalPlan {
             Self::Aggregate(node) => &node.schema,
             Self::Sort(node) => node.input.schema(),
             Self::Limit(node) => node.input.schema(),
+            Self::FillGaps(node) => node.input.schema(),
             Self::Union(node) => &node.schema,
         }
     }
@@ -90,6 +96,7 @@ impl LogicalPlan {
             Self::Aggregate(node) => vec![&node.input],
             Self::Sort(node) => vec![&node.input],
             Self::Limit(node) => vec![&node.input],
+            Self::FillGaps(node) => vec![&node.input],
             Self::Union(node) => node.inputs.iter().collect(),
         }
     }
@@ -105,6 +112,7 @@ impl LogicalPlan {
             Self::Aggregate(node) => Self::Aggregate(Aggregate { input: boxed(node.input), ..node }),
             Self::Sort(node) => Self::Sort(Sort { input: boxed(node.input), ..node }),
             Self::Limit(node) => Self::Limit(Limit { input: boxed(node.input), ..node }),
+            Self::FillGaps(node) => Self::FillGaps(FillGaps { input: boxed(node.input), ..node }),
             Self::Union(node) => Self::Union(Union { inputs: node.inputs.into_iter().map(f).collect(), ..node }),
         }
     }

@@ -1,6 +1,7 @@
 //! SELECT: projection, grouping, HAVING, DISTINCT and ORDER BY over one input, for SQL and the API alike.
 
 use super::builder::{ordinal, sort_expr};
+use super::gaps::{FIRST_FILL, GapKey};
 use super::resolve::{Aggregates, contains_aggregate, resolve, resolve_condition, resolve_with_aggregates};
 use super::{Aggregate, Filter, LogicalPlan, NamedExpr, PlanBuilder, Project, Scope, ScopeColumn, Sort};
 use crate::config::suggest;
@@ -49,11 +50,8 @@ impl PlanBuilder {
         let visible = columns.len();
         let keys = order_keys(select, &mut over, &mut columns)?;
 
-        let mut plan = over.plan();
-        if let Some(having) = having {
-            plan = Filter::plan(plan, having);
-        }
-        plan = Project::plan(plan, columns);
+        let plan = over.plan(having, &mut columns)?;
+        let mut plan = Project::plan(plan, columns);
         if select.distinct {
             if plan.schema().fields().len() > visible {
                 return Err(Error::sql("with SELECT DISTINCT, ORDER BY can name only columns of the result")
@@ -153,6 +151,8 @@ struct Over {
 
 struct Groups {
     keys: Vec<NamedExpr>,
+    /// The key whose gaps are filled, and which one it is.
+    gaps: Option<(usize, GapKey)>,
     aggregates: Aggregates,
 }
 
@@ -163,10 +163,23 @@ impl Over {
 
     fn groups(input: PlanBuilder, select: &Select, items: &[Item]) -> Result<Self> {
         let mut keys: Vec<NamedExpr> = Vec::new();
-        let mut add = |expr: BoundExpr, name: String| {
-            if !keys.iter().any(|key| key.expr == expr) {
+        let mut gaps: Option<(usize, GapKey)> = None;
+        let mut add = |key: &Expr, name: String| {
+            let filled = GapKey::of(key, &input)?;
+            let expr = filled.as_ref().map_or_else(|| resolve(key, &input.scope), |key| Ok(key.bucket.clone()))?;
+            let index = keys.iter().position(|key| key.expr == expr).unwrap_or(keys.len());
+            if index == keys.len() {
                 keys.push(NamedExpr { expr, name });
             }
+            match (filled, &gaps) {
+                (Some(_), Some((other, _))) if *other != index => {
+                    return Err(spanned(Error::sql("GROUP BY has two calls of time_bucket_gapfill()"), key)
+                        .with_hint("make one of them time_bucket()"));
+                }
+                (Some(filled), None) => gaps = Some((index, filled)),
+                _ => {}
+            }
+            Ok(())
         };
         let scope = &input.scope;
         for key in &select.group_by {
@@ -178,21 +191,22 @@ impl Over {
                 Some(item) if contains_aggregate(&item.expr) => {
                     return Err(Error::sql(format!("{} has an aggregate in it and cannot be grouped by", item.name)));
                 }
-                Some(item) => add(resolve(&item.expr, scope)?, item.name.clone()),
-                None => add(resolve(key, scope)?, key.output_name()),
+                Some(item) => add(&item.expr, item.name.clone())?,
+                None => add(key, key.output_name())?,
             }
         }
         if select.group_by_all {
             for item in items.iter().filter(|item| !contains_aggregate(&item.expr)) {
-                let bound = resolve(&item.expr, scope)?;
-                if !bound.columns().is_empty() {
-                    add(bound, item.name.clone());
+                let is_gap_key = GapKey::of(&item.expr, &input)?.is_some();
+                if is_gap_key || !resolve(&item.expr, scope)?.columns().is_empty() {
+                    add(&item.expr, item.name.clone())?;
                 }
             }
         }
         let first_column = input.plan.schema().fields().len();
-        let aggregates = Aggregates { first_column, ..Aggregates::default() };
-        Ok(Self { input, groups: Some(Groups { keys, aggregates }) })
+        let fills = gaps.as_ref().map(|_| Vec::new());
+        let aggregates = Aggregates { first_column, fills, ..Aggregates::default() };
+        Ok(Self { input, groups: Some(Groups { keys, gaps, aggregates }) })
     }
 
     fn bind(&mut self, expr: &Expr) -> Result<BoundExpr> {
@@ -213,15 +227,31 @@ impl Over {
         groups.over_groups(bound).map_err(|error| spanned(error, having))
     }
 
-    fn plan(self) -> LogicalPlan {
-        let Some(Groups { keys, aggregates }) = self.groups else {
-            return self.input.plan;
+    /// The plan below the columns, which are renumbered where gaps are filled.
+    fn plan(self, having: Option<BoundExpr>, columns: &mut [NamedExpr]) -> Result<LogicalPlan> {
+        let Some(mut groups) = self.groups else {
+            return Ok(filtered(self.input.plan, having));
         };
+        let fills = groups.aggregates.fills.take().unwrap_or_default().into_iter();
+        let fills = fills.map(|fill| {
+            let (value, how) = fill.into_parts();
+            Ok((groups.over_groups(value)?, how))
+        });
+        let fills = fills.collect::<Result<Vec<_>>>()?;
+        let Groups { keys, gaps, aggregates } = groups;
         let calls = aggregates.calls.into_iter().map(|call| {
             let name = call.to_string();
             (call, name)
         });
-        Aggregate::plan(self.input.plan, keys, calls.collect())
+        let count = keys.len();
+        let plan = filtered(Aggregate::plan(self.input.plan, keys, calls.collect()), having);
+        let Some((key, gaps)) = gaps else { return Ok(plan) };
+        let first_fill = plan.schema().fields().len();
+        for column in columns {
+            let renumbered = |index: usize| index.checked_sub(FIRST_FILL).map_or(index, |fill| first_fill + fill);
+            column.expr = column.expr.clone().renumber(&renumbered);
+        }
+        gaps.plan(plan, key, count, fills)
     }
 }
 
@@ -231,6 +261,9 @@ impl Groups {
         if let Some(index) = self.keys.iter().position(|key| key.expr == expr) {
             let key = &self.keys[index];
             return Ok(BoundExpr::column(index, &key.name, &key.expr.data_type()));
+        }
+        if matches!(expr, BoundExpr::Column { index, .. } if index >= FIRST_FILL) {
+            return Ok(expr);
         }
         if let BoundExpr::Column { index, name, data_type } = &expr {
             return match index.checked_sub(self.aggregates.first_column) {
@@ -248,6 +281,13 @@ impl Groups {
             })
         });
         failed.map_or(Ok(mapped), Err)
+    }
+}
+
+fn filtered(plan: LogicalPlan, having: Option<BoundExpr>) -> LogicalPlan {
+    match having {
+        Some(having) => Filter::plan(plan, having),
+        None => plan,
     }
 }
 

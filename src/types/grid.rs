@@ -245,6 +245,24 @@ impl Grid {
         (index - right..index - right + 4).filter_map(|index| self.label_of(index)).find(|next| *next > label)
     }
 
+    /// How many labels there are from one up to, but without, a moment behind it; `None` for more than `most`.
+    pub fn count(&self, label: i64, end: i64, most: u64) -> Option<u64> {
+        if let (Edges::Even { width, .. }, None) = (self.edges, self.zone) {
+            let count = end.abs_diff(label).div_ceil(width.unsigned_abs());
+            return (count <= most).then_some(count);
+        }
+        let mut count = 0;
+        let mut label = Some(label);
+        while label.is_some_and(|label| label < end) {
+            count += 1;
+            if count > most {
+                return None;
+            }
+            label = label.and_then(|label| self.next(label));
+        }
+        Some(count)
+    }
+
     /// The bucket, counted from that of the anchor, that a moment is in.
     fn index(&self, micros: i64) -> Option<i64> {
         let mut index = self.local_index(self.zone.map_or(micros, |zone| zone.to_local(micros)))?;

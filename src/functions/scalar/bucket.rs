@@ -230,6 +230,28 @@ impl BucketsOfRows for Rules<'_> {
     }
 }
 
+/// The grid of a call of one of these functions, all of whose arguments but the timestamp are constants; `None` where it
+/// gives no bucket, whatever the timestamp is.
+///
+/// # Errors
+/// Where a constant is wrong, or moves buckets by distances that differ.
+pub fn grid_of(function: &str, args: &[Value]) -> Result<Option<Grid>> {
+    let moments = all_moments(args)?;
+    let buckets = match function {
+        "time_bucket" => Widths::of_time_bucket(&moments)?.at(0)?,
+        "date_bin" => Widths::new(&moments, None, Some(2), None)?.at(0)?,
+        "resample_bucket" => Rules::new(&moments)?.at(0)?,
+        other => return Err(Error::internal(format!("{other} gives no buckets of time"))),
+    };
+    match buckets {
+        Some(Buckets { moved: Some(_), .. }) => {
+            Err(Error::data("gaps between months with an offset cannot be filled").with_hint("leave the offset out"))
+        }
+        Some(buckets) => Ok(Some(buckets.grid)),
+        None => Ok(None),
+    }
+}
+
 /// Dates among the arguments as timestamps.
 fn all_moments(args: &[Value]) -> Result<Vec<Value>> {
     args.iter().map(moments).collect()
