@@ -99,7 +99,9 @@ impl Fill {
 
     pub(super) fn checked(self) -> Result<Self> {
         match self.limit() {
-            Some(0) => Err(Error::usage("a fill of 0 buckets fills nothing").with_hint("take 'null', or a larger limit")),
+            Some(0) => {
+                Err(Error::usage("a fill of 0 buckets fills nothing").with_hint("take 'null', or a larger limit"))
+            }
             _ => Ok(self),
         }
     }
@@ -138,9 +140,7 @@ impl Fill {
         match self {
             Self::None | Self::Null => GapFill::Null,
             Self::Value(value) => GapFill::Constant { value: value.clone(), over_nulls },
-            Self::Forward { limit } => {
-                GapFill::Previous { limit: limit.map(crate::expr::Reach::Buckets), over_nulls }
-            }
+            Self::Forward { limit } => GapFill::Previous { limit: limit.map(crate::expr::Reach::Buckets), over_nulls },
             Self::Backward { limit } => GapFill::Next { limit: *limit, over_nulls },
             Self::Linear { limit } => {
                 GapFill::Linear(Line { over_time: false, limit: *limit, max_gap: None, over_nulls })

@@ -3,8 +3,8 @@
 use arrow::array::AsArray;
 use arrow::datatypes::{Date32Type, TimestampMicrosecondType};
 
-use super::{DataFrame, Fill};
 use super::group_by::column_aggregates;
+use super::{DataFrame, Fill};
 use crate::error::{Error, Result};
 use crate::expr::{Expr, SortKey, col, lit};
 use crate::plan::Select;

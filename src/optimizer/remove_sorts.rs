@@ -51,7 +51,9 @@ fn order_of(plan: &LogicalPlan) -> Vec<usize> {
         LogicalPlan::Limit(node) => order_of(&node.input),
         LogicalPlan::Project(node) => {
             let place = |column: usize| {
-                node.exprs.iter().position(|named| matches!(named.expr, BoundExpr::Column { index, .. } if index == column))
+                node.exprs
+                    .iter()
+                    .position(|named| matches!(named.expr, BoundExpr::Column { index, .. } if index == column))
             };
             order_of(&node.input).into_iter().map_while(place).collect()
         }

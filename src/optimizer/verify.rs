@@ -68,7 +68,9 @@ fn check_node(plan: &LogicalPlan) -> Result<(), String> {
             }
             let constants = node.starts.iter().chain(&node.finishes);
             let mut wrong = node.columns.iter().zip(input.fields()).filter_map(|(column, field)| match column {
-                GapColumn::Value(GapFill::Constant { value, .. }) if value.data_type() != field.data_type() => Some(field),
+                GapColumn::Value(GapFill::Constant { value, .. }) if value.data_type() != field.data_type() => {
+                    Some(field)
+                }
                 GapColumn::Value(GapFill::Linear(_)) if *field.data_type() != DataType::Float64 => Some(field),
                 _ => None,
             });

@@ -150,7 +150,7 @@ impl GapKey {
             .map(|index| NamedExpr { expr: groups.column(index), name: groups.schema().field(index).name().clone() })
             .collect();
         for (value, how) in fills {
-            exprs.push(NamedExpr { name: format!("{how} of {value}"), expr: value });
+            exprs.push(NamedExpr { name: value.to_string(), expr: value });
             roles.push(GapColumn::Value(how));
         }
         let input = if exprs.len() > count { Project::plan(groups, exprs) } else { groups };
@@ -297,7 +297,8 @@ fn moment_behind(value: BoundExpr) -> Option<BoundExpr> {
 impl Fill {
     /// A call of `locf` or `interpolate`, whose arguments are bound.
     pub(super) fn bind(name: &str, args: Vec<BoundExpr>) -> Result<Self> {
-        let usage = if name == LOCF { "locf(x [, max_gap] [, treat_null_as_missing])" } else { "interpolate(x [, max_gap])" };
+        let usage =
+            if name == LOCF { "locf(x [, max_gap] [, treat_null_as_missing])" } else { "interpolate(x [, max_gap])" };
         let wrong = |message: String| Error::sql(format!("{name}: {message}")).with_hint(format!("usage: {usage}"));
         let most = if name == LOCF { 3 } else { 2 };
         let count = args.len();

@@ -467,8 +467,10 @@ fn rounded_scale(function: &str, args: &[BoundExpr], result: &DataType) -> Optio
 /// Why a call of `time_bucket_gapfill`, `locf` or `interpolate` cannot stand where it does.
 fn misplaced_gap_call(name: &str, clause: &str, over_groups: bool) -> Error {
     if !is_fill(name) {
-        return Error::sql(format!("{name}() must be a key of GROUP BY itself, not stand {clause} or inside of another"))
-            .with_hint("GROUP BY time_bucket_gapfill(…), and take its value apart in an outer query");
+        return Error::sql(format!(
+            "{name}() must be a key of GROUP BY itself, not stand {clause} or inside of another"
+        ))
+        .with_hint("GROUP BY time_bucket_gapfill(…), and take its value apart in an outer query");
     }
     let error = Error::sql(match over_groups {
         true => format!("{name}() needs gaps to fill, or stands inside of another call that fills them"),

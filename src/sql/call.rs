@@ -11,8 +11,8 @@ use super::span::{anchor, at, join, name_span, not_yet, query_anchor, span_of, s
 use crate::error::{Error, Result, Span};
 use crate::expr::{Expr, SortKey};
 use crate::functions::scalar::gaps;
-use crate::types::{DataType, Scalar};
 use crate::types::temporal::{MICROS_PER_DAY, parse_zone};
+use crate::types::{DataType, Scalar};
 
 /// What stands between the parentheses of a call.
 #[derive(Default)]

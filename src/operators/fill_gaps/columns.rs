@@ -32,7 +32,10 @@ enum Kind {
     Key,
     Bucket,
     /// The constant is null where nothing fills.
-    Constant { value: Scalar, over_nulls: bool },
+    Constant {
+        value: Scalar,
+        over_nulls: bool,
+    },
     Previous(Previous),
     Next(Next),
     Line(LineState),
@@ -80,9 +83,9 @@ impl Filler {
                 }
             },
             Kind::Constant { value, over_nulls } => {
-                let over_nulls = *over_nulls && column.logical_null_count() > 0;
-                if let (Some(first), false) = (batch.only_rows(), over_nulls) {
-                    return Ok(column.slice(first, batch.len()));
+                let over_nulls = *over_nulls;
+                if let Some(rows) = as_it_is(column, batch, over_nulls) {
+                    return Ok(rows);
                 }
                 let of_row = |row: usize| if over_nulls && column.is_null(row) { (FILL, 0) } else { (ROWS, row) };
                 let mut places = Vec::with_capacity(batch.len());
@@ -95,10 +98,17 @@ impl Filler {
                 gather(&self.data_type, Some(value), None, column, places)
             }
             Kind::Previous(previous) => {
+                if let Some(rows) = as_it_is(column, batch, previous.over_nulls) {
+                    previous.pass(column, batch);
+                    return Ok(rows);
+                }
                 let places = previous.places(column, batch);
                 gather(&self.data_type, None, previous.carried.clone(), column, places)
             }
             Kind::Next(next) => {
+                if let Some(rows) = as_it_is(column, batch, next.search.over_nulls) {
+                    return Ok(rows);
+                }
                 let places = next.places(column, rows, batch);
                 gather(&self.data_type, None, None, column, places)
             }
@@ -122,6 +132,12 @@ impl Filler {
         }
         Ok(())
     }
+}
+
+/// The column of a batch in which there is nothing to fill.
+fn as_it_is(column: &ArrayRef, batch: &Batch, over_nulls: bool) -> Option<ArrayRef> {
+    let rows = column.slice(batch.only_rows()?, batch.len());
+    (!over_nulls || rows.logical_null_count() == 0).then_some(rows)
 }
 
 /// The values at these places.
@@ -202,6 +218,16 @@ impl Previous {
             }
         }
         places
+    }
+
+    /// Takes notice of a batch in which there is nothing to fill.
+    fn pass(&mut self, column: &ArrayRef, batch: &Batch) {
+        let last = batch.spans.last().zip(batch.places.last());
+        let Some((span, place)) = last else { return };
+        match span.row(span.len() - 1) {
+            Some(row) if column.is_valid(row) => self.set(row, *place),
+            _ => self.known = None,
+        }
     }
 
     fn set(&mut self, row: usize, place: Place) {
@@ -310,7 +336,9 @@ impl LineState {
                     None => {
                         let next = self.search.behind(span, offset, column, rows);
                         let next = next.map(|next| (values.value(next), rows.place_of(next)));
-                        filled.append_option(self.known.zip(next).and_then(|(from, to)| between(&self.line, from, to, *place)));
+                        filled.append_option(
+                            self.known.zip(next).and_then(|(from, to)| between(&self.line, from, to, *place)),
+                        );
                     }
                 }
             }
@@ -321,19 +349,19 @@ impl LineState {
 
 /// The value at a place between two known ones; `None` where the line does not reach it.
 fn between(line: &Line, (from, start): (f64, Place), (to, end): (f64, Place), place: Place) -> Option<f64> {
-        let reaches = line.limit.is_none_or(|limit| place.position.abs_diff(start.position) <= limit);
-        let joins = match line.max_gap {
-            None => true,
-            Some(Reach::Buckets(most)) => end.position.abs_diff(start.position) <= most.saturating_add(1),
-            Some(Reach::Time(interval)) => deadline(start.time, interval).is_none_or(|until| end.time <= until),
-        };
-        if !reaches || !joins {
-            return None;
-        }
-        let (length, covered) = if line.over_time {
-            (end.time.abs_diff(start.time), place.time.abs_diff(start.time))
-        } else {
-            (end.position.abs_diff(start.position), place.position.abs_diff(start.position))
-        };
-        Some((to - from) / length as f64 * covered as f64 + from)
+    let reaches = line.limit.is_none_or(|limit| place.position.abs_diff(start.position) <= limit);
+    let joins = match line.max_gap {
+        None => true,
+        Some(Reach::Buckets(most)) => end.position.abs_diff(start.position) <= most.saturating_add(1),
+        Some(Reach::Time(interval)) => deadline(start.time, interval).is_none_or(|until| end.time <= until),
+    };
+    if !reaches || !joins {
+        return None;
     }
+    let (length, covered) = if line.over_time {
+        (end.time.abs_diff(start.time), place.time.abs_diff(start.time))
+    } else {
+        (end.position.abs_diff(start.position), place.position.abs_diff(start.position))
+    };
+    Some((to - from) / length as f64 * covered as f64 + from)
+}

@@ -118,10 +118,7 @@ impl OperatorFactory for FillGapsFactory {
             fillers: fillers.map(|(column, field)| Filler::new(column, field.data_type())).collect(),
             batch_size: context.config.batch_size.max(1),
             cancel: context.cancel.clone(),
-            held: Held {
-                batches: Vec::new(),
-                memory: context.memory.reservation("gap filling", &self.metrics),
-            },
+            held: Held { batches: Vec::new(), memory: context.memory.reservation("gap filling", &self.metrics) },
             current: None,
             last: None,
             ended: false,

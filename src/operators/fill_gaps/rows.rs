@@ -65,7 +65,9 @@ impl SeriesKeys {
 /// Values of one series with equal bits.
 fn comparable(column: &ArrayRef) -> ArrayRef {
     match column.data_type() {
-        DataType::Interval(IntervalUnit::MonthDayNano) | DataType::Float32 | DataType::Float64 => normalize_equal(column),
+        DataType::Interval(IntervalUnit::MonthDayNano) | DataType::Float32 | DataType::Float64 => {
+            normalize_equal(column)
+        }
         _ => column.clone(),
     }
 }
@@ -206,13 +208,7 @@ impl Rows {
     }
 
     /// Finds out what is missing before a row, and the row's place; `before` is that of the row before it.
-    fn place(
-        &mut self,
-        row: usize,
-        before: Option<Before>,
-        last: Option<&LastRow>,
-        bounds: &Bounds,
-    ) -> Result<Before> {
+    fn place(&mut self, row: usize, before: Option<Before>, last: Option<&LastRow>, bounds: &Bounds) -> Result<Before> {
         let time = self.times.is_valid(row).then(|| self.times.value(row));
         // A bucket without a time is a series of its own.
         let timeless = time.is_none() || before.is_none_or(|before| before.time.is_none());
@@ -224,7 +220,8 @@ impl Rows {
             position = 0;
         }
         if let Some(time) = time {
-            let (side, after) = if starts { (RunSide::Opens, None) } else { (RunSide::Between, before.and_then(|before| before.time)) };
+            let (side, after) =
+                if starts { (RunSide::Opens, None) } else { (RunSide::Between, before.and_then(|before| before.time)) };
             position += self.add_run(row, side, position, bounds.missing(after, Some(time))?);
         }
         self.positions.push(position);

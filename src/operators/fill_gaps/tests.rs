@@ -129,9 +129,9 @@ fn value(rows: &[Row], index: usize, column: usize, fill: &GapFill) -> Option<f6
     let own = rows[index].values[column];
     let over_nulls = match fill {
         GapFill::Null => false,
-        GapFill::Constant { over_nulls, .. } | GapFill::Previous { over_nulls, .. } | GapFill::Next { over_nulls, .. } => {
-            *over_nulls
-        }
+        GapFill::Constant { over_nulls, .. }
+        | GapFill::Previous { over_nulls, .. }
+        | GapFill::Next { over_nulls, .. } => *over_nulls,
         GapFill::Linear(line) => line.over_nulls,
     };
     if own.is_some() || !(rows[index].made || over_nulls) {
@@ -201,7 +201,7 @@ fn series(seed: u64, columns: usize) -> Vec<Row> {
     let nulls = random(10);
     for key in [Some(-3), Some(0), Some(7), None] {
         let mut time = (random(30) as i64 - 15) * WIDTH;
-        let mut value = |random: &mut dyn FnMut(u64) -> u64| (random(10) >= nulls).then(|| random(100) as f64);
+        let value = |random: &mut dyn FnMut(u64) -> u64| (random(10) >= nulls).then(|| random(100) as f64);
         for _ in 0..random(9) {
             let values = (0..columns).map(|_| value(&mut random)).collect();
             rows.push(Row { key, time: Some(time), values, made: false });
