@@ -1,10 +1,9 @@
 //! The calls by which SQL fills gaps between buckets of time. They have no value for a row: GROUP BY binds them
 //! (`plan::gaps`), and here is what they are called and take.
 
-use super::signature::{Call, Take};
+use super::signature::Call;
 use super::{ScalarFunction, Signature, Value};
 use crate::error::{Error, Result};
-use crate::types::DataType;
 
 const CATEGORY: &str = "date and time";
 
@@ -32,31 +31,31 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
         "As time_bucket, as a key of GROUP BY: buckets without rows are put in, from start up to finish; without these, \
          as far as conditions of WHERE on the timestamp say, or from the first to the last bucket of each series. \
          Takes start, finish, timezone, origin and offset by name (start => …) too.",
-        |call| moments(call),
-        |_, _, _| misplaced(TIME_BUCKET_GAPFILL)
+        misplaced,
+        |_, _, _| unbound(TIME_BUCKET_GAPFILL)
     ),
     function!(
         "locf",
         "locf(aggregate [, max_gap] [, treat_null_as_missing])",
         "The aggregate, in buckets that time_bucket_gapfill put in that of the bucket before: last observation carried \
          forward, so many buckets or such an interval at most.",
-        |call| call.returns_argument(&[Take::Any], &[Take::Any, Take::Boolean], 0),
-        |_, _, _| misplaced(LOCF)
+        misplaced,
+        |_, _, _| unbound(LOCF)
     ),
     function!(
         "interpolate",
         "interpolate(aggregate [, max_gap])",
         "The aggregate, in buckets that time_bucket_gapfill put in the value on the line between those around them, unless \
          they are farther apart than that; DOUBLE.",
-        |call| call.returns(&[Take::Double], &[Take::Any], DataType::Float64),
-        |_, _, _| misplaced(INTERPOLATE)
+        misplaced,
+        |_, _, _| unbound(INTERPOLATE)
     ),
 ];
 
-fn moments(call: &Call<'_>) -> Result<Signature> {
-    call.returns_argument(&[Take::Interval, Take::Moment], &[Take::Any; 5], 1)
+fn misplaced(call: &Call<'_>) -> Result<Signature> {
+    Err(call.error("it has a value only over groups whose gaps are filled"))
 }
 
-fn misplaced(name: &str) -> Result<Value> {
+fn unbound(name: &str) -> Result<Value> {
     Err(Error::internal(format!("{name} was not bound by GROUP BY")))
 }
