@@ -267,6 +267,13 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
+/// What takes a value or its text may be given the value, which cannot fail.
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
 /// Kernels of Arrow fail on values (overflow, division by zero, a cast) or on a defect of ours.
 impl From<ArrowError> for Error {
     fn from(error: ArrowError) -> Self {

@@ -75,11 +75,14 @@ pub mod types;
 /// What a program that uses the engine needs: `use highwater::prelude::*`.
 pub mod prelude {
     pub use crate::config::Config;
-    pub use crate::dataframe::{Batches, DataFrame, Expanding, GroupBy, Keep, Resample, Rolling};
+    pub use crate::dataframe::{Batches, DataFrame, Expanding, Fill, GroupBy, Keep, Resample, Rolling};
     pub use crate::error::{Error, Result};
     pub use crate::expr::{Expr, IntoExpr, SortKey, col, count_all, function, interval, lit, when};
     pub use crate::io::csv::CsvOptions;
     pub use crate::io::options::{OptionValue, Options};
     pub use crate::session::Session;
     pub use crate::types::DataType;
+    pub use crate::types::grid::Side;
+    pub use crate::types::origin::Origin;
+    pub use crate::types::rule::Rule;
 }

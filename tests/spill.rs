@@ -243,3 +243,54 @@ fn queries_run_within_queries() {
             .expect("a query within a query");
     }
 }
+
+/// The rows and the peak of what the query says it reserves, with the counters of its gap filling.
+fn fill_gaps(sql: &str, memory_limit: u64) -> (u64, u64, u64) {
+    let session = Session::new(config(memory_limit, 2)).expect("a session");
+    let mut rows = 0;
+    let frame = session.sql(sql).expect("the query binds");
+    let used = frame.for_each_batch(|batch| {
+        rows += batch.num_rows() as u64;
+        Ok(())
+    });
+    let used = used.expect("the query runs");
+    let metrics = used.metrics();
+    let peak = metrics.iter().map(|(_, metrics)| OperatorMetrics::get(&metrics.peak_reserved)).max().unwrap_or(0);
+    let filled = metrics.iter().filter(|(headline, _)| headline.starts_with("FillGaps"));
+    (rows, peak, filled.map(|(_, metrics)| OperatorMetrics::get(&metrics.rows_out)).sum())
+}
+
+const SECONDS: &str =
+    "SELECT time_bucket_gapfill('1 second', ts) AS second, locf(max(x)) AS l, interpolate(max(x)) AS i
+     FROM (VALUES (TIMESTAMP '2024-01-01', 1), ('2024-02-01', 3), ('2024-03-01', 2)) AS v (ts, x) GROUP BY second";
+
+#[test]
+fn more_buckets_than_memory_are_given_in_order_batch_by_batch() {
+    let (rows, peak, _) = fill_gaps(&format!("{SECONDS} ORDER BY second"), TINY);
+    assert_eq!(rows, 60 * 86_400 + 1);
+    assert!(peak < 2 << 20, "{peak} bytes were reserved");
+}
+
+#[test]
+fn a_limit_ends_the_filling_of_gaps() {
+    let (rows, _, filled) = fill_gaps(&format!("{SECONDS} ORDER BY second LIMIT 10"), TINY);
+    assert_eq!(rows, 10);
+    assert!(filled <= 2048, "{filled} buckets were filled");
+}
+
+#[test]
+fn series_that_do_not_fit_are_filled_from_a_sort_that_spills() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_input(folder.path(), 120_000);
+    let sql = format!(
+        "SELECT count(*), sum(l), count(l) FROM
+           (SELECT time_bucket_gapfill('1 hour', TIMESTAMP '2024-01-01' + value * INTERVAL '1 hour') AS hour, key % 5000 AS k,
+                   locf(max(value)) AS l
+            FROM '{}/input.csv' GROUP BY ALL)",
+        folder.path().display()
+    );
+    let (expected, ..) = run(config(1 << 30, 2), &sql).expect("the query runs in memory");
+    let (ours, spilled, peak) = run(config(TINY, 2), &sql).expect("the query runs on disk");
+    assert!(spilled > 0 && peak <= TINY, "{spilled} spilled, {peak} reserved");
+    assert_eq!(together(&ours), together(&expected));
+}

@@ -17,8 +17,8 @@ use crate::io::options::{OptionValue, Options};
 use crate::io::write::atomic::check_target;
 use crate::io::write::{Existing, OutputFormat, WriteOptions};
 use crate::session::{ConvertOptions, Layout};
-use crate::types::interval::parse_rule;
 use crate::types::parse_type;
+use crate::types::rule::Rule;
 use crate::types::temporal::parse_timestamp;
 
 /// What to do.
@@ -282,8 +282,8 @@ fn check_generate(command: &GenerateCommand) -> Result<GeneratePlan> {
             GeneratePlan::Timeseries(TimeseriesOptions {
                 start: moment("--start", start)?,
                 end: moment("--end", end)?,
-                freq: parse_rule(freq)?,
-                partition_freq: parse_rule(partition_freq)?,
+                freq: freq.parse::<Rule>()?.width(),
+                partition_freq: partition_freq.parse::<Rule>()?.width(),
                 decimals: *decimals,
                 seed,
                 output,

@@ -2,12 +2,14 @@
 //!
 //! Names are Dask's, with Polars' spellings beside them.
 
+mod fill;
 mod group_by;
 mod output;
 mod resample;
 mod rolling;
 mod summary;
 
+pub use fill::Fill;
 pub use group_by::GroupBy;
 pub use output::Batches;
 pub use resample::Resample;
@@ -19,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::expr::{Expr, SortKey, col};
 use crate::plan::{LogicalPlan, PlanBuilder, Select};
 use crate::session::Session;
+use crate::types::rule::Rule;
 use crate::types::{DataType, SchemaRef};
 
 /// A lazy frame: a query that can go on being built.
@@ -231,8 +234,12 @@ impl DataFrame {
         GroupBy::new(self.clone(), Vec::new()).grouping_sets(sets)
     }
 
-    /// Groups the rows by buckets of time: `resample("1h").on("timestamp").mean(["x"])`.
-    pub fn resample(&self, rule: &str) -> Resample {
-        Resample::new(self.clone(), rule)
+    /// Groups the rows by buckets of time: `resample("1h").on("timestamp").mean(&["x"])`. The rule is a [`Rule`] or its text in
+    /// pandas' spelling: `15min`, `1D`, `W-MON`, `2ME`, `QS`.
+    pub fn resample<R: TryInto<Rule>>(&self, rule: R) -> Resample
+    where
+        Error: From<R::Error>,
+    {
+        Resample::new(self.clone(), rule.try_into().map_err(Error::from))
     }
 }

@@ -1,5 +1,6 @@
 //! A task: one pipeline on one partition of its source.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -86,22 +87,24 @@ impl Link {
         output: Give<'_>,
         call: impl FnOnce(&mut dyn Operator, &mut dyn FnMut(RecordBatch) -> Result<()>) -> Result<()>,
     ) -> Result<bool> {
-        let mut done = false;
+        let done = Cell::new(false);
         let mut elsewhere = Duration::ZERO;
         let since = Instant::now();
         let metrics = &self.metrics;
-        call(&mut *self.operator, &mut |batch| {
+        let mut give = |batch: RecordBatch| {
             let left = Instant::now();
             metrics.count_batch(batch.num_rows());
-            if !done {
-                done = push(rest, batch, &mut *output)?;
+            if !done.get() {
+                done.set(push(rest, batch, &mut *output)?);
             }
             elsewhere += left.elapsed();
             Ok(())
-        })?;
+        };
+        call(&mut *self.operator, &mut give)?;
+        while !done.get() && self.operator.advance(&mut give)? {}
         let own = since.elapsed().saturating_sub(elsewhere);
         metrics.elapsed_nanos.fetch_add(u64::try_from(own.as_nanos()).unwrap_or(u64::MAX), Relaxed);
-        Ok(done)
+        Ok(done.get())
     }
 }
 

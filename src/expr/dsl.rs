@@ -194,6 +194,20 @@ impl Expr {
         Expr::Call { name: "count".into(), args: vec![self], distinct: true, filter: None, order_by: Vec::new() }
     }
 
+    /// The value in the first row by `time`, the greatest, the least and the one in the last row, under the names `open`, `high`,
+    /// `low` and `close`. Rows count in the order of their time, not in the one they come in; of rows with the same time the
+    /// first counts. Rows where the value or the time is null do not.
+    #[must_use]
+    pub fn ohlc(self, time: impl Into<Expr>) -> [Expr; 4] {
+        let time = time.into();
+        [
+            Expr::call("arg_min", vec![self.clone(), time.clone()]).alias("open"),
+            self.clone().max().alias("high"),
+            self.clone().min().alias("low"),
+            Expr::call("arg_max", vec![self, time]).alias("close"),
+        ]
+    }
+
     /// The quantile at `fraction` (0 to 1), interpolated.
     #[must_use]
     pub fn quantile(self, fraction: f64) -> Expr {

@@ -3,6 +3,7 @@
 pub mod aggregate;
 pub mod buffer;
 pub mod expand;
+pub mod fill_gaps;
 pub mod filter;
 pub mod in_order;
 pub mod limit;
@@ -26,7 +27,7 @@ use crate::io::source::Source;
 /// Takes the batches that an operator puts out.
 pub type Output<'a> = &'a mut dyn FnMut(RecordBatch) -> Result<()>;
 
-/// Batch in, batches out. One instance a task; it holds at most one batch between calls.
+/// Batch in, batches out. One instance a task; it holds at most one batch between calls, or reserves what it holds.
 pub trait Operator: Send {
     /// Takes one batch and puts out what follows from it.
     fn push(&mut self, input: RecordBatch, out: Output<'_>) -> Result<()>;
@@ -35,6 +36,13 @@ pub trait Operator: Send {
     fn finish(&mut self, out: Output<'_>) -> Result<()> {
         let _ = out;
         Ok(())
+    }
+
+    /// Puts out a further batch of what follows from the input so far; false where there is none. Called after `push`
+    /// and `finish` until then, unless nobody takes more: here an operator puts out what may be far more than it took.
+    fn advance(&mut self, out: Output<'_>) -> Result<bool> {
+        let _ = out;
+        Ok(false)
     }
 }
 

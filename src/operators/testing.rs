@@ -78,8 +78,10 @@ pub(crate) fn operate(
     };
     for batch in batches {
         operator.push(batch.clone(), &mut collect)?;
+        while operator.advance(&mut collect)? {}
     }
     operator.finish(&mut collect)?;
+    while operator.advance(&mut collect)? {}
     Ok(output)
 }
 

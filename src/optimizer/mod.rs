@@ -15,6 +15,7 @@ mod merge;
 mod push_down_filters;
 mod push_down_limits;
 mod push_down_projections;
+mod remove_sorts;
 mod simplify;
 mod single_distinct;
 mod top_n;
@@ -57,6 +58,7 @@ pub const RULES: &[Rule] = &[
     count_from_metadata::RULE,
     single_distinct::RULE,
     common_subexpressions::RULE,
+    remove_sorts::RULE,
     push_down_limits::RULE,
     top_n::RULE,
     push_down_projections::RULE,

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::expr::{AggregateExpr, BoundExpr, SortExpr};
 use crate::plan::{
-    Aggregate, Expand, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Sort, Union, Values, Window,
+    Aggregate, Expand, FillGaps, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Sort, Union, Values, Window,
 };
 use crate::types::Schema;
 
@@ -118,6 +118,14 @@ fn prune(plan: LogicalPlan, needed: &BTreeSet<usize>) -> Result<Pruned> {
             Ok(Pruned { plan: Limit::plan(input.plan, node.skip, node.fetch), kept: input.kept })
         }
         LogicalPlan::Window(node) => prune_window(node, needed),
+        LogicalPlan::FillGaps(node) => {
+            let needed = needed | &node.series().collect();
+            let input = prune(*node.input, &needed)?.cut_to(&needed);
+            let columns = input.kept.iter().map(|column| node.columns[*column].clone()).collect();
+            let bucket = input.renumber(node.bucket);
+            let filled = FillGaps { input: Box::new(input.plan), columns, bucket, ..node };
+            Ok(Pruned { plan: LogicalPlan::FillGaps(filled), kept: input.kept })
+        }
         LogicalPlan::Union(node) => {
             let inputs = node.inputs.into_iter().map(|input| Ok(prune(input, needed)?.cut_to(needed).plan));
             let inputs = inputs.collect::<Result<_>>()?;

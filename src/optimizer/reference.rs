@@ -119,6 +119,7 @@ pub fn run(plan: &LogicalPlan, table: &[Row]) -> Result<Vec<Row>, Failure> {
             }
             Ok(results)
         }
+        LogicalPlan::FillGaps(_) => Err("a node that the twin does not know"),
         LogicalPlan::Union(node) => {
             let mut rows = Vec::new();
             for input in &node.inputs {

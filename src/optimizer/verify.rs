@@ -1,9 +1,11 @@
 //! Checks that a plan holds together: what every rule must leave true.
 
+use std::sync::Arc;
+
 use crate::error::{Error, Result};
-use crate::expr::BoundExpr;
+use crate::expr::{BoundExpr, GapColumn, GapFill};
 use crate::plan::{LogicalPlan, NamedExpr};
-use crate::types::{DataType, SchemaRef, sql_name};
+use crate::types::{DataType, Schema, SchemaRef, sql_name};
 
 /// Checks that every column reference exists in the input and has the type it says, that conditions are boolean, and
 /// that the schema each node states is the one it computes.
@@ -80,6 +82,28 @@ fn check_node(plan: &LogicalPlan) -> Result<(), String> {
             }
             let aggregates = node.aggregates.iter().map(|(aggregate, _)| aggregate.data_type.clone());
             check_types(&node.schema, input.fields().iter().map(|field| field.data_type().clone()).chain(aggregates))
+        }
+        LogicalPlan::FillGaps(node) => {
+            let input = node.input.schema();
+            check_columns(&node.bucket, input)?;
+            if node.columns.len() != input.fields().len() || node.time().is_none() {
+                return Err("columns that are not those of the input".into());
+            }
+            if !node.has_sorted_input() {
+                return Err("an input in another order".into());
+            }
+            let constants = node.starts.iter().chain(&node.finishes);
+            let mut wrong = node.columns.iter().zip(input.fields()).filter_map(|(column, field)| match column {
+                GapColumn::Value(GapFill::Constant { value, .. }) if value.data_type() != field.data_type() => {
+                    Some(field)
+                }
+                GapColumn::Value(GapFill::Linear(_)) if *field.data_type() != DataType::Float64 => Some(field),
+                _ => None,
+            });
+            match wrong.next() {
+                Some(field) => Err(format!("a column \"{}\" that is filled with another type", field.name())),
+                None => constants.into_iter().try_for_each(|expr| check_columns(expr, &Arc::new(Schema::empty()))),
+            }
         }
         LogicalPlan::Union(node) => {
             if node.inputs.is_empty() {

@@ -4,6 +4,7 @@
 mod describe;
 mod plan_aggregate;
 mod plan_expand;
+mod plan_fill_gaps;
 mod plan_filter;
 mod plan_limit;
 mod plan_project;
@@ -66,6 +67,7 @@ impl Lowering<'_> {
             LogicalPlan::Aggregate(node) => self.plan_aggregate(node),
             LogicalPlan::Sort(node) => self.plan_sort(node),
             LogicalPlan::Limit(node) => self.plan_limit(node),
+            LogicalPlan::FillGaps(node) => self.plan_fill_gaps(node),
             LogicalPlan::Union(node) => self.plan_union(node),
             LogicalPlan::Expand(node) => self.plan_expand(node),
             LogicalPlan::Window(node) => self.plan_window(node),

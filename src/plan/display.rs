@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{Expand, LogicalPlan};
 use crate::expr::BoundExpr;
+use crate::expr::GapColumn;
 
 fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
@@ -55,6 +56,25 @@ impl LogicalPlan {
             Self::Limit(node) => {
                 let fetch = node.fetch.map_or_else(|| "all".into(), |fetch| fetch.to_string());
                 format!("Limit {fetch} skip={}", node.skip)
+            }
+            Self::FillGaps(node) => {
+                let mut line = format!("FillGaps of {}", node.bucket);
+                if !node.starts.is_empty() {
+                    line.push_str(&format!(" from [{}]", list(&node.starts)));
+                }
+                if !node.finishes.is_empty() {
+                    line.push_str(&format!(" until [{}]", list(&node.finishes)));
+                }
+                let fills = node.columns.iter().zip(node.input.schema().fields());
+                let fills = fills.filter_map(|(column, field)| match column {
+                    GapColumn::Value(fill) => Some(format!("{}: {fill}", field.name())),
+                    GapColumn::Key | GapColumn::Bucket => None,
+                });
+                let fills = list(fills);
+                if !fills.is_empty() {
+                    line.push_str(&format!(" by [{fills}]"));
+                }
+                line
             }
             Self::Union(_) => "Union".into(),
             Self::Expand(node) => expand(node),

@@ -8,7 +8,9 @@ mod builder;
 mod display;
 mod distinct_on;
 mod expand;
+mod fill_gaps;
 mod filter;
+mod gaps;
 mod grouping;
 mod limit;
 mod project;
@@ -29,6 +31,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 pub use aggregate::Aggregate;
 pub use builder::PlanBuilder;
 pub use expand::Expand;
+pub use fill_gaps::FillGaps;
 pub use filter::Filter;
 pub use grouping::{GroupItem, Grouping};
 pub use limit::Limit;
@@ -61,6 +64,8 @@ pub enum LogicalPlan {
     Sort(Sort),
     /// Skips rows and keeps a number of those that follow.
     Limit(Limit),
+    /// Puts in the buckets of time that are missing.
+    FillGaps(FillGaps),
     /// The rows of all inputs, one input after another.
     Union(Union),
     /// Computes columns in several ways, each of which gives a row for each row.
@@ -89,6 +94,7 @@ impl LogicalPlan {
             Self::Aggregate(node) => &node.schema,
             Self::Sort(node) => node.input.schema(),
             Self::Limit(node) => node.input.schema(),
+            Self::FillGaps(node) => node.input.schema(),
             Self::Union(node) => &node.schema,
             Self::Expand(node) => &node.schema,
             Self::Window(node) => &node.schema,
@@ -104,6 +110,7 @@ impl LogicalPlan {
             Self::Aggregate(node) => vec![&node.input],
             Self::Sort(node) => vec![&node.input],
             Self::Limit(node) => vec![&node.input],
+            Self::FillGaps(node) => vec![&node.input],
             Self::Union(node) => node.inputs.iter().collect(),
             Self::Expand(node) => vec![&node.input],
             Self::Window(node) => vec![&node.input],
@@ -123,6 +130,7 @@ impl LogicalPlan {
             Self::Limit(node) => Self::Limit(Limit { input: boxed(node.input), ..node }),
             Self::Expand(node) => Self::Expand(Expand { input: boxed(node.input), ..node }),
             Self::Window(node) => Self::Window(Window { input: boxed(node.input), ..node }),
+            Self::FillGaps(node) => Self::FillGaps(FillGaps { input: boxed(node.input), ..node }),
             Self::Union(node) => Self::Union(Union { inputs: node.inputs.into_iter().map(f).collect(), ..node }),
         }
     }

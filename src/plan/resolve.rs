@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::gaps::{FIRST_FILL, Fill, bucket_of, is_fill, is_gap_function};
 use super::grouping::{is_grouping, unbound_grouping};
 use super::scope::Scope;
 use crate::config::{Config, suggest};
@@ -22,6 +23,8 @@ pub(super) struct Aggregates {
     pub calls: Vec<AggregateExpr>,
     /// The index of the first one as a column.
     pub first_column: usize,
+    /// Values that are filled in buckets without rows, each once; `None` where gaps are not filled.
+    pub fills: Option<Vec<Fill>>,
 }
 
 /// Binds a scalar expression: no aggregates.
@@ -361,6 +364,9 @@ impl Resolver<'_> {
         if is_grouping(name) {
             return self.grouping(args);
         }
+        if is_gap_function(name) {
+            return self.gap_call(name, args);
+        }
         let Some(function) = scalar::lookup(name) else {
             return Err(unknown_function(name));
         };
@@ -388,6 +394,39 @@ impl Resolver<'_> {
         }
         let mut keys = Resolver { scope: self.scope, aggregates: None, clause: "inside of GROUPING" };
         unbound_grouping(args.iter().map(|arg| keys.resolve(arg)).collect::<Result<_>>()?)
+    }
+
+    /// A call that has a meaning only over groups whose gaps are filled.
+    fn gap_call(&mut self, name: &str, args: &[Expr]) -> Result<BoundExpr> {
+        let fills = self.aggregates.as_mut().map(|aggregates| aggregates.fills.take());
+        let Some(Some(fills)) = fills else {
+            return Err(misplaced_gap_call(name, self.clause, fills.is_some()));
+        };
+        // Without the fills, none of the arguments can be another call of this kind.
+        let bound = match is_fill(name) {
+            true => args.iter().map(|arg| self.resolve(arg)).collect::<Result<Vec<_>>>(),
+            false => self.resolve(&bucket_of(args)).map(|bucket| vec![bucket]),
+        };
+        let Some(aggregates) = &mut self.aggregates else {
+            return Err(Error::internal("a fill without a place to go"));
+        };
+        let fills = aggregates.fills.insert(fills);
+        let mut bound = bound?;
+        if !is_fill(name) {
+            return bound.pop().ok_or_else(|| Error::internal("a bucket that was not bound"));
+        }
+        if self.clause == "HAVING" {
+            return Err(Error::sql(format!("HAVING is checked before gaps are filled: there is no {name}() yet"))
+                .with_hint("put the query into FROM (…), and the condition into WHERE"));
+        }
+        let fill = Fill::bind(name, bound)?;
+        let data_type = fill.value.data_type();
+        let display = format!("{name}({})", fill.value);
+        let index = fills.iter().position(|other| *other == fill).unwrap_or_else(|| {
+            fills.push(fill);
+            fills.len() - 1
+        });
+        Ok(BoundExpr::column(FIRST_FILL + index, &display, &data_type))
     }
 
     fn aggregate(&mut self, name: &str, args: &[Expr], distinct: bool, filter: Option<&Expr>) -> Result<BoundExpr> {
@@ -447,6 +486,21 @@ fn rounded_scale(function: &str, args: &[BoundExpr], result: &DataType) -> Optio
     (digits < *scale).then_some(DataType::Decimal128(*precision, digits))
 }
 
+/// Why a call of `time_bucket_gapfill`, `locf` or `interpolate` cannot stand where it does.
+fn misplaced_gap_call(name: &str, clause: &str, over_groups: bool) -> Error {
+    if !is_fill(name) {
+        return Error::sql(format!(
+            "{name}() must be a key of GROUP BY itself, not stand {clause} or inside of another"
+        ))
+        .with_hint("GROUP BY time_bucket_gapfill(…), and take its value apart in an outer query");
+    }
+    let error = Error::sql(match over_groups {
+        true => format!("{name}() needs gaps to fill, or stands inside of another call that fills them"),
+        false => format!("{name}() cannot stand {clause}"),
+    });
+    error.with_hint(format!("SELECT time_bucket_gapfill(…), {name}(avg(x)) … GROUP BY 1: it goes around aggregates"))
+}
+
 fn unknown_function(name: &str) -> Error {
     let names =
         scalar::all().map(|function| function.name).chain(aggregate::all().iter().map(|function| function.name));
@@ -471,7 +525,7 @@ fn is_text_literal(expr: &BoundExpr) -> bool {
 
 /// A text constant where another type is expected, as PostgreSQL's untyped literals; it is checked at once, so that a
 /// wrong one is found before anything is read.
-fn literal_as(expr: BoundExpr, to: &DataType) -> Result<BoundExpr> {
+pub(super) fn literal_as(expr: BoundExpr, to: &DataType) -> Result<BoundExpr> {
     if *to == TEXT || *to == DataType::Null {
         return Ok(expr);
     }

@@ -2,6 +2,7 @@
 
 use super::builder::{ordinal, sort_expr};
 use super::distinct_on::first_of_each;
+use super::gaps::{FIRST_FILL, GapKey};
 use super::grouping::GroupingSets;
 use super::resolve::{Aggregates, contains_aggregate, resolve, resolve_condition, resolve_with_aggregates};
 use super::{Aggregate, Filter, LogicalPlan, NamedExpr, PlanBuilder, Project, Scope, ScopeColumn, Sort};
@@ -59,11 +60,8 @@ impl PlanBuilder {
         let keys = order_keys(select, &mut over, &mut columns)?;
         let on = distinct_on(select, &mut over, &mut columns, visible, &keys)?;
 
-        let mut plan = over.plan()?;
-        if let Some(having) = having {
-            plan = Filter::plan(plan, having);
-        }
-        plan = Project::plan(plan, columns);
+        let plan = over.plan(having, &mut columns)?;
+        let mut plan = Project::plan(plan, columns);
         if select.distinct {
             if plan.schema().fields().len() > visible {
                 return Err(Error::sql("with SELECT DISTINCT, ORDER BY can name only columns of the result")
@@ -201,6 +199,8 @@ struct Groups {
     keys: Vec<NamedExpr>,
     /// Where there is more than one.
     sets: Option<GroupingSets>,
+    /// The key whose gaps are filled, and which one it is.
+    gaps: Option<(usize, GapKey)>,
     aggregates: Aggregates,
 }
 
@@ -211,11 +211,27 @@ impl Over {
 
     fn groups(input: PlanBuilder, select: &Select, items: &[Item]) -> Result<Self> {
         let mut keys: Vec<NamedExpr> = Vec::new();
-        let mut add = |expr: BoundExpr, name: String| {
-            keys.iter().position(|key| key.expr == expr).unwrap_or_else(|| {
+        let mut gaps: Option<(usize, GapKey)> = None;
+        let mut add = |key: &Expr, name: String| {
+            let filled = GapKey::of(key, &input)?;
+            let expr = filled.as_ref().map_or_else(|| resolve(key, &input.scope), |key| Ok(key.bucket.clone()))?;
+            let index = keys.iter().position(|key| key.expr == expr).unwrap_or(keys.len());
+            if index == keys.len() {
                 keys.push(NamedExpr { expr, name });
-                keys.len() - 1
-            })
+            }
+            match (filled, &gaps) {
+                (Some(_), _) if select.grouping_sets.is_some() => {
+                    return Err(spanned(Error::sql("gaps cannot be filled in several grouping sets at once"), key)
+                        .with_hint("group by one set, or put time_bucket() in the place of time_bucket_gapfill()"));
+                }
+                (Some(_), Some((other, _))) if *other != index => {
+                    return Err(spanned(Error::sql("GROUP BY has two calls of time_bucket_gapfill()"), key)
+                        .with_hint("make one of them time_bucket()"));
+                }
+                (Some(filled), None) => gaps = Some((index, filled)),
+                _ => {}
+            }
+            Ok(index)
         };
         // A key that is written twice is one.
         let mut written = Vec::with_capacity(select.group_by.len());
@@ -229,15 +245,15 @@ impl Over {
                 Some(item) if contains_aggregate(&item.expr) => {
                     return Err(Error::sql(format!("{} has an aggregate in it and cannot be grouped by", item.name)));
                 }
-                Some(item) => written.push(add(resolve(&item.expr, scope)?, item.name.clone())),
-                None => written.push(add(resolve(key, scope)?, key.output_name())),
+                Some(item) => written.push(add(&item.expr, item.name.clone())?),
+                None => written.push(add(key, key.output_name())?),
             }
         }
         if select.group_by_all {
             for item in items.iter().filter(|item| !contains_aggregate(&item.expr)) {
-                let bound = resolve(&item.expr, scope)?;
-                if !bound.columns().is_empty() {
-                    add(bound, item.name.clone());
+                let is_gap_key = GapKey::of(&item.expr, &input)?.is_some();
+                if is_gap_key || !resolve(&item.expr, scope)?.columns().is_empty() {
+                    add(&item.expr, item.name.clone())?;
                 }
             }
         }
@@ -251,8 +267,9 @@ impl Over {
             }
         };
         let first_column = input.plan.schema().fields().len();
-        let aggregates = Aggregates { first_column, ..Aggregates::default() };
-        Ok(Self { input, groups: Some(Groups { keys, sets, aggregates }) })
+        let fills = gaps.as_ref().map(|_| Vec::new());
+        let aggregates = Aggregates { first_column, fills, ..Aggregates::default() };
+        Ok(Self { input, groups: Some(Groups { keys, sets, gaps, aggregates }) })
     }
 
     fn bind(&mut self, expr: &Expr) -> Result<BoundExpr> {
@@ -273,18 +290,35 @@ impl Over {
         groups.over_groups(bound).map_err(|error| spanned(error, having))
     }
 
-    fn plan(self) -> Result<LogicalPlan> {
-        let Some(Groups { keys, sets, aggregates }) = self.groups else {
-            return Ok(self.input.plan);
+    /// The plan below the columns, which are renumbered where gaps are filled.
+    fn plan(self, having: Option<BoundExpr>, columns: &mut [NamedExpr]) -> Result<LogicalPlan> {
+        let Some(mut groups) = self.groups else {
+            return Ok(filtered(self.input.plan, having));
         };
+        let fills = groups.aggregates.fills.take().unwrap_or_default().into_iter();
+        let fills = fills.map(|fill| {
+            let (value, how) = fill.into_parts();
+            Ok((groups.over_groups(value)?, how))
+        });
+        let fills = fills.collect::<Result<Vec<_>>>()?;
+        let Groups { keys, sets, gaps, aggregates } = groups;
         let calls = aggregates.calls.into_iter().map(|call| {
             let name = call.to_string();
             (call, name)
         });
-        match sets {
-            None => Ok(Aggregate::plan(self.input.plan, keys, calls.collect())),
-            Some(sets) => sets.plan(self.input.plan, keys, calls.collect()),
+        let count = keys.len();
+        let plan = match sets {
+            None => Aggregate::plan(self.input.plan, keys, calls.collect()),
+            Some(sets) => sets.plan(self.input.plan, keys, calls.collect())?,
+        };
+        let plan = filtered(plan, having);
+        let Some((key, gaps)) = gaps else { return Ok(plan) };
+        let first_fill = plan.schema().fields().len();
+        for column in columns {
+            let renumbered = |index: usize| index.checked_sub(FIRST_FILL).map_or(index, |fill| first_fill + fill);
+            column.expr = column.expr.clone().renumber(&renumbered);
         }
+        gaps.plan(plan, key, count, fills)
     }
 }
 
@@ -301,6 +335,9 @@ impl Groups {
         if let Some(index) = self.keys.iter().position(|key| key.expr == expr) {
             let key = &self.keys[index];
             return Ok(BoundExpr::column(index, &key.name, &key.expr.data_type()));
+        }
+        if matches!(expr, BoundExpr::Column { index, .. } if index >= FIRST_FILL) {
+            return Ok(expr);
         }
         if let BoundExpr::Column { index, name, data_type } = &expr {
             return match index.checked_sub(self.aggregates.first_column) {
@@ -337,6 +374,13 @@ impl Groups {
             None => BoundExpr::Literal(Scalar::int32(0)),
             Some(sets) => sets.grouping(&keys, self.keys.len()),
         })
+    }
+}
+
+fn filtered(plan: LogicalPlan, having: Option<BoundExpr>) -> LogicalPlan {
+    match having {
+        Some(having) => Filter::plan(plan, having),
+        None => plan,
     }
 }
 

@@ -10,8 +10,9 @@ use super::literal;
 use super::span::{anchor, at, join, name_span, not_yet, query_anchor, span_of, spanned};
 use crate::error::{Error, Result, Span};
 use crate::expr::{Expr, SortKey};
-use crate::types::Scalar;
+use crate::functions::scalar::gaps;
 use crate::types::temporal::{MICROS_PER_DAY, parse_zone};
+use crate::types::{DataType, Scalar};
 
 /// What stands between the parentheses of a call.
 #[derive(Default)]
@@ -148,8 +149,13 @@ impl Converter<'_> {
             distinct: matches!(duplicate_treatment, Some(DuplicateTreatment::Distinct)),
             ..Arguments::default()
         };
+        let mut named = NamedArguments::of(called);
         for arg in args {
             match arg {
+                FunctionArg::Named { name, arg: FunctionArgExpr::Expr(expr), .. } if named.is_some() => {
+                    let given = (name.value.to_ascii_lowercase(), self.expr(expr)?);
+                    named.iter_mut().try_for_each(|named| named.take(given.clone(), arguments.args.len()))?;
+                }
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => arguments.args.push(self.expr(expr)?),
                 FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if called == "count" && args.len() == 1 => {
                     if arguments.distinct {
@@ -168,6 +174,9 @@ impl Converter<'_> {
                     return Err(at(Error::sql(message), place));
                 }
             }
+        }
+        if let Some(named) = named {
+            named.append_to(&mut arguments.args);
         }
         for clause in clauses {
             match clause {
@@ -207,6 +216,42 @@ impl Converter<'_> {
         }
         let args = std::iter::once(key.expr).chain(arguments.args).collect();
         Ok(Expr::Call { name: name.into(), args, distinct: arguments.distinct, filter, order_by: Vec::new() })
+    }
+}
+
+/// Arguments of a call that were given by name: behind those by position, in the order of the parameters.
+struct NamedArguments<'a> {
+    called: &'a str,
+    parameters: &'static [&'static str],
+    /// For each parameter.
+    given: Vec<Option<Expr>>,
+}
+
+impl<'a> NamedArguments<'a> {
+    /// None for a function that takes no arguments by name.
+    fn of(called: &'a str) -> Option<Self> {
+        let parameters = gaps::parameters(called)?;
+        Some(Self { called, parameters, given: vec![None; parameters.len()] })
+    }
+
+    fn take(&mut self, (name, value): (String, Expr), by_position: usize) -> Result<()> {
+        let place = span_of(&value);
+        let Some(index) = self.parameters.iter().position(|parameter| *parameter == name) else {
+            let error = Error::sql(format!("the function {} has no parameter '{name}'", self.called));
+            return Err(at(error, place).with_hint(format!("it has {}", self.parameters.join(", "))));
+        };
+        if index < by_position || self.given[index].is_some() {
+            return Err(at(Error::sql(format!("the function {} is given '{name}' twice", self.called)), place)
+                .with_hint(format!("without names its arguments are {}", self.parameters.join(", "))));
+        }
+        self.given[index] = Some(value);
+        Ok(())
+    }
+
+    fn append_to(self, args: &mut Vec<Expr>) {
+        let Some(last) = self.given.iter().rposition(Option::is_some) else { return };
+        let behind = self.given.into_iter().take(last + 1).skip(args.len());
+        args.extend(behind.map(|given| given.unwrap_or(Expr::Literal(Scalar::null(&DataType::Null)))));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Intervals: parsing of `1 day 2 hours`, `01:30:00`, `P1DT2H` and of resample rules such as `15min`.
+//! Intervals: parsing and printing of `1 day 2 hours`, `01:30:00`.
 
 use arrow::datatypes::IntervalMonthDayNano;
 
@@ -51,40 +51,6 @@ pub fn parse_interval(text: &str, default_unit: Option<&str>) -> Result<Interval
     }
     let interval = total.finish().ok_or_else(wrong)?;
     Ok(if ago { IntervalMonthDayNano::new(-interval.months, -interval.days, -interval.nanoseconds) } else { interval })
-}
-
-/// Reads a resample rule of fixed width or of calendar months, in pandas' spelling: `30s 15min 1h 24h 1D W MS QS YS` with multiples.
-///
-/// # Errors
-/// A usage error, where it is none.
-pub fn parse_rule(rule: &str) -> Result<IntervalMonthDayNano> {
-    let wrong = || {
-        Error::usage(format!("'{rule}' is no resample rule"))
-            .with_hint("write for instance '30s', '15min', '1h', '1d', 'W', 'MS', 'QS' or 'YS'")
-    };
-    let trimmed = rule.trim();
-    let split = trimmed.find(|c: char| !(c.is_ascii_digit() || c == '.')).ok_or_else(wrong)?;
-    let number = if split == 0 { "1" } else { &trimmed[..split] };
-    let unit = match trimmed[split..].trim() {
-        "M" | "MS" | "mo" => "month",
-        "QS" => "quarter",
-        "YS" | "AS" => "year",
-        "W" => "week",
-        "D" => "day",
-        "H" => "hour",
-        "T" => "minute",
-        "S" => "second",
-        "L" => "millisecond",
-        "U" => "microsecond",
-        other => other,
-    };
-    let mut parts = Parts::default();
-    parts.add(number, unit).ok_or_else(wrong)?;
-    let interval = parts.finish().ok_or_else(wrong)?;
-    if interval == IntervalMonthDayNano::new(0, 0, 0) {
-        return Err(wrong());
-    }
-    Ok(interval)
 }
 
 /// PostgreSQL's output: `1 year 2 mons 3 days 04:05:06.7`; behind a negative part a positive one has its sign, as in
@@ -191,7 +157,7 @@ impl Parts {
 }
 
 /// `number × per`, exactly; `None` where the product is no whole number or `number` is none.
-fn scaled(number: &str, per: i64) -> Option<i128> {
+pub(super) fn scaled(number: &str, per: i64) -> Option<i128> {
     let (negative, digits) = match number.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, number.strip_prefix('+').unwrap_or(number)),
@@ -243,16 +209,5 @@ mod tests {
     fn a_positive_part_behind_a_negative_one_has_its_sign() {
         assert_eq!(format_interval(IntervalMonthDayNano::new(0, -1, 2 * NANOS_PER_HOUR)), "-1 days +02:00:00");
         assert_eq!(format_interval(IntervalMonthDayNano::new(-13, 1, 0)), "-1 years -1 mons +1 day");
-    }
-
-    #[test]
-    fn rules_read_as_pandas_does() {
-        assert_eq!(parse_rule("15min").unwrap(), IntervalMonthDayNano::new(0, 0, 15 * NANOS_PER_MINUTE));
-        assert_eq!(parse_rule("h").unwrap(), IntervalMonthDayNano::new(0, 0, NANOS_PER_HOUR));
-        assert_eq!(parse_rule("2QS").unwrap(), IntervalMonthDayNano::new(6, 0, 0));
-        assert_eq!(parse_rule("1M").unwrap(), IntervalMonthDayNano::new(1, 0, 0));
-        assert_eq!(parse_rule("1d").unwrap(), IntervalMonthDayNano::new(0, 1, 0));
-        assert!(parse_rule("fortnight").is_err());
-        assert!(parse_rule("0s").is_err());
     }
 }

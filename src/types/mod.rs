@@ -1,12 +1,16 @@
-//! SQL types as Arrow types, scalars, coercion, intervals and the calendar.
+//! SQL types as Arrow types, scalars, coercion, intervals, the calendar and buckets of time.
 //!
 //! The engine works with these Arrow types and no others; readers convert what they find to them:
 //! `Null Boolean Int8 Int16 Int32 Int64 Float32 Float64 Decimal128 Utf8View Date32 Time64(µs)
 //! Timestamp(µs, None | zone) Interval(MonthDayNano)`.
 
+pub mod calendar;
 pub mod coercion;
+pub mod grid;
 pub mod interval;
 mod names;
+pub mod origin;
+pub mod rule;
 mod scalar;
 pub mod strftime;
 pub mod temporal;

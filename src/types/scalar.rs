@@ -10,7 +10,8 @@ use arrow::array::{
     new_null_array,
 };
 use arrow::datatypes::{
-    DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNano,
+    DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    IntervalMonthDayNano, IntervalMonthDayNanoType,
 };
 
 use super::temporal;
@@ -143,6 +144,12 @@ impl Scalar {
             }
             _ => self.as_i64().map(|value| value as f64),
         }
+    }
+
+    /// The interval; `None` where it is null or of another type.
+    pub fn as_interval(&self) -> Option<IntervalMonthDayNano> {
+        let array = self.0.as_primitive_opt::<IntervalMonthDayNanoType>()?;
+        array.is_valid(0).then(|| array.value(0))
     }
 
     /// The text; `None` where it is null or of another type.

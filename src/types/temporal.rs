@@ -76,6 +76,38 @@ impl Zone {
         utc_micros.saturating_add(self.offset_seconds(utc_micros) * MICROS_PER_SECOND)
     }
 
+    /// Whether local time is UTC.
+    pub fn is_utc(&self) -> bool {
+        match self {
+            Self::Fixed(offset) => offset.local_minus_utc() == 0,
+            Self::Named(tz) => *tz == Tz::UTC,
+        }
+    }
+
+    /// The first moment at which the clock shows this local time or a later one: the earlier of two moments with that
+    /// time, the end of the gap for a time that a clock change skips. Later times have no earlier moments.
+    pub fn first_moment(&self, local_micros: i64) -> i64 {
+        let guess = self.to_utc(local_micros);
+        if self.to_local(guess) == local_micros {
+            return guess;
+        }
+        // In a gap: the change lies between the moments that the offsets before and behind it give.
+        let (day_before, day_after) =
+            (local_micros.saturating_sub(MICROS_PER_DAY), local_micros.saturating_add(MICROS_PER_DAY));
+        let shifted = |offset: i64| local_micros.saturating_sub(offset * MICROS_PER_SECOND);
+        let mut before = shifted(self.offset_seconds(day_after)).div_euclid(MICROS_PER_SECOND);
+        let mut after = shifted(self.offset_seconds(day_before)).div_euclid(MICROS_PER_SECOND) + 1;
+        while before < after {
+            let middle = before + (after - before) / 2;
+            if self.to_local(middle * MICROS_PER_SECOND) < local_micros {
+                before = middle + 1;
+            } else {
+                after = middle;
+            }
+        }
+        before.saturating_mul(MICROS_PER_SECOND)
+    }
+
     /// The moment of a local time. One that occurs twice means the earlier (as in pandas with `ambiguous=True`);
     /// one that a clock change skips means the moment with the offset from before the change, as in PostgreSQL.
     pub fn to_utc(&self, local_micros: i64) -> i64 {
@@ -352,6 +384,21 @@ mod tests {
         assert_eq!(zone.to_utc(at("2013-03-10 02:30")), at("2013-03-10 07:30"));
         assert_eq!(zone.to_utc(at("2013-11-03 01:30")), at("2013-11-03 05:30"));
         assert_eq!(zone.to_local(at("2013-07-01 12:00")), at("2013-07-01 08:00"));
+    }
+
+    #[test]
+    fn the_first_moment_of_a_skipped_time_is_the_end_of_the_gap() {
+        let at = |text| parse_timestamp(text).unwrap().0;
+        let first = |zone, local| parse_zone(zone).unwrap().first_moment(at(local));
+        for skipped in ["2013-03-10 02:00", "2013-03-10 02:00:00.000001", "2013-03-10 02:30", "2013-03-10 03:00"] {
+            assert_eq!(first("America/New_York", skipped), at("2013-03-10 07:00"), "{skipped}");
+        }
+        assert_eq!(first("America/New_York", "2013-11-03 01:30"), at("2013-11-03 05:30"));
+        // A whole day that Samoa left out, and a midnight in the middle of a gap.
+        assert_eq!(first("Pacific/Apia", "2011-12-30 00:00"), at("2011-12-30 10:00"));
+        assert_eq!(first("Pacific/Apia", "2011-12-30 13:00"), at("2011-12-30 10:00"));
+        assert_eq!(first("America/Toronto", "1919-03-31 00:00"), at("1919-03-31 04:30"));
+        assert_eq!(first("+05:30", "2013-01-01 00:00"), at("2012-12-31 18:30"));
     }
 
     #[test]

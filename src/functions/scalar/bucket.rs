@@ -1,184 +1,297 @@
-//! Buckets of time of equal width. Buckets of days and shorter lie on a grid through Monday, 2000-01-03, and those of
-//! months on one through 2000-01-01, so that weeks begin on Mondays and years in January (as in TimescaleDB and
-//! DuckDB). Timestamps with zone are cut in UTC.
+//! Buckets of time as functions: the [`Grid`]s of SQL's `time_bucket` and `date_bin`, and those of resample rules.
+//! Timestamps with zone are cut in UTC where no zone is given.
 
+use arrow::array::{IntervalMonthDayNanoArray, StringViewArray, TimestampMicrosecondArray};
 use arrow::datatypes::{Date32Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimestampMicrosecondType};
 
-use super::calendar::{LastBucket, add_interval, civil_from_days, days_from_civil, distance, negate_interval};
+use super::calendar::{add_interval, negate_interval};
 use super::extract::moments;
-use super::kernel::{Argument, argument, map_column, map_primitive, map_primitive_as, primitive};
+use super::kernel::{Argument, argument, map_column, map_primitive, map_primitive_as, primitive, text};
 use super::signature::{Call, Take};
 use super::{ScalarFunction, Signature, Value};
 use crate::error::{Error, Result};
-use crate::types::temporal::MICROS_PER_DAY;
-use crate::types::{DataType, INTERVAL};
+use crate::types::grid::{Bucket, Grid, LastBucket, Side};
+use crate::types::rule::Rule;
+use crate::types::temporal::{MICROS_PER_DAY, Zone, parse_zone};
+use crate::types::{DataType, INTERVAL, TEXT, TIMESTAMP};
 
 const CATEGORY: &str = "date and time";
-
-/// Days from 1970-01-01 to Monday, 2000-01-03.
-const MONDAY: i64 = 10_959;
-/// Days from 1970-01-01 to 2000-01-01.
-const MILLENNIUM: i64 = 10_957;
 
 pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     function!(
         "time_bucket",
-        "time_bucket(width, timestamp [, origin or offset])",
-        "The start of the bucket of that width that the timestamp is in; the origin is where some bucket starts.",
-        |call| bucket(call, &[Take::Interval, Take::Moment], &[Take::MomentOrInterval]),
-        |args, rows, _| time_bucket(args, rows)
+        "time_bucket(width, timestamp [, origin or offset or timezone [, origin [, offset]]])",
+        "The start of the bucket of that width that the timestamp is in; some bucket starts at the origin. In a time zone, days \
+         and longer widths are counted in local time, shorter ones in elapsed time.",
+        time_bucket_types,
+        |args, rows, _| {
+            let moments = all_moments(args)?;
+            map_buckets(
+                &moments,
+                rows,
+                argument(args, 1)?.data_type(),
+                "time_bucket",
+                &Widths::of_time_bucket(&moments)?,
+            )
+        }
     ),
     function!(
         "date_bin",
         "date_bin(width, timestamp, origin)",
         "The start of the bucket of that width, counted from the origin, that the timestamp is in.",
-        |call| bucket(call, &[Take::Interval, Take::Moment, Take::Moment], &[]),
-        |args, rows, _| time_bucket(args, rows)
+        |call| bucket_types(call, &[Take::Interval, Take::Moment, Take::Moment], &[], 2),
+        |args, rows, _| {
+            let moments = all_moments(args)?;
+            let widths = Widths::new(&moments, None, Some(2), None)?;
+            map_buckets(&moments, rows, argument(args, 1)?.data_type(), "date_bin", &widths)
+        }
+    ),
+    function!(
+        "resample_bucket",
+        "resample_bucket(rule, timestamp [, closed [, label [, anchor [, timezone]]]])",
+        "The label of the bucket of a resample rule ('15min', 'W-MON', '2ME', …) that the timestamp is in; closed and label are \
+         'left' or 'right', and one edge of a bucket is the anchor: UTC for h and shorter units, else local time.",
+        |call| {
+            let optional = [Take::Text, Take::Text, Take::Timestamp, Take::Text];
+            let mut signature = bucket_types(call, &[Take::Text, Take::Moment], &optional, 1)?;
+            if let Some(anchor) = signature.arguments.get_mut(4) {
+                *anchor = TIMESTAMP;
+            }
+            zone_fits(call, &signature.arguments, 5)?;
+            Ok(signature)
+        },
+        |args, rows, _| {
+            let moments = all_moments(args)?;
+            map_buckets(&moments, rows, argument(args, 1)?.data_type(), "resample_bucket", &Rules::new(&moments)?)
+        }
     ),
 ];
 
 /// The result has the timestamp's type, and so has the origin.
-fn bucket(call: &Call<'_>, required: &[Take], optional: &[Take]) -> Result<Signature> {
+fn bucket_types(call: &Call<'_>, required: &[Take], optional: &[Take], origin: usize) -> Result<Signature> {
     let mut arguments = call.arguments(required, optional)?;
     let result = arguments.get(1).cloned().unwrap_or(DataType::Null);
-    if let Some(origin) = arguments.get_mut(2).filter(|origin| **origin != INTERVAL) {
+    if let Some(origin) = arguments.get_mut(origin).filter(|origin| **origin != INTERVAL) {
         *origin = result.clone();
     }
     Ok(Signature { arguments, result })
 }
 
-/// Where the grid of buckets is moved to.
-enum Grid<'a> {
-    Usual,
-    Origin(Argument<&'a arrow::array::TimestampMicrosecondArray>),
-    Offset(Argument<&'a arrow::array::IntervalMonthDayNanoArray>),
+/// TimescaleDB's and DuckDB's forms: an origin, an offset or a time zone, or zone, origin and offset in this order.
+fn time_bucket_types(call: &Call<'_>) -> Result<Signature> {
+    let required = [Take::Interval, Take::Moment];
+    let zoned = [Take::Text, Take::Moment, Take::Interval];
+    if call.types.len() <= 3 && call.types.get(2) != Some(&TEXT) {
+        return bucket_types(call, &required, &[Take::MomentOrInterval], 2);
+    }
+    let signature = bucket_types(call, &required, &zoned, 3)?;
+    if call.types.get(2) == Some(&TEXT) {
+        zone_fits(call, &signature.arguments, 2)?;
+    }
+    Ok(signature)
 }
 
-fn time_bucket(args: &[Value], rows: usize) -> Result<Value> {
-    let data_type = argument(args, 1)?.data_type().clone();
-    let args: Vec<Value> = args.iter().map(moments).collect::<Result<_>>()?;
-    let widths = primitive::<IntervalMonthDayNanoType>(&args, 0)?;
-    let input = primitive::<TimestampMicrosecondType>(&args, 1)?;
-    let grid = match args.get(2).map(Value::data_type) {
-        None => Grid::Usual,
-        Some(DataType::Interval(_)) => Grid::Offset(primitive::<IntervalMonthDayNanoType>(&args, 2)?),
-        Some(_) => Grid::Origin(primitive::<TimestampMicrosecondType>(&args, 2)?),
-    };
-    let constant = widths.constant().map(Width::new).transpose()?;
-    let out_of_range = || Error::data("time_bucket: the bucket starts out of the range of timestamps");
-    let fixed_grid = match &grid {
-        Grid::Usual => Some(None),
-        Grid::Origin(origins) => origins.constant().map(Some),
-        Grid::Offset(_) => None,
-    };
-    if let (Some(width), Some(origin)) = (constant, fixed_grid)
-        && data_type != DataType::Date32
+/// An error where a zone is given for timestamps without one.
+fn zone_fits(call: &Call<'_>, arguments: &[DataType], zone: usize) -> Result<()> {
+    let zoned = matches!(arguments.get(1), Some(DataType::Timestamp(_, Some(_))));
+    if zoned
+        || call.types.get(1) == Some(&DataType::Null)
+        || call.types.get(zone).is_none_or(|zone| *zone == DataType::Null)
     {
+        return Ok(());
+    }
+    Err(call.error("a time zone needs a timestamp with zone").with_hint(
+        "cast to TIMESTAMPTZ what is in UTC; what is local time there is a moment by: timestamp AT TIME ZONE 'Europe/Berlin'",
+    ))
+}
+
+/// What a function says of the buckets of each row.
+trait BucketsOfRows {
+    /// `None` where an argument that decides is null.
+    fn at(&self, row: usize) -> Result<Option<Buckets>>;
+}
+
+/// The buckets of some rows.
+#[derive(Clone, Copy)]
+struct Buckets {
+    grid: Grid,
+    /// By which the grid of months is moved: by days or times, not always by the same distance.
+    moved: Option<(IntervalMonthDayNano, Option<Zone>)>,
+}
+
+impl Buckets {
+    #[inline]
+    fn bucket(&self, micros: i64) -> Option<Bucket> {
+        let Some((offset, zone)) = self.moved else { return self.grid.bucket(micros) };
+        let back = add_interval(micros, negate_interval(offset)?, zone.as_ref())?;
+        let label = add_interval(self.grid.floor(back)?, offset, zone.as_ref())?;
+        // How long it is was not asked for: it holds nothing for the next row.
+        Some(Bucket { start: micros, end: micros, label })
+    }
+}
+
+/// Buckets by a width, with origin, offset and zone.
+struct Widths<'a> {
+    widths: Argument<&'a IntervalMonthDayNanoArray>,
+    zones: Option<Argument<&'a StringViewArray>>,
+    origins: Option<Argument<&'a TimestampMicrosecondArray>>,
+    offsets: Option<Argument<&'a IntervalMonthDayNanoArray>>,
+    /// Whether a null origin or offset makes null; in the long form of `time_bucket` it stands for none.
+    strict: bool,
+}
+
+impl<'a> Widths<'a> {
+    fn new(args: &'a [Value], zone: Option<usize>, origin: Option<usize>, offset: Option<usize>) -> Result<Self> {
+        let given = |index: &usize| *index < args.len();
+        Ok(Self {
+            widths: primitive::<IntervalMonthDayNanoType>(args, 0)?,
+            zones: zone.filter(given).map(|index| text(args, index)).transpose()?,
+            origins: origin
+                .filter(given)
+                .map(|index| primitive::<TimestampMicrosecondType>(args, index))
+                .transpose()?,
+            offsets: offset
+                .filter(given)
+                .map(|index| primitive::<IntervalMonthDayNanoType>(args, index))
+                .transpose()?,
+            strict: zone.is_none(),
+        })
+    }
+
+    fn of_time_bucket(args: &'a [Value]) -> Result<Self> {
+        match args.get(2).map(Value::data_type) {
+            Some(DataType::Utf8View) => Self::new(args, Some(2), Some(3), Some(4)),
+            Some(DataType::Interval(_)) => Self::new(args, None, None, Some(2)),
+            _ => Self::new(args, None, Some(2), None),
+        }
+    }
+}
+
+impl BucketsOfRows for Widths<'_> {
+    fn at(&self, row: usize) -> Result<Option<Buckets>> {
+        let Some(width) = self.widths.get(row) else { return Ok(None) };
+        let origin = self.origins.and_then(|origins| origins.get(row));
+        let offset = self.offsets.and_then(|offsets| offsets.get(row));
+        if self.strict && (self.origins.is_some() && origin.is_none() || self.offsets.is_some() && offset.is_none()) {
+            return Ok(None);
+        }
+        let zone = match self.zones.map(|zones| zones.get(row)) {
+            Some(Some(name)) => Some(zone_of(name)?),
+            Some(None) if self.origins.is_none() => return Ok(None),
+            _ => None,
+        };
+        let grid = Grid::of_width(width, origin, zone)?;
+        let Some(offset) = offset else { return Ok(Some(Buckets { grid, moved: None })) };
+        if width.months != 0 {
+            return Ok(Some(Buckets { grid, moved: Some((offset, zone)) }));
+        }
+        let edge = grid.floor(origin.unwrap_or(0)).and_then(|edge| add_interval(edge, offset, zone.as_ref()));
+        let edge = edge.ok_or_else(|| Error::data("time_bucket: the offset is out of the range of timestamps"))?;
+        Ok(Some(Buckets { grid: Grid::of_width(width, Some(edge), zone)?, moved: None }))
+    }
+}
+
+fn zone_of(name: &str) -> Result<Zone> {
+    parse_zone(name).map_err(|error| {
+        Error::data(error.kind().message.clone())
+            .with_hint("write an IANA name such as 'Europe/Zurich', an offset such as '+01:00'; origins are TIMESTAMP '2013-01-31', offsets INTERVAL '2 hours'")
+    })
+}
+
+/// Buckets by a resample rule.
+struct Rules<'a> {
+    rules: Argument<&'a StringViewArray>,
+    closed: Option<Argument<&'a StringViewArray>>,
+    labels: Option<Argument<&'a StringViewArray>>,
+    anchors: Option<Argument<&'a TimestampMicrosecondArray>>,
+    zones: Option<Argument<&'a StringViewArray>>,
+}
+
+impl<'a> Rules<'a> {
+    fn new(args: &'a [Value]) -> Result<Self> {
+        let texts = |index: usize| (index < args.len()).then(|| text(args, index)).transpose();
+        let anchors = (args.len() > 4).then(|| primitive::<TimestampMicrosecondType>(args, 4)).transpose()?;
+        Ok(Self { rules: text(args, 0)?, closed: texts(2)?, labels: texts(3)?, anchors, zones: texts(5)? })
+    }
+}
+
+impl BucketsOfRows for Rules<'_> {
+    fn at(&self, row: usize) -> Result<Option<Buckets>> {
+        let Some(rule) = self.rules.get(row) else { return Ok(None) };
+        let rule: Rule = rule.parse()?;
+        let usual = if rule.by_end() { Side::Right } else { Side::Left };
+        let side = |texts: Option<Argument<&StringViewArray>>| {
+            texts.and_then(|texts| texts.get(row)).map_or(Ok(usual), str::parse::<Side>)
+        };
+        let anchor = self.anchors.and_then(|anchors| anchors.get(row)).unwrap_or(0);
+        let zone = self.zones.and_then(|zones| zones.get(row)).map(parse_zone).transpose()?;
+        let grid = Grid::new(rule, side(self.closed)?, side(self.labels)?, anchor, zone)?;
+        Ok(Some(Buckets { grid, moved: None }))
+    }
+}
+
+/// The grid of a call of one of these functions, all of whose arguments but the timestamp are constants; `None` where it
+/// gives no bucket, whatever the timestamp is.
+///
+/// # Errors
+/// Where a constant is wrong, or moves buckets by distances that differ.
+pub fn grid_of(function: &str, args: &[Value]) -> Result<Option<Grid>> {
+    let moments = all_moments(args)?;
+    let buckets = match function {
+        "time_bucket" => Widths::of_time_bucket(&moments)?.at(0)?,
+        "date_bin" => Widths::new(&moments, None, Some(2), None)?.at(0)?,
+        "resample_bucket" => Rules::new(&moments)?.at(0)?,
+        other => return Err(Error::internal(format!("{other} gives no buckets of time"))),
+    };
+    match buckets {
+        Some(Buckets { moved: Some(_), .. }) => {
+            Err(Error::data("gaps between months with an offset cannot be filled").with_hint("leave the offset out"))
+        }
+        Some(buckets) => Ok(Some(buckets.grid)),
+        None => Ok(None),
+    }
+}
+
+/// Dates among the arguments as timestamps.
+fn all_moments(args: &[Value]) -> Result<Vec<Value>> {
+    args.iter().map(moments).collect()
+}
+
+/// The label of the bucket of each value of the second argument, as a value of `data_type`.
+fn map_buckets(
+    args: &[Value],
+    rows: usize,
+    data_type: &DataType,
+    function: &str,
+    buckets: &impl BucketsOfRows,
+) -> Result<Value> {
+    let constant = args.iter().enumerate().all(|(index, arg)| index == 1 || arg.is_scalar());
+    let constant = if constant { buckets.at(0)? } else { None };
+    let out_of_range = || Error::data(format!("{function}: the bucket starts out of the range of timestamps"));
+    if let (Some(constant), false) = (constant, *data_type == DataType::Date32) {
         let last = LastBucket::default();
-        return map_column::<TimestampMicrosecondType>(&args, 1, &data_type, |micros| {
-            last.start(micros, |micros| width.bucket(micros, origin)).ok_or_else(out_of_range)
+        return map_column::<TimestampMicrosecondType>(args, 1, data_type, |micros| {
+            last.label(micros, |micros| constant.bucket(micros)).ok_or_else(out_of_range)
         });
     }
-    let start = |row: usize| -> Result<Option<i64>> {
-        let Some((width, micros)) = widths.get(row).zip(input.get(row)) else { return Ok(None) };
-        let width = match constant {
-            Some(width) => width,
-            None => Width::new(width)?,
+    let input = primitive::<TimestampMicrosecondType>(args, 1)?;
+    let label = |row: usize| -> Result<Option<i64>> {
+        let Some(micros) = input.get(row) else { return Ok(None) };
+        let Some(buckets) = constant.map_or_else(|| buckets.at(row), |constant| Ok(Some(constant)))? else {
+            return Ok(None);
         };
-        let start = match &grid {
-            Grid::Usual => width.start(micros, None),
-            Grid::Origin(origins) => match origins.get(row) {
-                None => return Ok(None),
-                Some(origin) => width.start(micros, Some(origin)),
-            },
-            Grid::Offset(offsets) => match offsets.get(row) {
-                None => return Ok(None),
-                Some(offset) => negate_interval(offset)
-                    .and_then(|back| add_interval(micros, back, None))
-                    .and_then(|moved| width.start(moved, None))
-                    .and_then(|start| add_interval(start, offset, None)),
-            },
-        };
-        start.map(Some).ok_or_else(out_of_range)
+        buckets.bucket(micros).map(|bucket| Some(bucket.label)).ok_or_else(out_of_range)
     };
-    if data_type == DataType::Date32 {
-        return map_primitive::<Date32Type>(&args, rows, |row| match start(row)? {
+    if *data_type == DataType::Date32 {
+        return map_primitive::<Date32Type>(args, rows, |row| match label(row)? {
             None => Ok(None),
             Some(micros) if micros % MICROS_PER_DAY == 0 => {
                 let days = i32::try_from(micros / MICROS_PER_DAY);
-                days.map(Some).map_err(|_| Error::data("time_bucket: date out of range"))
+                days.map(Some).map_err(|_| Error::data(format!("{function}: date out of range")))
             }
-            Some(_) => Err(Error::data("time_bucket: the bucket of a date does not start at midnight")
+            Some(_) => Err(Error::data(format!("{function}: the bucket of a date does not start at midnight"))
                 .with_hint("cast the date to TIMESTAMP, or take a width of whole days")),
         });
     }
-    map_primitive_as::<TimestampMicrosecondType>(&args, rows, &data_type, start)
-}
-
-/// A width that was checked.
-#[derive(Clone, Copy)]
-enum Width {
-    Months(i64),
-    Micros(i64),
-}
-
-impl Width {
-    fn new(interval: IntervalMonthDayNano) -> Result<Self> {
-        let shown = || crate::types::interval::format_interval(interval);
-        let IntervalMonthDayNano { months, days, nanoseconds } = interval;
-        if months != 0 && (days != 0 || nanoseconds != 0) {
-            return Err(Error::data(format!("time_bucket: the width '{}' mixes months with days or times", shown()))
-                .with_hint("take either whole months or a fixed number of days, hours, …"));
-        }
-        if nanoseconds % 1000 != 0 {
-            return Err(Error::data(format!("time_bucket: the width '{}' is finer than a microsecond", shown())));
-        }
-        let micros = i64::from(days) * MICROS_PER_DAY + nanoseconds / 1000;
-        match (months, micros) {
-            (1.., _) => Ok(Self::Months(months.into())),
-            (0, 1..) => Ok(Self::Micros(micros)),
-            _ => Err(Error::data(format!("time_bucket: the width '{}' is not positive", shown()))
-                .with_hint("write for instance INTERVAL '15 minutes'")),
-        }
-    }
-
-    /// The start of the bucket with its length, for [`LastBucket`].
-    fn bucket(self, micros: i64, origin: Option<i64>) -> Option<(i64, u64)> {
-        let start = self.start(micros, origin)?;
-        let length = match self {
-            Self::Micros(width) => width.unsigned_abs(),
-            Self::Months(width) => {
-                let (year, month, _) = civil_from_days(start.div_euclid(MICROS_PER_DAY));
-                let next = year * 12 + month - 1 + width;
-                let days = days_from_civil(next.div_euclid(12), next.rem_euclid(12) + 1, 1);
-                distance(start, days.checked_mul(MICROS_PER_DAY))
-            }
-        };
-        Some((start, length))
-    }
-
-    /// The start of the bucket, on the usual grid or on one through `origin`; `None` where it is out of range.
-    #[inline]
-    fn start(self, micros: i64, origin: Option<i64>) -> Option<i64> {
-        match self {
-            Self::Micros(width) => {
-                let origin = origin.unwrap_or(MONDAY * MICROS_PER_DAY);
-                match micros.checked_sub(origin) {
-                    Some(distance) => micros.checked_sub(distance.rem_euclid(width)),
-                    // Modulo the width the distance is the same from any bucket's start.
-                    None => micros.checked_sub((micros.rem_euclid(width) - origin.rem_euclid(width)).rem_euclid(width)),
-                }
-            }
-            Self::Months(width) => {
-                let month_of = |days: i64| {
-                    let (year, month, _) = civil_from_days(days);
-                    year * 12 + month - 1
-                };
-                let origin = origin.map_or(MILLENNIUM, |origin| origin.div_euclid(MICROS_PER_DAY));
-                let month = month_of(micros.div_euclid(MICROS_PER_DAY));
-                let start = month - (month - month_of(origin)).rem_euclid(width);
-                days_from_civil(start.div_euclid(12), start.rem_euclid(12) + 1, 1).checked_mul(MICROS_PER_DAY)
-            }
-        }
-    }
+    map_primitive_as::<TimestampMicrosecondType>(args, rows, data_type, label)
 }

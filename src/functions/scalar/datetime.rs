@@ -2,15 +2,15 @@
 
 use arrow::datatypes::{Date32Type, Float64Type, Int64Type, IntervalMonthDayNanoType, TimestampMicrosecondType};
 
-use super::calendar::{
-    LastBucket, Part, add_interval, days_from_civil, days_in_month, local_zone, session_zone, to_local, to_utc,
-};
+use super::calendar::{Part, add_interval, local_zone, session_zone, to_local, to_utc};
 use super::extract::moments;
 use super::kernel::{argument, map_column, map_primitive, map_primitive_as, map_text, primitive, text};
 use super::signature::Take;
 use super::{ScalarFunction, Signature, Value};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::types::calendar::{days_from_civil, days_in_month};
+use crate::types::grid::LastBucket;
 use crate::types::strftime::Pattern;
 use crate::types::temporal::{MICROS_PER_DAY, MICROS_PER_SECOND, Zone, parse_zone};
 use crate::types::{DataType, TEXT, TIMESTAMP, is_timestamp, timestamp_tz};
@@ -33,7 +33,7 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
             if let (Some(part), Some(name), None) = (constant, names.constant(), zone) {
                 let last = LastBucket::default();
                 return map_column::<TimestampMicrosecondType>(args, 1, data_type, |micros| {
-                    last.start(micros, |micros| part.bucket(micros)).ok_or_else(|| impossible(name))
+                    last.label(micros, |micros| part.bucket(micros)).ok_or_else(|| impossible(name))
                 });
             }
             map_primitive_as::<TimestampMicrosecondType>(args, rows, data_type, |row| {

@@ -7,12 +7,13 @@ use arrow::datatypes::{
     Date32Type, Float64Type, Int64Type, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType,
 };
 
-use super::calendar::{Part, civil_from_days, days_from_civil, days_in_month, local_zone, to_local};
+use super::calendar::{Part, local_zone, to_local};
 use super::kernel::{Argument, argument, map_primitive, map_slices, primitive, text};
 use super::signature::{Call, Take};
 use super::{ScalarFunction, Signature, Value};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::types::calendar::{civil_from_days, days_from_civil, days_in_month};
 use crate::types::temporal::{MICROS_PER_DAY, MONTHS, WEEKDAYS, Zone};
 use crate::types::{DataType, TEXT, sql_name};
 

@@ -29,11 +29,12 @@ macro_rules! function {
     };
 }
 
-mod bucket;
+pub mod bucket;
 pub mod calendar;
 mod conditional;
 mod datetime;
 mod extract;
+pub mod gaps;
 pub mod kernel;
 mod math;
 pub mod ordering;
@@ -145,6 +146,7 @@ const CATEGORIES: &[&[ScalarFunction]] = &[
     extract::FUNCTIONS,
     datetime::FUNCTIONS,
     bucket::FUNCTIONS,
+    gaps::FUNCTIONS,
 ];
 
 /// All functions, by category.
