@@ -1,8 +1,8 @@
 //! Calls of functions, with the special syntaxes of SQL's own (EXTRACT, SUBSTRING, TRIM, …) as calls like others.
 
 use sqlparser::ast::{
-    self, CeilFloorKind, DateTimeField, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, TrimWhereField,
+    self, CeilFloorKind, DateTimeField, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgOperator,
+    FunctionArgumentClause, FunctionArguments, TrimWhereField,
 };
 
 use super::expression::Converter;
@@ -10,8 +10,11 @@ use super::literal;
 use super::span::{anchor, at, join, name_span, not_yet, query_anchor, span_of, spanned};
 use crate::error::{Error, Result, Span};
 use crate::expr::{Expr, SortKey};
-use crate::types::Scalar;
 use crate::types::temporal::{MICROS_PER_DAY, parse_zone};
+use crate::types::{DataType, Scalar};
+
+/// Parameters that may be given by name, with the place of the first of them; those that are not given are null.
+const BY_NAME: &[(&str, usize, &[&str])] = &[("time_bucket", 2, &["timezone", "origin", "offset"])];
 
 /// What stands between the parentheses of a call.
 #[derive(Default)]
@@ -19,6 +22,18 @@ struct Arguments {
     args: Vec<Expr>,
     distinct: bool,
     order_by: Vec<SortKey>,
+}
+
+/// The place of a parameter that is given by name.
+fn place_of(called: &str, name: &str) -> Result<usize> {
+    let Some((_, first, names)) = BY_NAME.iter().find(|(function, ..)| *function == called) else {
+        return Err(Error::sql(format!("the function {called} takes no arguments by name")));
+    };
+    let place = names.iter().position(|known| known.eq_ignore_ascii_case(name));
+    place.map(|place| first + place).ok_or_else(|| {
+        Error::sql(format!("{called} has no parameter {name}"))
+            .with_hint(format!("by name it takes {}", names.join(", ")))
+    })
 }
 
 impl Converter<'_> {
@@ -148,8 +163,13 @@ impl Converter<'_> {
             distinct: matches!(duplicate_treatment, Some(DuplicateTreatment::Distinct)),
             ..Arguments::default()
         };
+        let mut named = Vec::new();
         for arg in args {
             match arg {
+                FunctionArg::Unnamed(_) if !named.is_empty() => {
+                    let message = format!("{called}: an argument without a name stands behind one with a name");
+                    return Err(at(Error::sql(message), place));
+                }
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => arguments.args.push(self.expr(expr)?),
                 FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if called == "count" && args.len() == 1 => {
                     if arguments.distinct {
@@ -163,11 +183,31 @@ impl Converter<'_> {
                 FunctionArg::Unnamed(_) => {
                     return Err(at(Error::sql(format!("the function {called} does not take *")), place));
                 }
+                FunctionArg::Named {
+                    name,
+                    arg: FunctionArgExpr::Expr(expr),
+                    operator:
+                        FunctionArgOperator::Equals | FunctionArgOperator::RightArrow | FunctionArgOperator::Assignment,
+                } => {
+                    let index = place_of(called, &name.value).map_err(|error| at(error, place))?;
+                    if index < arguments.args.len() || named.iter().any(|(known, _)| *known == index) {
+                        let message = format!("{called}: the argument {} is given twice", name.value);
+                        return Err(at(Error::sql(message), place));
+                    }
+                    named.push((index, self.expr(expr)?));
+                }
                 FunctionArg::Named { .. } | FunctionArg::ExprNamed { .. } => {
-                    let message = format!("the function {called} takes no arguments by name");
+                    let message = format!("{called}: an argument by name is written as name => value");
                     return Err(at(Error::sql(message), place));
                 }
             }
+        }
+        named.sort_by_key(|(index, _)| *index);
+        for (index, expr) in named {
+            while arguments.args.len() < index {
+                arguments.args.push(Expr::Literal(Scalar::null(&DataType::Null)));
+            }
+            arguments.args.push(expr);
         }
         for clause in clauses {
             match clause {

@@ -313,3 +313,6 @@ impl LastBucket {
         Some(bucket.label)
     }
 }
+
+#[cfg(test)]
+mod tests;
