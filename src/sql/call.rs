@@ -1,8 +1,8 @@
 //! Calls of functions, with the special syntaxes of SQL's own (EXTRACT, SUBSTRING, TRIM, …) as calls like others.
 
 use sqlparser::ast::{
-    self, CeilFloorKind, DateTimeField, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, TrimWhereField,
+    self, CeilFloorKind, DateTimeField, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgOperator,
+    FunctionArgumentClause, FunctionArguments, TrimWhereField,
 };
 
 use super::expression::Converter;
@@ -10,7 +10,7 @@ use super::literal;
 use super::span::{anchor, at, join, name_span, not_yet, query_anchor, span_of, spanned};
 use crate::error::{Error, Result, Span};
 use crate::expr::{Expr, SortKey};
-use crate::functions::scalar::gaps;
+use crate::functions::scalar;
 use crate::types::temporal::{MICROS_PER_DAY, parse_zone};
 use crate::types::{DataType, Scalar};
 
@@ -152,7 +152,16 @@ impl Converter<'_> {
         let mut named = NamedArguments::of(called);
         for arg in args {
             match arg {
-                FunctionArg::Named { name, arg: FunctionArgExpr::Expr(expr), .. } if named.is_some() => {
+                FunctionArg::Unnamed(_) if named.as_ref().is_some_and(NamedArguments::are_given) => {
+                    let message = format!("{called}: an argument without a name stands behind one with a name");
+                    return Err(at(Error::sql(message), place));
+                }
+                FunctionArg::Named {
+                    name,
+                    arg: FunctionArgExpr::Expr(expr),
+                    operator:
+                        FunctionArgOperator::Equals | FunctionArgOperator::RightArrow | FunctionArgOperator::Assignment,
+                } if named.is_some() => {
                     let given = (name.value.to_ascii_lowercase(), self.expr(expr)?);
                     named.iter_mut().try_for_each(|named| named.take(given.clone(), arguments.args.len()))?;
                 }
@@ -168,6 +177,10 @@ impl Converter<'_> {
                 }
                 FunctionArg::Unnamed(_) => {
                     return Err(at(Error::sql(format!("the function {called} does not take *")), place));
+                }
+                FunctionArg::Named { .. } | FunctionArg::ExprNamed { .. } if named.is_some() => {
+                    let message = format!("{called}: an argument by name is written as name => value");
+                    return Err(at(Error::sql(message), place));
                 }
                 FunctionArg::Named { .. } | FunctionArg::ExprNamed { .. } => {
                     let message = format!("the function {called} takes no arguments by name");
@@ -230,7 +243,7 @@ struct NamedArguments<'a> {
 impl<'a> NamedArguments<'a> {
     /// None for a function that takes no arguments by name.
     fn of(called: &'a str) -> Option<Self> {
-        let parameters = gaps::parameters(called)?;
+        let parameters = scalar::parameters(called)?;
         Some(Self { called, parameters, given: vec![None; parameters.len()] })
     }
 
@@ -246,6 +259,10 @@ impl<'a> NamedArguments<'a> {
         }
         self.given[index] = Some(value);
         Ok(())
+    }
+
+    fn are_given(&self) -> bool {
+        self.given.iter().any(Option::is_some)
     }
 
     fn append_to(self, args: &mut Vec<Expr>) {

@@ -224,8 +224,13 @@ impl Grid {
                 (start, end, edge.checked_add(self.to_label)?)
             }
             _ => {
-                let index = self.index(inner)?;
-                (self.edge(index)?, self.edge(index + 1), self.label_of(index)?)
+                let (index, start, end) = self.edges_around(inner)?;
+                let label = match self.label {
+                    _ if self.to_label != 0 => self.label_of(index)?,
+                    Side::Left => start,
+                    Side::Right => end?,
+                };
+                (start, end, label)
             }
         };
         let start = start.checked_add(self.behind)?;
@@ -263,17 +268,20 @@ impl Grid {
         Some(count)
     }
 
-    /// The bucket, counted from that of the anchor, that a moment is in.
-    fn index(&self, micros: i64) -> Option<i64> {
+    /// The bucket that a moment is in, counted from that of the anchor, with the edges on both sides.
+    fn edges_around(&self, micros: i64) -> Option<(i64, i64, Option<i64>)> {
         let mut index = self.local_index(self.zone.map_or(micros, |zone| zone.to_local(micros)))?;
+        let (mut start, mut end) = (self.edge(index)?, self.edge(index + 1));
         // Where clocks are set back over midnight, local time is twice on either side of the edge.
-        while self.edge(index)? > micros {
+        while start > micros {
             index -= 1;
+            (start, end) = (self.edge(index)?, Some(start));
         }
-        while self.edge(index + 1).is_some_and(|next| next <= micros) {
+        while let Some(next) = end.filter(|next| *next <= micros) {
             index += 1;
+            (start, end) = (next, self.edge(index + 1));
         }
-        Some(index)
+        Some((index, start, end))
     }
 
     fn local_index(&self, local: i64) -> Option<i64> {
@@ -331,3 +339,6 @@ impl LastBucket {
         Some(bucket.label)
     }
 }
+
+#[cfg(test)]
+mod tests;

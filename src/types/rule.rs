@@ -152,15 +152,15 @@ impl FromStr for Rule {
     fn from_str(text: &str) -> Result<Self> {
         let wrong = || {
             let near = match text.trim().trim_start_matches(|c: char| c.is_ascii_digit()) {
-                "m" => "'m' may be minutes or months: write 'min', 'MS' or 'ME'. ",
-                "mo" | "month" | "months" => "Months are 'MS' (by their first day) or 'ME' (by their last). ",
-                "q" | "quarter" | "quarters" => "Quarters are 'QS' (by their first day) or 'QE' (by their last). ",
-                "y" | "year" | "years" => "Years are 'YS' (by their first day) or 'YE' (by their last). ",
-                "week" | "weeks" => "Weeks are 'W-SUN', 'W-MON', …, by the day they end on. ",
+                "m" => "'m' may be minutes or months: write 'min', 'MS' or 'ME'; ",
+                "mo" | "month" | "months" => "months are 'MS' (by their first day) or 'ME' (by their last); ",
+                "q" | "quarter" | "quarters" => "quarters are 'QS' (by their first day) or 'QE' (by their last); ",
+                "y" | "year" | "years" => "years are 'YS' (by their first day) or 'YE' (by their last); ",
+                "week" | "weeks" => "weeks are 'W-SUN', 'W-MON', …, by the day they end on; ",
                 _ => "",
             };
             Error::usage(format!("'{text}' is no resample rule")).with_hint(format!(
-                "{near}Rules are multiples of h, min, s, ms, us (15min, 1h30min), D, W (W-SUN to W-SAT), MS and ME (months by \
+                "{near}rules are multiples of h, min, s, ms, us (15min, 1h30min), D, W (W-SUN to W-SAT), MS and ME (months by \
                  their first or last day), QS, QE, YS, YE (QS-JAN to QS-DEC, …)"
             ))
         };

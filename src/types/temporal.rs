@@ -88,7 +88,7 @@ impl Zone {
     /// time, the end of the gap for a time that a clock change skips. Later times have no earlier moments.
     pub fn first_moment(&self, local_micros: i64) -> i64 {
         let guess = self.to_utc(local_micros);
-        if self.to_local(guess) == local_micros {
+        if matches!(self, Self::Fixed(_)) || self.to_local(guess) == local_micros {
             return guess;
         }
         // In a gap: the change lies between the moments that the offsets before and behind it give.
@@ -99,7 +99,7 @@ impl Zone {
         let mut after = shifted(self.offset_seconds(day_before)).div_euclid(MICROS_PER_SECOND) + 1;
         while before < after {
             let middle = before + (after - before) / 2;
-            if self.to_local(middle * MICROS_PER_SECOND) < local_micros {
+            if self.to_local(middle.saturating_mul(MICROS_PER_SECOND)) < local_micros {
                 before = middle + 1;
             } else {
                 after = middle;

@@ -4,18 +4,23 @@
 use arrow::array::{IntervalMonthDayNanoArray, StringViewArray, TimestampMicrosecondArray};
 use arrow::datatypes::{Date32Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimestampMicrosecondType};
 
-use super::calendar::{add_interval, negate_interval};
+use super::calendar::{add_interval, negate_interval, zone_of};
 use super::extract::moments;
 use super::kernel::{Argument, argument, map_column, map_primitive, map_primitive_as, primitive, text};
-use super::signature::{Call, Take};
+use super::signature::{Call, Take, zone_fits};
 use super::{ScalarFunction, Signature, Value};
 use crate::error::{Error, Result};
 use crate::types::grid::{Bucket, Grid, LastBucket, Side};
 use crate::types::rule::Rule;
-use crate::types::temporal::{MICROS_PER_DAY, Zone, parse_zone};
+use crate::types::temporal::{MICROS_PER_DAY, Zone};
 use crate::types::{DataType, INTERVAL, TEXT, TIMESTAMP};
 
 const CATEGORY: &str = "date and time";
+
+/// The parameters of a call that may be given by name, as those of [`super::gaps`].
+pub(super) fn parameters(name: &str) -> Option<&'static [&'static str]> {
+    (name == "time_bucket").then_some(&["bucket_width", "ts", "timezone", "origin", "offset"])
+}
 
 pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     function!(
@@ -89,20 +94,6 @@ fn time_bucket_types(call: &Call<'_>) -> Result<Signature> {
         zone_fits(call, &signature.arguments, 2)?;
     }
     Ok(signature)
-}
-
-/// An error where a zone is given for timestamps without one.
-fn zone_fits(call: &Call<'_>, arguments: &[DataType], zone: usize) -> Result<()> {
-    let zoned = matches!(arguments.get(1), Some(DataType::Timestamp(_, Some(_))));
-    if zoned
-        || call.types.get(1) == Some(&DataType::Null)
-        || call.types.get(zone).is_none_or(|zone| *zone == DataType::Null)
-    {
-        return Ok(());
-    }
-    Err(call.error("a time zone needs a timestamp with zone").with_hint(
-        "cast to TIMESTAMPTZ what is in UTC; what is local time there is a moment by: timestamp AT TIME ZONE 'Europe/Berlin'",
-    ))
 }
 
 /// What a function says of the buckets of each row.
@@ -191,13 +182,6 @@ impl BucketsOfRows for Widths<'_> {
     }
 }
 
-fn zone_of(name: &str) -> Result<Zone> {
-    parse_zone(name).map_err(|error| {
-        Error::data(error.kind().message.clone())
-            .with_hint("write an IANA name such as 'Europe/Zurich', an offset such as '+01:00'; origins are TIMESTAMP '2013-01-31', offsets INTERVAL '2 hours'")
-    })
-}
-
 /// Buckets by a resample rule.
 struct Rules<'a> {
     rules: Argument<&'a StringViewArray>,
@@ -224,7 +208,7 @@ impl BucketsOfRows for Rules<'_> {
             texts.and_then(|texts| texts.get(row)).map_or(Ok(usual), str::parse::<Side>)
         };
         let anchor = self.anchors.and_then(|anchors| anchors.get(row)).unwrap_or(0);
-        let zone = self.zones.and_then(|zones| zones.get(row)).map(parse_zone).transpose()?;
+        let zone = self.zones.and_then(|zones| zones.get(row)).map(zone_of).transpose()?;
         let grid = Grid::new(rule, side(self.closed)?, side(self.labels)?, anchor, zone)?;
         Ok(Some(Buckets { grid, moved: None }))
     }

@@ -27,6 +27,14 @@ pub fn session_zone(config: &Config) -> Result<Option<Zone>> {
     Ok((zone != parse_zone("UTC")?).then_some(zone))
 }
 
+/// The zone that an argument names.
+pub fn zone_of(name: &str) -> Result<Zone> {
+    parse_zone(name).map_err(|error| {
+        Error::data(error.kind().message.clone())
+            .with_hint("write an IANA name such as 'Europe/Zurich', or an offset such as '+01:00'")
+    })
+}
+
 /// Local microseconds of a moment.
 #[inline]
 pub fn to_local(zone: Option<&Zone>, micros: i64) -> i64 {

@@ -2,17 +2,17 @@
 
 use arrow::datatypes::{Date32Type, Float64Type, Int64Type, IntervalMonthDayNanoType, TimestampMicrosecondType};
 
-use super::calendar::{Part, add_interval, local_zone, session_zone, to_local, to_utc};
+use super::calendar::{Part, add_interval, local_zone, session_zone, to_local, to_utc, zone_of};
 use super::extract::moments;
 use super::kernel::{argument, map_column, map_primitive, map_primitive_as, map_text, primitive, text};
-use super::signature::Take;
+use super::signature::{Take, zone_fits};
 use super::{ScalarFunction, Signature, Value};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::types::calendar::{days_from_civil, days_in_month};
 use crate::types::grid::LastBucket;
 use crate::types::strftime::Pattern;
-use crate::types::temporal::{MICROS_PER_DAY, MICROS_PER_SECOND, Zone, parse_zone};
+use crate::types::temporal::{MICROS_PER_DAY, MICROS_PER_SECOND, Zone};
 use crate::types::{DataType, TEXT, TIMESTAMP, is_timestamp, timestamp_tz};
 
 const CATEGORY: &str = "date and time";
@@ -20,25 +20,38 @@ const CATEGORY: &str = "date and time";
 pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     function!(
         "date_trunc" | "datetrunc",
-        "date_trunc(part, timestamp)",
-        "The start of the year, quarter, month, week, day, hour, … that the timestamp is in.",
-        |call| call.returns_argument(&[Take::Text, Take::Timestamp], &[], 1),
+        "date_trunc(part, timestamp [, timezone])",
+        "The start of the year, quarter, month, week, day, hour, … that the timestamp is in; of timestamps with zone by local time, \
+         the session's or in that zone.",
+        |call| {
+            let signature = call.returns_argument(&[Take::Text, Take::Timestamp], &[Take::Text], 1)?;
+            zone_fits(call, &signature.arguments, 2)?;
+            Ok(signature)
+        },
         |args, rows, config| {
             let (names, input) = (text(args, 0)?, primitive::<TimestampMicrosecondType>(args, 1)?);
             let data_type = argument(args, 1)?.data_type();
-            let zone = local_zone(data_type, config)?;
+            let zones = if args.len() > 2 { Some(text(args, 2)?) } else { None };
+            let session = local_zone(data_type, config)?;
             let constant = names.constant().map(Part::parse).transpose()?;
             let impossible =
                 |name: &str| Error::data(format!("date_trunc: a timestamp cannot be truncated to '{name}'"));
-            if let (Some(part), Some(name), None) = (constant, names.constant(), zone) {
+            if let (Some(part), Some(name), None, None) = (constant, names.constant(), session, zones) {
                 let last = LastBucket::default();
                 return map_column::<TimestampMicrosecondType>(args, 1, data_type, |micros| {
                     last.label(micros, |micros| part.bucket(micros)).ok_or_else(|| impossible(name))
                 });
             }
+            let constant_zone = zones.and_then(|zones| zones.constant()).map(zone_of).transpose()?;
             map_primitive_as::<TimestampMicrosecondType>(args, rows, data_type, |row| {
                 let Some((name, utc)) = names.get(row).zip(input.get(row)) else { return Ok(None) };
                 let part = constant.map_or_else(|| Part::parse(name), Ok)?;
+                let zone = match (zones.map(|zones| zones.get(row)), constant_zone) {
+                    (None, _) => session,
+                    (Some(None), _) => return Ok(None),
+                    (Some(_), Some(zone)) => Some(zone),
+                    (Some(Some(name)), None) => Some(zone_of(name)?),
+                };
                 truncate(part, utc, zone.as_ref()).map(Some).ok_or_else(|| impossible(name))
             })
         }
@@ -258,11 +271,10 @@ fn at_time_zone(args: &[Value], rows: usize) -> Result<Value> {
     let (names, input) = (text(args, 0)?, primitive::<TimestampMicrosecondType>(args, 1)?);
     let zoned = matches!(argument(args, 1)?.data_type(), DataType::Timestamp(_, Some(_)));
     let result = if zoned { TIMESTAMP } else { timestamp_tz("UTC") };
-    let read = |name: &str| parse_zone(name).map_err(|error| Error::data(error.kind().message.clone()));
-    let constant = names.constant().map(read).transpose()?;
+    let constant = names.constant().map(zone_of).transpose()?;
     map_primitive_as::<TimestampMicrosecondType>(args, rows, &result, |row| {
         let Some((name, micros)) = names.get(row).zip(input.get(row)) else { return Ok(None) };
-        let zone = constant.map_or_else(|| read(name), Ok)?;
+        let zone = constant.map_or_else(|| zone_of(name), Ok)?;
         Ok(Some(if zoned { zone.to_local(micros) } else { zone.to_utc(micros) }))
     })
 }

@@ -15,7 +15,7 @@ pub const LOCF: &str = "locf";
 pub const INTERPOLATE: &str = "interpolate";
 
 /// The parameters of a call that may be given by name, in their order; what stands for those that are left out is NULL.
-pub fn parameters(name: &str) -> Option<&'static [&'static str]> {
+pub(super) fn parameters(name: &str) -> Option<&'static [&'static str]> {
     match name {
         TIME_BUCKET_GAPFILL => Some(&["bucket_width", "ts", "start", "finish", "timezone", "origin", "offset"]),
         LOCF => Some(&["value", "max_gap", "treat_null_as_missing"]),

@@ -159,6 +159,11 @@ pub fn lookup(name: &str) -> Option<&'static ScalarFunction> {
     all().find(|function| function.name == name || function.aliases.contains(&name))
 }
 
+/// The parameters of a call, in their order, where they may be given by name; what stands for those left out is NULL.
+pub fn parameters(name: &str) -> Option<&'static [&'static str]> {
+    bucket::parameters(name).or_else(|| gaps::parameters(name))
+}
+
 /// All names and aliases, for completion and "did you mean".
 pub fn names() -> impl Iterator<Item = &'static str> {
     all().flat_map(|function| std::iter::once(function.name).chain(function.aliases.iter().copied()))

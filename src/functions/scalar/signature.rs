@@ -132,3 +132,14 @@ impl Call<'_> {
         })
     }
 }
+
+/// An error where the argument at `zone` names a time zone and the one at 1 is no timestamp with zone.
+pub(super) fn zone_fits(call: &Call<'_>, arguments: &[DataType], zone: usize) -> Result<()> {
+    let given = |index: usize| call.types.get(index).is_some_and(|given| *given != DataType::Null);
+    if matches!(arguments.get(1), Some(DataType::Timestamp(_, Some(_)))) || !given(1) || !given(zone) {
+        return Ok(());
+    }
+    Err(Error::sql(format!("{}: a time zone is for timestamps with zone", call.name())).with_hint(
+        "what is in UTC becomes one by timestamp::TIMESTAMPTZ, what is local time by timestamp AT TIME ZONE 'Europe/Berlin'",
+    ))
+}
