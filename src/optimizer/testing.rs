@@ -163,7 +163,7 @@ pub fn union(inputs: Vec<LogicalPlan>) -> LogicalPlan {
 
 /// An aggregate whose result has the type given.
 pub fn agg(function: &'static str, args: Vec<BoundExpr>, data_type: DataType) -> AggregateExpr {
-    AggregateExpr { function, args, distinct: false, filter: None, data_type }
+    AggregateExpr { function, args, distinct: false, filter: None, order_by: Vec::new(), data_type }
 }
 
 pub fn count_star() -> AggregateExpr {

@@ -35,6 +35,7 @@ mod conditional;
 mod datetime;
 mod extract;
 pub mod kernel;
+mod list;
 mod math;
 pub mod ordering;
 mod padding;
@@ -145,6 +146,7 @@ const CATEGORIES: &[&[ScalarFunction]] = &[
     extract::FUNCTIONS,
     datetime::FUNCTIONS,
     bucket::FUNCTIONS,
+    list::FUNCTIONS,
 ];
 
 /// All functions, by category.

@@ -146,6 +146,7 @@ impl Sink for HashAggregate {
 
 /// The evaluators of one aggregate.
 struct AggregateInput {
+    /// The arguments that are columns, then the keys of ORDER BY.
     arguments: Vec<(Evaluator, DataType)>,
     filter: Option<Predicate>,
 }
@@ -172,9 +173,12 @@ impl Worker {
         let evaluator = |expr: &BoundExpr| Evaluator::new(expr, &context.config);
         let keys = sink.keys.iter().map(evaluator).collect::<Result<_>>()?;
         let aggregates = sink.aggregates.iter().zip(sink.layout.column_arguments()).map(|(aggregate, columns)| {
-            let arguments = aggregate.args.iter().zip(columns);
+            let arguments = aggregate.args.iter().zip(columns.iter().cloned());
+            // With DISTINCT they are among the arguments.
+            let order = aggregate.order_by.iter().filter(|_| !aggregate.distinct);
+            let columns = arguments.chain(order.map(|key| (&key.expr, key.expr.data_type())));
             Ok(AggregateInput {
-                arguments: arguments.map(|(arg, of)| Ok((evaluator(arg)?, of.clone()))).collect::<Result<_>>()?,
+                arguments: columns.map(|(column, of)| Ok((evaluator(column)?, of))).collect::<Result<_>>()?,
                 filter: aggregate.filter.as_ref().map(|filter| Predicate::new(filter, &context.config)).transpose()?,
             })
         });

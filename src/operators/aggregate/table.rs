@@ -4,11 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, new_empty_array};
-use arrow::datatypes::{DataType, UInt64Type};
+use arrow::datatypes::UInt64Type;
 
 use super::keys::{EncodedKeys, GroupKeys, Keys};
 use super::layout::{HASH_COLUMN, KEY_COLUMN, Layout, variable_bytes};
-use crate::batch::record_batch;
+use crate::batch::{drop_hidden_text, record_batch};
 use crate::error::Result;
 use crate::functions::aggregate::{Accumulator, GroupedRows, vec_memory};
 
@@ -207,11 +207,7 @@ impl FinishedGroups {
         let mut columns = if self.layout.global { Vec::new() } else { self.layout.converter.convert_rows(keys)? };
         let indices = UInt32Array::from(groups.to_vec());
         for result in &self.results {
-            let chosen = arrow::compute::take(result, &indices, None)?;
-            columns.push(match chosen.data_type() {
-                DataType::Utf8View => Arc::new(chosen.as_string_view().gc()),
-                _ => chosen,
-            });
+            columns.push(drop_hidden_text(&arrow::compute::take(result, &indices, None)?));
         }
         record_batch(&self.layout.schema, columns, groups.len())
     }

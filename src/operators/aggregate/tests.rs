@@ -77,7 +77,7 @@ fn column(index: usize) -> BoundExpr {
 fn call(function: &'static str, args: Vec<BoundExpr>, distinct: bool) -> AggregateExpr {
     let types: Vec<_> = args.iter().map(BoundExpr::data_type).collect();
     let signature = (crate::functions::aggregate::lookup(function).unwrap().resolve)(&types).unwrap();
-    AggregateExpr { function, args, distinct, filter: None, data_type: signature.result }
+    AggregateExpr { function, args, distinct, filter: None, order_by: Vec::new(), data_type: signature.result }
 }
 
 fn aggregates() -> Vec<AggregateExpr> {
