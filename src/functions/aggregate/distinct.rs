@@ -88,6 +88,10 @@ impl Accumulator for Distinct {
         self.set.insert_rows(arguments, None, rows, |entry, row| note(positions, entry, || rows.positions[row]))
     }
 
+    fn needs_positions(&self) -> bool {
+        self.positions.is_some()
+    }
+
     fn merge(&mut self, states: &[ArrayRef], groups: &[u32], group_count: usize) -> Result<()> {
         let lists = states.first().ok_or_else(|| Error::internal("the state of DISTINCT has a column"))?;
         self.group_count = group_count;
