@@ -26,14 +26,13 @@ fn lists_of_others_are_read_and_ours_come_back() {
         some(&["[]", "[]", "NULL", "2"]),
         some(&["[3]", "NULL", "NULL", "3"]),
     ];
-    let expected = expected.map(|row| row.into_iter().map(|cell| cell.filter(|cell| cell != "NULL")).collect::<Vec<_>>());
+    let expected =
+        expected.map(|row| row.into_iter().map(|cell| cell.filter(|cell| cell != "NULL")).collect::<Vec<_>>());
     let table = open(std::slice::from_ref(&foreign)).unwrap();
     assert_eq!(rows(&table, &ScanRequest::default()), expected);
     // The footer counts the nulls among the items: nothing is ruled out by them.
-    let is_null = BoundExpr::Unary {
-        op: UnaryOp::IsNull,
-        expr: Box::new(BoundExpr::column(0, "n", &list_of(DataType::Int32))),
-    };
+    let is_null =
+        BoundExpr::Unary { op: UnaryOp::IsNull, expr: Box::new(BoundExpr::column(0, "n", &list_of(DataType::Int32))) };
     let request = ScanRequest { filters: vec![is_null], ..ScanRequest::default() };
     assert!(rows(&table, &request).contains(&expected[1]));
     let batches = read(&table, &ScanRequest::default(), &context(10)).unwrap();
