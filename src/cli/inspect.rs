@@ -107,7 +107,8 @@ struct Wanted {
 
 impl Wanted {
     fn of(name: &str, data_type: &DataType) -> Self {
-        let ordered = !matches!(data_type, DataType::Null | DataType::Boolean | DataType::Interval(_));
+        let ordered =
+            !matches!(data_type, DataType::Null | DataType::Boolean | DataType::Interval(_) | DataType::List(_));
         Self { name: name.into(), type_name: sql_name(data_type), ordered, mean: is_numeric(data_type) }
     }
 

@@ -325,15 +325,16 @@ impl Accumulator for Gathered {
 
     fn growth(&self, rows: usize, new_groups: usize, bytes: usize) -> usize {
         let value_width = self.value_type.primitive_width();
-        let (least_key, of_keys): (_, &dyn Fn(usize) -> usize) = match &self.order {
-            // Encoded in memory of its own, then copied.
-            Some(order) => (order.least_bytes(), &|rows| 2 * order.bytes(rows, bytes)),
-            None => (size_of::<u64>(), &|rows| rows * size_of::<u64>()),
+        let (least_key, keys) = match &self.order {
+            Some(order) => (order.least_bytes(), order.bytes(rows, bytes)),
+            None => (size_of::<u64>(), rows * size_of::<u64>()),
         };
-        // A row of a state has its key and its value.
+        // The rows of a state have their keys and values among its bytes.
         let rows = rows + bytes / (least_key + value_width.unwrap_or(0));
         let width = size_of::<u32>() + value_width.unwrap_or(VIEW_BYTES) + 1;
-        let chunk = CHUNK_BYTES + rows * width + of_keys(rows) + bytes;
-        2 * chunk + rows * self.row_overhead() + new_groups * GROUP_BYTES
+        // Twice, for what arrays round up to.
+        let chunk = 2 * CHUNK_BYTES + rows * width + keys + bytes;
+        // Keys are encoded in memory of its own.
+        2 * chunk + keys + rows * self.row_overhead() + new_groups * GROUP_BYTES
     }
 }

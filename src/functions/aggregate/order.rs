@@ -9,7 +9,7 @@ use arrow_row::{RowConverter, SortField};
 use super::value_set::{FIXED_WIDTH, TEXT_PADDING};
 use crate::batch::normalize_equal;
 use crate::error::{Error, Result};
-use crate::types::is_list;
+use crate::types::{TEXT, is_list};
 
 /// A key of ORDER BY inside of an aggregate.
 #[derive(Clone, Debug)]
@@ -26,6 +26,9 @@ pub struct OrderKey {
 pub(super) struct OrderEncoder {
     converter: RowConverter,
     keys: usize,
+    /// Bytes of an encoded key at most, besides those of its texts.
+    row_bytes: usize,
+    has_text: bool,
 }
 
 impl OrderEncoder {
@@ -36,7 +39,11 @@ impl OrderEncoder {
         }
         let fields = keys.iter().map(|key| SortField::new_with_options(key.data_type.clone(), key.options));
         let fields = fields.chain([SortField::new(DataType::UInt64)]);
-        Ok(Self { converter: RowConverter::new(fields.collect())?, keys: keys.len() })
+        let widths = keys.iter().map(|key| FIXED_WIDTH + if key.data_type == TEXT { TEXT_PADDING } else { 0 });
+        // The position has a null byte, and keys say where they start.
+        let row_bytes = widths.sum::<usize>() + 2 * size_of::<u64>() + 1;
+        let has_text = keys.iter().any(|key| key.data_type == TEXT);
+        Ok(Self { converter: RowConverter::new(fields.collect())?, keys: keys.len(), row_bytes, has_text })
     }
 
     /// The keys of rows of which the columns of ORDER BY and the positions are given.
@@ -52,7 +59,7 @@ impl OrderEncoder {
 
     /// Bytes of the keys of so many rows at most, with texts of so many bytes among them.
     pub(super) fn bytes(&self, rows: usize, text_bytes: usize) -> usize {
-        rows * ((self.keys + 1) * (FIXED_WIDTH + TEXT_PADDING) + size_of::<i64>()) + text_bytes / 8 * 9
+        rows * self.row_bytes + if self.has_text { text_bytes / 8 * 9 } else { 0 }
     }
 
     /// Bytes of a key at least.

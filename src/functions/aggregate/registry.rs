@@ -424,7 +424,6 @@ static FUNCTIONS: &[AggregateFunction] = &[
         create: |signature, constants| string_agg(signature, constants, &[]),
         create_ordered: Some(string_agg),
         default: Some(","),
-        ..PLAIN
     },
     AggregateFunction {
         name: "histogram",

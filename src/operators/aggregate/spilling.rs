@@ -5,7 +5,7 @@
 //!                        │ no
 //!                        ├─► fewer rows at once        (down to 1024)
 //!                        ├─► spill the whole table     (where it has more than one group)
-//!                        ├─► still fewer rows at once  (down to 64)
+//!                        ├─► still fewer rows at once  (down to 64, and to one state)
 //!                        └─► take what cannot be done without, up to `terminate`: else the error of the budget
 //! ```
 
@@ -81,7 +81,8 @@ impl SpillingTable {
         self.table.prepare(input)?;
         let (mut start, end) = (0, input.count);
         while start < end {
-            let count = self.admit(end - start, |table, count| table.update_growth(input, &(start..start + count)))?;
+            let growth = |table: &GroupTable, count| table.update_growth(input, &(start..start + count));
+            let count = self.admit(end - start, LEAST_ROWS, growth)?;
             self.table.update(input, start..start + count)?;
             self.settle()?;
             start += count;
@@ -116,7 +117,9 @@ impl SpillingTable {
     pub(super) fn merge(&mut self, states: &RecordBatch) -> Result<()> {
         let (mut start, end) = (0, states.num_rows());
         while start < end {
-            let count = self.admit(end - start, |table, count| table.merge_growth(&states.slice(start, count)))?;
+            let growth = |table: &GroupTable, count| table.merge_growth(&states.slice(start, count));
+            // A single state may be large.
+            let count = self.admit(end - start, 1, growth)?;
             self.table.merge(&states.slice(start, count))?;
             self.settle()?;
             start += count;
@@ -125,7 +128,7 @@ impl SpillingTable {
     }
 
     /// How many of the next rows there is memory for, after spilling if need be; it is reserved.
-    fn admit(&mut self, rows: usize, growth: impl Fn(&GroupTable, usize) -> usize) -> Result<usize> {
+    fn admit(&mut self, rows: usize, least: usize, growth: impl Fn(&GroupTable, usize) -> usize) -> Result<usize> {
         let mut count = rows;
         loop {
             let needed = (self.table.memory() + growth(&self.table, count)) as u64;
@@ -136,7 +139,7 @@ impl SpillingTable {
                 count = count.div_ceil(2);
             } else if self.can_spill() {
                 self.spill()?;
-            } else if count > LEAST_ROWS {
+            } else if count > least {
                 count = count.div_ceil(2);
             } else {
                 self.reservation.resize(needed)?;
