@@ -14,6 +14,7 @@
 //! | `values` | one value a group, of any type |
 //! | `value_set` | the different values of each group, of any types |
 //! | `rows` | the loops over the rows that count |
+//! | `runs` | parts of large groups that went to disk |
 
 mod approx_distinct;
 mod approx_quantile;
@@ -39,6 +40,7 @@ mod product;
 mod quantile;
 mod registry;
 mod rows;
+mod runs;
 mod shape;
 mod sum;
 mod tally;
@@ -53,6 +55,9 @@ pub use distinct::{create_distinct, is_indifferent_to_repeats};
 pub use order::OrderKey;
 pub use registry::{all, lookup};
 pub(crate) use rows::{vec_growth, vec_memory};
+pub use runs::{Blocks, RunStore};
+
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray};
 
@@ -95,6 +100,15 @@ pub trait Accumulator: Send {
 
     /// The results of all groups, one row a group; leaves no group behind.
     fn finish(&mut self) -> Result<ArrayRef>;
+
+    /// Tells where parts of large groups may go.
+    fn use_runs(&mut self, _: &Arc<dyn RunStore>) {}
+
+    /// Writes what is in memory of each group with at least so many values there, as sorted runs; the rest of its state stays.
+    /// Whether there was any such group: not where the states of groups do not grow with their rows.
+    fn shed(&mut self, _least: usize) -> Result<bool> {
+        Ok(false)
+    }
 
     /// Bytes of memory held, and those that `state` or `finish` needs on top.
     fn memory(&self) -> usize;

@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, Interva
 use proptest::prelude::*;
 
 mod gathering;
+mod shedding;
 mod sketches;
 mod statistics;
 mod whole_values;

@@ -11,12 +11,13 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow_row::{RowConverter, SortField};
 use foldhash::quality::FixedState;
 
+use super::runs::WideRuns;
 use super::texts::LONGEST_INLINE;
 use crate::batch::shown_items;
 use crate::error::{Error, Result};
 use crate::expr::{AggregateExpr, BoundExpr};
 use crate::functions::aggregate::{
-    Accumulator, AggregateFunction, AggregateSignature, OrderKey, create_distinct, lookup,
+    Accumulator, AggregateFunction, AggregateSignature, OrderKey, RunStore, create_distinct, lookup,
 };
 use crate::types::Scalar;
 
@@ -95,6 +96,8 @@ pub(super) struct Layout {
     pub(super) needs_positions: bool,
     /// The types of the keys.
     pub(super) key_types: Vec<DataType>,
+    /// Where parts of large groups go.
+    pub(super) runs: Arc<WideRuns>,
     aggregates: Vec<Aggregate>,
     hasher: FixedState,
 }
@@ -126,6 +129,7 @@ impl Layout {
             schema,
             needs_positions,
             key_types,
+            runs: Arc::default(),
             aggregates,
             // Fixed, so that every worker puts a key into the same partition.
             hasher: FixedState::with_seed(0x6867_6877),
@@ -139,7 +143,10 @@ impl Layout {
 
     /// Accumulators without groups.
     pub(super) fn accumulators(&self) -> Result<Vec<Box<dyn Accumulator>>> {
-        self.aggregates.iter().map(Aggregate::create).collect()
+        let store: Arc<dyn RunStore> = self.runs.clone();
+        let mut accumulators = self.aggregates.iter().map(Aggregate::create).collect::<Result<Vec<_>>>()?;
+        accumulators.iter_mut().for_each(|accumulator| accumulator.use_runs(&store));
+        Ok(accumulators)
     }
 
     /// The columns of each aggregate in a batch of states.

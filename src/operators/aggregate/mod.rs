@@ -15,6 +15,7 @@
 //! | `spilling` | a table inside of the memory budget |
 //! | `partition` | groups by partition, and the spill files |
 //! | `result` | merging partitions, and putting them out |
+//! | `runs` | values of groups that are too large for the memory |
 
 mod direct;
 mod keys;
@@ -22,6 +23,7 @@ mod layout;
 mod packed;
 mod partition;
 mod result;
+mod runs;
 mod spilling;
 mod table;
 #[cfg(test)]
@@ -124,6 +126,7 @@ impl Sink for HashAggregate {
         if self.files.spilled() {
             return worker.table.spill();
         }
+        worker.table.make_room()?;
         let groups = worker.table.take(self.files.level())?;
         self.combined.lock().unwrap_or_else(PoisonError::into_inner).extend(groups);
         Ok(())

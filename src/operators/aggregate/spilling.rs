@@ -5,6 +5,7 @@
 //!                        │ no
 //!                        ├─► fewer rows at once        (down to 1024)
 //!                        ├─► spill the whole table     (where it has more than one group)
+//!                        ├─► runs of groups of many values
 //!                        ├─► still fewer rows at once  (down to 64, and to one state)
 //!                        └─► take what cannot be done without, up to `terminate`: else the error of the budget
 //! ```
@@ -26,6 +27,13 @@ use crate::metrics::OperatorMetrics;
 const FEW_ROWS: usize = 1024;
 /// Fewer rows at once do not pay at all.
 const LEAST_ROWS: usize = 64;
+
+/// Groups of fewer values do not pay to be written as runs.
+const FEW_VALUES: usize = 4096;
+/// A group with more values than this share of the budget's bytes does not go to a partition's file as one state.
+const LARGE_SHARE: u64 = 1024;
+/// Merging a state takes about so many times its memory.
+const MERGING: u64 = 4;
 
 /// Where a table of so many groups was hardly ever given a row of a group it had, groups are not looked for any more. The
 /// tables of unit tests get there too.
@@ -62,6 +70,7 @@ impl SpillingTable {
         metrics: &Arc<OperatorMetrics>,
     ) -> Result<Self> {
         let mut reservation = context.memory.reservation("aggregate", metrics);
+        layout.runs.open(context, metrics);
         let table = GroupTable::new(layout, keys)?;
         reservation.resize(table.memory() as u64)?;
         Ok(Self {
@@ -139,6 +148,8 @@ impl SpillingTable {
                 count = count.div_ceil(2);
             } else if self.can_spill() {
                 self.spill()?;
+            } else if self.table.shed(FEW_VALUES)? {
+                self.settle()?;
             } else if count > least {
                 count = count.div_ceil(2);
             } else {
@@ -164,12 +175,30 @@ impl SpillingTable {
         let pool = self.reservation.pool();
         let aside: u64 = self.aside.iter().map(DrainedGroups::memory).sum();
         let large = self.reservation.bytes() + aside > pool.fair_share(sharers);
-        if large && self.can_spill() && pool.pressure() >= Pressure::Target { self.spill() } else { Ok(()) }
+        if !large || pool.pressure() < Pressure::Target {
+            return Ok(());
+        }
+        if self.can_spill() { self.spill() } else { self.shed() }
+    }
+
+    /// Writes runs where there is not the memory to merge the table with others.
+    pub(super) fn make_room(&mut self) -> Result<()> {
+        let pool = self.reservation.pool();
+        let free = pool.budget().saturating_sub(pool.reserved());
+        if MERGING * self.reservation.bytes() > free { self.shed() } else { Ok(()) }
+    }
+
+    fn shed(&mut self) -> Result<()> {
+        self.table.shed(FEW_VALUES)?;
+        self.settle()
     }
 
     /// Writes all groups to the files of their partitions.
     pub(super) fn spill(&mut self) -> Result<()> {
         if let Some(files) = self.files.clone() {
+            // No state may be so large that it does not come back.
+            let large = usize::try_from(self.reservation.pool().budget() / LARGE_SHARE).unwrap_or(usize::MAX);
+            self.table.shed(large.max(FEW_VALUES))?;
             for groups in std::mem::take(&mut self.aside) {
                 files.write(&groups, &self.context)?;
             }

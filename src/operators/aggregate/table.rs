@@ -166,6 +166,15 @@ impl GroupTable {
         Ok(states)
     }
 
+    /// Writes parts of groups with at least so many values as runs; whether there were any.
+    pub(super) fn shed(&mut self, least: usize) -> Result<bool> {
+        let mut any = false;
+        for accumulator in &mut self.accumulators {
+            any |= accumulator.shed(least)?;
+        }
+        Ok(any)
+    }
+
     /// The results of all groups.
     pub(super) fn finish(self) -> Result<FinishedGroups> {
         let Self { layout, mut keys, accumulators, .. } = self;
