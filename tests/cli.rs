@@ -75,7 +75,7 @@ fn files_with_lists_are_written_read_and_described() {
     highwater().args(["-c", &read]).assert().success().stdout(contains("6,3"));
     highwater().args(["describe", &file]).assert().success().stdout(contains("BIGINT[]"));
     highwater().args(["head", &file]).assert().success().stdout(contains("[1, NULL]"));
-    let intervals = format!("COPY (SELECT [INTERVAL '1 day'] AS l) TO '{file}'");
+    let intervals = format!("COPY (SELECT [INTERVAL '1 day'] AS l) TO '{file}.other.parquet'");
     highwater().args(["-c", &intervals]).assert().failure().stderr(contains("lists of intervals"));
 }
 

@@ -49,10 +49,6 @@ fn together(batches: &[RecordBatch]) -> RecordBatch {
 }
 
 fn check_spills(query: &str) {
-    check_spills_at(TINY, query);
-}
-
-fn check_spills_at(budget: u64, query: &str) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     write_input(folder.path(), 120_000);
     let sql = query.replace("INPUT", &format!("'{}/input.csv'", folder.path().display()));
@@ -60,10 +56,10 @@ fn check_spills_at(budget: u64, query: &str) {
     assert_eq!(none, 0, "with a large budget nothing is spilled");
     for threads in [1, 2, 3] {
         let spill_folder = tempfile::tempdir().expect("a temporary folder");
-        let tiny = Config { temp_dir: spill_folder.path().to_path_buf(), ..config(budget, threads) };
+        let tiny = Config { temp_dir: spill_folder.path().to_path_buf(), ..config(TINY, threads) };
         let (ours, spilled, peak) = run(tiny, &sql).expect("the query runs on disk");
         assert!(spilled > 0, "{threads} threads: nothing was spilled");
-        assert!(peak <= budget, "{threads} threads: {peak} bytes were reserved");
+        assert!(peak <= TINY, "{threads} threads: {peak} bytes were reserved");
         assert_eq!(together(&ours), together(&expected), "{threads} threads");
         assert_eq!(std::fs::read_dir(spill_folder.path()).expect("a folder").count(), 0, "files were left");
     }
@@ -89,12 +85,10 @@ fn count_distinct_spills() {
 
 #[test]
 fn a_median_of_all_rows_or_of_most_spills() {
-    check_spills_at(
-        3 << 20,
+    check_spills(
         "SELECT median(key), quantile_cont(value, 0.3), quantile_disc(key, 0.9), count(*), avg(key) FROM INPUT",
     );
-    check_spills_at(
-        4 << 20,
+    check_spills(
         "SELECT CASE WHEN key % 10 = 0 THEN key % 7 ELSE -1 END k, median(key) m, min(text) t, quantile_disc(value, 0.5) q
          FROM INPUT GROUP BY k ORDER BY k",
     );
