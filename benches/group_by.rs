@@ -84,7 +84,14 @@ fn aggregate(batches: &[RecordBatch], keys: &[usize], context: &QueryContext) ->
     let value = column(&batches[0], 3);
     let sum = lookup("sum").expect("a registered function");
     let data_type = (sum.resolve)(&[value.data_type()]).expect("a sum of floats").result;
-    let sum = AggregateExpr { args: vec![value], distinct: false, filter: None, data_type, function: sum.name };
+    let sum = AggregateExpr {
+        args: vec![value],
+        distinct: false,
+        filter: None,
+        order_by: Vec::new(),
+        data_type,
+        function: sum.name,
+    };
     let types = keys.iter().map(|(key, _)| key.data_type()).chain([sum.data_type.clone()]);
     let fields: Vec<_> = types.map(|of| Field::new("column", of, true)).collect();
     let metrics = OperatorMetrics::new();

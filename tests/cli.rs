@@ -49,6 +49,37 @@ fn every_format_has_the_value() {
 }
 
 #[test]
+fn every_format_has_lists() {
+    for (format, shown) in [
+        ("table", "│ [1, NULL, 3] │ ['a, b', c] │"),
+        ("box", "│ [1, NULL, 3] │ ['a, b', c] │"),
+        ("csv", "\"[1, NULL, 3]\",\"['a, b', c]\""),
+        ("tsv", "[1, NULL, 3]\t['a, b', c]"),
+        ("json", r#"{"l":[1,null,3],"s":["a, b","c"]}"#),
+        ("jsonl", r#"{"l":[1,null,3],"s":["a, b","c"]}"#),
+        ("markdown", "| [1, NULL, 3] | ['a, b', c] |"),
+        ("line", "l = [1, NULL, 3]\ns = ['a, b', c]"),
+    ] {
+        let query = "SELECT [1, NULL, 3] AS l, ['a, b', 'c'] AS s";
+        highwater().args(["--format", format, "-c", query]).assert().success().stdout(contains(shown));
+    }
+}
+
+#[test]
+fn files_with_lists_are_written_read_and_described() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("l.parquet").display().to_string();
+    let write = format!("COPY (SELECT i, [i, NULL] AS l FROM generate_series(1, 3) AS g(i)) TO '{file}'");
+    highwater().args(["-c", &write]).assert().success();
+    let read = format!("SELECT sum(l[1]), count(l) FROM '{file}' WHERE len(l) = 2");
+    highwater().args(["-c", &read]).assert().success().stdout(contains("6,3"));
+    highwater().args(["describe", &file]).assert().success().stdout(contains("BIGINT[]"));
+    highwater().args(["head", &file]).assert().success().stdout(contains("[1, NULL]"));
+    let intervals = format!("COPY (SELECT [INTERVAL '1 day'] AS l) TO '{file}.other.parquet'");
+    highwater().args(["-c", &intervals]).assert().failure().stderr(contains("lists of intervals"));
+}
+
+#[test]
 fn statements_come_from_arguments_files_and_standard_input() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("q.sql");

@@ -84,6 +84,32 @@ fn count_distinct_spills() {
 }
 
 #[test]
+fn a_median_of_all_rows_or_of_most_spills() {
+    check_spills(
+        "SELECT median(key), quantile_cont(value, 0.3), quantile_disc(key, 0.9), count(*), avg(key) FROM INPUT",
+    );
+    check_spills(
+        "SELECT CASE WHEN key % 10 = 0 THEN key % 7 ELSE -1 END k, median(key) m, min(text) t, quantile_disc(value, 0.5) q
+         FROM INPUT GROUP BY k ORDER BY k",
+    );
+}
+
+#[test]
+fn lists_and_joined_texts_spill() {
+    check_spills(
+        "SELECT * FROM (SELECT key, array_agg(text ORDER BY value DESC) l, string_agg(value, ',') s, first(text ORDER BY value) f,
+                               array_agg(DISTINCT value ORDER BY value) d, histogram(value, 0, 1000, 4) h
+                        FROM INPUT GROUP BY key) ORDER BY key",
+    );
+}
+
+#[test]
+fn lists_are_sorted_and_grouped_on_disk() {
+    check_spills("SELECT [key, value] l, [text] t FROM INPUT ORDER BY t, l");
+    check_spills("SELECT count(*), max(n) FROM (SELECT count(*) n FROM INPUT GROUP BY [text, 'and more'])");
+}
+
+#[test]
 fn sort_spills() {
     check_spills("SELECT text, value, key FROM INPUT ORDER BY value DESC, text");
 }

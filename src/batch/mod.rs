@@ -5,9 +5,14 @@ mod hash;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, MutableArrayData, RecordBatch, RecordBatchOptions, make_array};
+use arrow::array::{
+    Array, ArrayData, ArrayRef, AsArray, GenericListArray, MutableArrayData, OffsetSizeTrait, RecordBatch,
+    RecordBatchOptions, make_array,
+};
+use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
-    DataType, Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, SchemaRef,
+    DataType, Field, FieldRef, Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+    SchemaRef,
 };
 
 pub use coalesce::Coalescer;
@@ -16,7 +21,7 @@ pub use hash::hash_rows;
 use crate::error::Result;
 
 /// Values so that what SQL calls equal has equal bits: `-0.0` becomes `0.0`, every NaN the same one, and intervals count
-/// 24 hours as a day and 30 days as a month. Other types pass as they are.
+/// 24 hours as a day and 30 days as a month; so in lists. Other types pass as they are.
 pub fn normalize_equal(array: &ArrayRef) -> ArrayRef {
     match array.data_type() {
         DataType::Float64 => Arc::new(
@@ -32,8 +37,67 @@ pub fn normalize_equal(array: &ArrayRef) -> ArrayRef {
         DataType::Interval(IntervalUnit::MonthDayNano) => Arc::new(
             array.as_primitive::<IntervalMonthDayNanoType>().unary::<_, IntervalMonthDayNanoType>(normalize_interval),
         ),
+        DataType::List(item)
+            if matches!(item.data_type(), DataType::Float32 | DataType::Float64 | DataType::Interval(_)) =>
+        {
+            with_items(array.as_list::<i32>(), normalize_equal)
+        }
         _ => array.clone(),
     }
+}
+
+/// The lists with other items, one for each.
+fn with_items<O: OffsetSizeTrait>(lists: &GenericListArray<O>, f: impl Fn(&ArrayRef) -> ArrayRef) -> ArrayRef {
+    let items = f(lists.values());
+    match GenericListArray::try_new(item_field(lists), lists.offsets().clone(), items, lists.nulls().cloned()) {
+        Ok(changed) => Arc::new(changed),
+        // The items are as many, and of the type, as they were.
+        Err(_) => Arc::new(lists.clone()),
+    }
+}
+
+/// The lists without items that belong to none of them, as slices have them.
+pub fn shown_items<O: OffsetSizeTrait>(lists: &GenericListArray<O>) -> GenericListArray<O> {
+    let (first, last) = (lists.value_offsets().first().copied(), lists.value_offsets().last().copied());
+    let (first, last) = (first.unwrap_or_default(), last.unwrap_or_default());
+    let items = lists.values().slice(first.as_usize(), (last - first).as_usize());
+    let offsets = lists.offsets().iter().map(|&offset| offset - first).collect::<Vec<_>>();
+    let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+    GenericListArray::try_new(item_field(lists), offsets, items, lists.nulls().cloned())
+        .unwrap_or_else(|_| lists.clone())
+}
+
+fn item_field<O: OffsetSizeTrait>(lists: &GenericListArray<O>) -> FieldRef {
+    match lists.data_type() {
+        DataType::List(field) | DataType::LargeList(field) => field.clone(),
+        _ => Arc::new(Field::new_list_field(lists.values().data_type().clone(), true)),
+    }
+}
+
+/// The array without the texts that none of its views show: views that were taken from others keep all text of those
+/// alive. Other types pass as they are.
+pub fn drop_hidden_text(array: &ArrayRef) -> ArrayRef {
+    match array.data_type() {
+        DataType::Utf8View => Arc::new(array.as_string_view().gc()),
+        DataType::List(item) if *item.data_type() == DataType::Utf8View => {
+            with_items(&shown_items(array.as_list::<i32>()), drop_hidden_text)
+        }
+        DataType::LargeList(item) if *item.data_type() == DataType::Utf8View => {
+            with_items(&shown_items(array.as_list::<i64>()), drop_hidden_text)
+        }
+        _ => array.clone(),
+    }
+}
+
+/// The array in memory of its own, of just the size that it needs.
+pub fn own_copy(array: &ArrayRef) -> Result<ArrayRef> {
+    if *array.data_type() == DataType::Utf8View {
+        return Ok(drop_hidden_text(array));
+    }
+    let data = array.to_data();
+    let mut copy = MutableArrayData::new(vec![&data], false, array.len());
+    copy.try_extend(0, 0, array.len())?;
+    Ok(drop_hidden_text(&make_array(copy.freeze())))
 }
 
 fn normalize_interval(interval: IntervalMonthDayNano) -> IntervalMonthDayNano {
@@ -83,15 +147,7 @@ pub fn compact_array(array: &ArrayRef) -> Result<ArrayRef> {
     if array_memory(array) <= 2 * shown_bytes(array) {
         return Ok(array.clone());
     }
-    let data = array.to_data();
-    let mut copy = MutableArrayData::new(vec![&data], false, array.len());
-    copy.try_extend(0, 0, array.len())?;
-    let copy = make_array(copy.freeze());
-    Ok(match copy.as_string_view_opt() {
-        // The copy has views of its own, which still point into the old text.
-        Some(views) => Arc::new(views.gc()),
-        None => copy,
-    })
+    own_copy(array)
 }
 
 /// Bytes of memory that a column keeps alive.
@@ -103,19 +159,28 @@ pub fn array_memory(array: &ArrayRef) -> u64 {
 fn kept_bytes(columns: &[ArrayRef]) -> u64 {
     let mut allocations = Vec::new();
     for column in columns {
-        let data = column.to_data();
-        for buffer in data.buffers().iter().chain(data.nulls().map(|nulls| nulls.buffer())) {
-            // Allocations that are not Arrow's own do not tell their capacity.
-            allocations.push((buffer.data_ptr().as_ptr() as usize, buffer.capacity().max(buffer.len())));
-        }
+        add_allocations(&column.to_data(), &mut allocations);
     }
     allocations.sort_unstable_by_key(|(address, bytes)| (*address, std::cmp::Reverse(*bytes)));
     allocations.dedup_by_key(|(address, _)| *address);
     allocations.iter().map(|(_, bytes)| *bytes as u64).sum()
 }
 
+/// The addresses and sizes of the allocations behind an array and its items.
+fn add_allocations(data: &ArrayData, allocations: &mut Vec<(usize, usize)>) {
+    for buffer in data.buffers().iter().chain(data.nulls().map(|nulls| nulls.buffer())) {
+        // Allocations that are not Arrow's own do not tell their capacity.
+        allocations.push((buffer.data_ptr().as_ptr() as usize, buffer.capacity().max(buffer.len())));
+    }
+    data.child_data().iter().for_each(|items| add_allocations(items, allocations));
+}
+
 /// Bytes that the array needs for what it shows.
-fn shown_bytes(array: &ArrayRef) -> u64 {
+pub fn shown_bytes(array: &ArrayRef) -> u64 {
+    if let Some(lists) = array.as_list_opt::<i32>() {
+        let lists = shown_items(lists);
+        return (size_of_val(&**lists.offsets()) + array.len() / 8) as u64 + shown_bytes(lists.values());
+    }
     let bytes = match array.as_string_view_opt() {
         Some(views) => {
             let long = if views.data_buffers().is_empty() { 0 } else { views.total_buffer_bytes_used() };

@@ -145,3 +145,34 @@ macro_rules! column_aggregates {
 pub(super) use column_aggregates;
 
 column_aggregates!(GroupBy);
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::config::Config;
+    use crate::expr::col;
+    use crate::io::csv::CsvOptions;
+    use crate::session::Session;
+    use crate::types::temporal::format_value;
+
+    #[test]
+    fn values_are_gathered_in_an_order_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f.csv");
+        fs::write(&file, "k,x,s\na,2,p\na,,q\nb,1,q\na,3,p\n").unwrap();
+        let session = Session::new(Config::default()).unwrap();
+        let frame = session.read_csv(file.to_str().unwrap(), CsvOptions::default()).unwrap();
+        let aggregates = [
+            col("x").array_agg().order_by([col("x").desc()]).alias("xs"),
+            col("s").string_agg("+").order_by(["x", "s"]),
+            col("s").array_agg().distinct(),
+            col("s").last().order_by([col("x").asc().nulls_first()]),
+        ];
+        let result = frame.group_by([col("k")]).agg(aggregates).unwrap().sort(["k"]).unwrap().compute().unwrap();
+        let shown = |row| result.columns().iter().map(|column| format_value(column, row).unwrap()).collect::<Vec<_>>();
+        assert_eq!(shown(0), ["a", "[NULL, 3, 2]", "p+p+q", "[p, q]", "p"]);
+        assert_eq!(shown(1), ["b", "[1]", "q", "[q]", "q"]);
+        assert_eq!(result.schema().field(1).name(), "xs");
+    }
+}

@@ -169,6 +169,9 @@ pub struct AggregateExpr {
     pub distinct: bool,
     /// Only rows where this is true.
     pub filter: Option<BoundExpr>,
+    /// In which order the rows are taken, where that matters; ties, and all rows where there are no keys, in the order of
+    /// the input. With DISTINCT, keys are among the arguments.
+    pub order_by: Vec<SortExpr>,
     /// The type of the result.
     pub data_type: DataType,
 }
@@ -176,13 +179,16 @@ pub struct AggregateExpr {
 impl AggregateExpr {
     /// All expressions in it.
     pub fn exprs(&self) -> impl Iterator<Item = &BoundExpr> {
-        self.args.iter().chain(&self.filter)
+        self.args.iter().chain(&self.filter).chain(self.order_by.iter().map(|key| &key.expr))
     }
 
     /// The same aggregate with each of its expressions replaced by `f` of it.
     #[must_use]
     pub fn map_exprs(self, mut f: impl FnMut(BoundExpr) -> BoundExpr) -> Self {
-        Self { args: self.args.into_iter().map(&mut f).collect(), filter: self.filter.map(&mut f), ..self }
+        let args = self.args.into_iter().map(&mut f).collect();
+        let filter = self.filter.map(&mut f);
+        let order_by = self.order_by.into_iter().map(|key| SortExpr { expr: f(key.expr), ..key }).collect();
+        Self { args, filter, order_by, ..self }
     }
 }
 
@@ -260,7 +266,11 @@ impl fmt::Display for BoundExpr {
 impl fmt::Display for AggregateExpr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let args = if self.args.is_empty() { "*".to_string() } else { join(&self.args) };
-        write!(f, "{}({}{args})", self.function, if self.distinct { "DISTINCT " } else { "" })?;
+        write!(f, "{}({}{args}", self.function, if self.distinct { "DISTINCT " } else { "" })?;
+        for (index, key) in self.order_by.iter().enumerate() {
+            write!(f, "{}{key}", if index == 0 { " ORDER BY " } else { ", " })?;
+        }
+        write!(f, ")")?;
         match &self.filter {
             Some(filter) => write!(f, " FILTER (WHERE {filter})"),
             None => Ok(()),

@@ -214,6 +214,49 @@ impl Expr {
         Expr::call("quantile", vec![self, lit(fraction)])
     }
 
+    /// An aggregate over each distinct value once; without effect on anything but a call.
+    #[must_use]
+    pub fn distinct(self) -> Expr {
+        match self {
+            Expr::Call { name, args, filter, order_by, .. } => {
+                Expr::Call { name, args, distinct: true, filter, order_by }
+            }
+            Expr::Alias(inner, name) => inner.distinct().alias(name),
+            other => other,
+        }
+    }
+
+    /// The values as a list, nulls among them; without [`order_by`](Self::order_by) in the order of the input.
+    #[must_use]
+    pub fn array_agg(self) -> Expr {
+        Expr::call("array_agg", vec![self])
+    }
+
+    /// The values that are not null as one text, with the separator between them.
+    ///
+    /// ```
+    /// use highwater::prelude::*;
+    /// let names = col("name").string_agg(", ").order_by([col("age").desc()]);
+    /// assert_eq!(names.to_string(), "string_agg(name, ', ' ORDER BY age DESC)");
+    /// ```
+    #[must_use]
+    pub fn string_agg(self, separator: &str) -> Expr {
+        Expr::call("string_agg", vec![self, lit(separator)])
+    }
+
+    /// The order in which an aggregate such as [`first`](Self::first) or [`array_agg`](Self::array_agg) takes the rows;
+    /// without effect on anything but a call.
+    #[must_use]
+    pub fn order_by<K: Into<SortKey>>(self, keys: impl IntoIterator<Item = K>) -> Expr {
+        match self {
+            Expr::Call { name, args, distinct, filter, .. } => {
+                Expr::Call { name, args, distinct, filter, order_by: keys.into_iter().map(Into::into).collect() }
+            }
+            Expr::Alias(inner, name) => inner.order_by(keys).alias(name),
+            other => other,
+        }
+    }
+
     /// An aggregate over only those rows where the condition is true; without effect on anything but a call.
     #[must_use]
     pub fn filter_where(self, condition: Expr) -> Expr {

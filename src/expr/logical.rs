@@ -258,6 +258,9 @@ impl fmt::Display for Expr {
                     if key.descending {
                         write!(f, " DESC")?;
                     }
+                    if let Some(first) = key.nulls_first {
+                        write!(f, " NULLS {}", if first { "FIRST" } else { "LAST" })?;
+                    }
                 }
                 write!(f, ")")?;
                 match filter {

@@ -46,6 +46,7 @@ fn in_aggregation(mut node: Aggregate) -> LogicalPlan {
         for (aggregate, _) in &node.aggregates {
             // With a FILTER the arguments need not be computed for every row.
             aggregate.args.iter().for_each(|arg| found.count(arg, aggregate.filter.is_none()));
+            aggregate.order_by.iter().for_each(|key| found.count(&key.expr, aggregate.filter.is_none()));
             aggregate.filter.iter().for_each(|filter| found.count(filter, true));
         }
         let Some(hoisted) = Hoisted::below(&mut node.input, found) else { return LogicalPlan::Aggregate(node) };

@@ -77,7 +77,10 @@ fn split(node: &Aggregate) -> Option<LogicalPlan> {
         let column = if steps.inner.is_some() { part_columns.next()? } else { value_column };
         let (function, data_type) = steps.outer.clone();
         let args = vec![inner.column(column)];
-        Some((AggregateExpr { function, args, distinct: false, filter: None, data_type }, name.clone()))
+        Some((
+            AggregateExpr { function, args, distinct: false, filter: None, order_by: Vec::new(), data_type },
+            name.clone(),
+        ))
     });
     let outer_aggregates = outer_aggregates.collect::<Option<Vec<_>>>()?;
     let key = |(column, key): (usize, &NamedExpr)| NamedExpr { expr: inner.column(column), name: key.name.clone() };

@@ -194,7 +194,7 @@ pub fn window(
 
 /// An aggregate whose result has the type given.
 pub fn agg(function: &'static str, args: Vec<BoundExpr>, data_type: DataType) -> AggregateExpr {
-    AggregateExpr { function, args, distinct: false, filter: None, data_type }
+    AggregateExpr { function, args, distinct: false, filter: None, order_by: Vec::new(), data_type }
 }
 
 pub fn count_star() -> AggregateExpr {

@@ -48,7 +48,7 @@ fn check_node(plan: &LogicalPlan) -> Result<(), String> {
             let input = node.input.schema();
             check_named(&node.keys, input)?;
             for (aggregate, _) in &node.aggregates {
-                aggregate.args.iter().try_for_each(|arg| check_columns(arg, input))?;
+                aggregate.exprs().try_for_each(|expr| check_columns(expr, input))?;
                 aggregate.filter.iter().try_for_each(|filter| check_condition(filter, input))?;
             }
             check_names(&node.schema, &node.keys)?;

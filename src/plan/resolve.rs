@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::builder::sort_expr;
 use super::gaps::{FIRST_FILL, Fill, bucket_of, is_fill, is_gap_function};
 use super::grouping::{is_grouping, unbound_grouping};
 use super::scope::Scope;
@@ -10,10 +11,11 @@ use crate::error::{Error, Result};
 use crate::eval::Evaluator;
 use crate::eval::arithmetic::arithmetic_type;
 use crate::eval::cast::can_cast;
-use crate::expr::{AggregateExpr, BinaryOp, BoundExpr, Expr, UnaryOp};
+use crate::expr::{AggregateExpr, BinaryOp, BoundExpr, Expr, SortExpr, SortKey, UnaryOp};
+use crate::functions::aggregate::AggregateFunction;
 use crate::functions::{aggregate, scalar};
 use crate::types::coercion::common_type;
-use crate::types::{DataType, INTERVAL, Scalar, TEXT, is_numeric, is_timestamp, sql_name};
+use crate::types::{DataType, INTERVAL, Scalar, TEXT, is_list, is_numeric, is_timestamp, sql_name};
 
 /// Where aggregate calls go while the expressions over them are bound: call `k` becomes the column
 /// `first_column + k`.
@@ -152,10 +154,7 @@ impl Resolver<'_> {
             Expr::Call { name, args, distinct, filter, order_by } => {
                 let is_scalar = scalar::lookup(name).is_some() || is_grouping(name);
                 if !is_scalar && aggregate::lookup(name).is_some() {
-                    if !order_by.is_empty() {
-                        return Err(Error::sql(format!("ORDER BY inside {name}() is not there yet")));
-                    }
-                    return self.aggregate(name, args, *distinct, filter.as_deref());
+                    return self.aggregate(name, args, *distinct, filter.as_deref(), order_by);
                 }
                 if is_scalar && (*distinct || filter.is_some() || !order_by.is_empty()) {
                     return Err(Error::sql(format!(
@@ -224,12 +223,15 @@ impl Resolver<'_> {
                 Ok(boolean(left, op, self.condition(right, op.symbol())?))
             }
             BinaryOp::Concat => {
-                let left = cast_to(self.resolve(left)?, &TEXT);
-                let right = cast_to(self.resolve(right)?, &TEXT);
+                let (left, right) = (self.resolve(left)?, self.resolve(right)?);
+                refuse_lists("||", [&left, &right])?;
+                let (left, right) = (cast_to(left, &TEXT), cast_to(right, &TEXT));
                 Ok(BoundExpr::Binary { left: Box::new(left), op, right: Box::new(right), data_type: TEXT })
             }
             op if op.is_comparison() => {
-                let (bound_left, bound_right) = adapt_literals(self.resolve(left)?, self.resolve(right)?)?;
+                let (bound_left, bound_right) = (self.resolve(left)?, self.resolve(right)?);
+                refuse_lists("a comparison", [&bound_left, &bound_right])?;
+                let (bound_left, bound_right) = adapt_literals(bound_left, bound_right)?;
                 let (left_type, right_type) = (bound_left.data_type(), bound_right.data_type());
                 let Some(common) = common_type(&left_type, &right_type) else {
                     return Err(Error::sql(format!(
@@ -288,6 +290,7 @@ impl Resolver<'_> {
         for other in list {
             bound.push(self.resolve(other)?);
         }
+        refuse_lists("IN", &bound)?;
         let mut bound = self.to_common(bound, "IN")?;
         let item = bound.remove(0);
         Ok(BoundExpr::InList { expr: Box::new(item), list: bound, negated })
@@ -429,7 +432,14 @@ impl Resolver<'_> {
         Ok(BoundExpr::column(FIRST_FILL + index, &display, &data_type))
     }
 
-    fn aggregate(&mut self, name: &str, args: &[Expr], distinct: bool, filter: Option<&Expr>) -> Result<BoundExpr> {
+    fn aggregate(
+        &mut self,
+        name: &str,
+        args: &[Expr],
+        distinct: bool,
+        filter: Option<&Expr>,
+        order_by: &[SortKey],
+    ) -> Result<BoundExpr> {
         let Some(function) = aggregate::lookup(name) else {
             return Err(unknown_function(name));
         };
@@ -446,7 +456,14 @@ impl Resolver<'_> {
         for arg in args {
             bound.push(inner.resolve(arg)?);
         }
+        if let (Some(default), [_]) = (function.default, &bound[..]) {
+            bound.push(BoundExpr::Literal(Scalar::text(default)));
+        }
         let filter = filter.map(|filter| inner.condition(filter, "FILTER")).transpose()?;
+        let mut keys = Vec::with_capacity(order_by.len());
+        for key in order_by {
+            keys.push(sort_expr(inner.resolve(&key.expr)?, key.descending, key.nulls_first));
+        }
         let types: Vec<DataType> = bound.iter().map(BoundExpr::data_type).collect();
         let signature = (function.resolve)(&types)
             .map_err(|error| error.with_hint(format!("it is called as {}", function.usage)))?;
@@ -460,7 +477,9 @@ impl Resolver<'_> {
         if distinct && args.is_empty() {
             return Err(Error::sql(format!("{name}(DISTINCT *) is not possible")).with_hint("name a column"));
         }
-        let call = AggregateExpr { function: function.name, args, distinct, filter, data_type: signature.result };
+        let (order_by, distinct) = order_of(function, keys, &args, distinct)?;
+        let call =
+            AggregateExpr { function: function.name, args, distinct, filter, order_by, data_type: signature.result };
         let Some(aggregates) = &mut self.aggregates else {
             return Err(Error::internal("an aggregate without a place to go"));
         };
@@ -470,6 +489,36 @@ impl Resolver<'_> {
             aggregates.calls.len() - 1
         });
         Ok(BoundExpr::column(aggregates.first_column + index, &call.to_string(), &call.data_type))
+    }
+}
+
+/// The keys of ORDER BY inside of a call that are of any effect there, and whether the call is over distinct values.
+fn order_of(
+    function: &AggregateFunction,
+    keys: Vec<SortExpr>,
+    args: &[BoundExpr],
+    distinct: bool,
+) -> Result<(Vec<SortExpr>, bool)> {
+    let keys: Vec<_> = keys.into_iter().filter(|key| !key.expr.columns().is_empty()).collect();
+    if let Some(key) = keys.iter().find(|key| distinct && !args.contains(&key.expr)) {
+        let error =
+            format!("{}(DISTINCT …) cannot be ordered by {}, which is no argument of it", function.name, key.expr);
+        return Err(Error::sql(error).with_hint("order by the argument itself, as it is converted (CAST)"));
+    }
+    if function.create_ordered.is_none() || keys.is_empty() {
+        return Ok((Vec::new(), distinct));
+    }
+    // What repeats does not change which row is the first.
+    let distinct = distinct && !aggregate::is_indifferent_to_repeats(function.name);
+    Ok((keys, distinct))
+}
+
+/// Lists have no comparison yet.
+fn refuse_lists<'e>(what: &str, exprs: impl IntoIterator<Item = &'e BoundExpr>) -> Result<()> {
+    match exprs.into_iter().find(|expr| is_list(&expr.data_type())) {
+        None => Ok(()),
+        Some(list) => Err(Error::sql(format!("{what} does not take lists: {list} is {}", sql_name(&list.data_type())))
+            .with_hint("CAST the list to VARCHAR, or take an item of it: list[1]")),
     }
 }
 

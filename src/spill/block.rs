@@ -12,7 +12,7 @@ use arrow::datatypes::{ByteViewType, DataType};
 use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::StreamWriter;
 
-use crate::batch::{batch_memory, record_batch};
+use crate::batch::{batch_memory, drop_hidden_text, record_batch};
 use crate::error::{Error, Result};
 
 /// Bytes of a block's header.
@@ -109,7 +109,7 @@ fn compact_views(batch: &RecordBatch) -> Result<RecordBatch> {
         .map(|column| match column.data_type() {
             DataType::Utf8View => compact_view_array(column.as_string_view()),
             DataType::BinaryView => compact_view_array(column.as_binary_view()),
-            _ => column.clone(),
+            _ => drop_hidden_text(column),
         })
         .collect();
     record_batch(&batch.schema(), columns, batch.num_rows())

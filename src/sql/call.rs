@@ -205,7 +205,8 @@ impl Converter<'_> {
         Ok(arguments)
     }
 
-    /// `percentile_cont(0.5) WITHIN GROUP (ORDER BY x)` is `quantile(x, 0.5)`, `mode() WITHIN GROUP (ORDER BY x)` is `mode(x)`.
+    /// `percentile_cont(0.5) WITHIN GROUP (ORDER BY x)` is `quantile(x, 0.5)`, `mode() WITHIN GROUP (ORDER BY x)` is `mode(x)`;
+    /// `listagg(x, ',') WITHIN GROUP (ORDER BY y)` is `string_agg(x, ',' ORDER BY y)`.
     fn within_group(
         &mut self,
         called: &str,
@@ -214,6 +215,14 @@ impl Converter<'_> {
         keys: &[ast::OrderByExpr],
         place: Option<Span>,
     ) -> Result<Expr> {
+        if matches!(called, "listagg" | "string_agg" | "group_concat" | "array_agg" | "list") {
+            if !arguments.order_by.is_empty() {
+                return Err(at(Error::sql(format!("{called} has ORDER BY twice")), place));
+            }
+            let order_by = keys.iter().map(|key| self.sort_key(key)).collect::<Result<_>>()?;
+            let Arguments { args, distinct, .. } = arguments;
+            return Ok(Expr::Call { name: called.into(), args, distinct, filter, order_by });
+        }
         let name = match called {
             "percentile_cont" => "quantile",
             "percentile_disc" => "quantile_disc",

@@ -125,8 +125,28 @@ impl<'a> Converter<'a> {
                 )
                 .with_hint("only GROUPING SETS has them among its items"))
             }
+            E::Array(array) => {
+                let items = self.exprs(&array.elem)?;
+                let place = items.iter().fold(None, |place, item| join(place, span_of(item)));
+                Ok(spanned(Expr::call("list_value", items), place))
+            }
+            E::CompoundFieldAccess { root, access_chain } => self.subscripts(root, access_chain),
             other => Err(not_yet(missing(other), anchor(other))),
         }
+    }
+
+    /// `list[index]`.
+    fn subscripts(&mut self, root: &ast::Expr, chain: &[ast::AccessExpr]) -> Result<Expr> {
+        let mut list = self.expr(root)?;
+        for access in chain {
+            let ast::AccessExpr::Subscript(ast::Subscript::Index { index }) = access else {
+                return Err(not_yet("slices of lists and fields of values are", anchor(root)));
+            };
+            let args = vec![list, self.expr(index)?];
+            let place = args.iter().fold(None, |place, arg| join(place, span_of(arg)));
+            list = spanned(Expr::call("list_extract", args), place);
+        }
+        Ok(list)
     }
 
     fn unary(&mut self, op: UnaryOp, operand: &ast::Expr) -> Result<Expr> {
@@ -348,9 +368,8 @@ fn missing(expr: &ast::Expr) -> &'static str {
         E::Collate { .. } => "COLLATE is",
         E::Convert { .. } => "CONVERT is",
         E::Tuple(_) => "rows as values are",
-        E::Array(_) | E::InUnnest { .. } => "lists are",
+        E::InUnnest { .. } => "unnest is",
         E::Struct { .. } | E::Dictionary(_) | E::Map(_) | E::Named { .. } => "structs and maps are",
-        E::CompoundFieldAccess { .. } => "subscripts and fields of values are",
         E::JsonAccess { .. } | E::IsJson { .. } => "operators of JSON are",
         E::Lambda(_) => "lambda functions are",
         E::Wildcard(_) | E::QualifiedWildcard(_, _) => "wildcards within expressions are",

@@ -1,6 +1,6 @@
 //! Constants: numbers, texts, typed texts (`DATE '…'`) and types.
 
-use sqlparser::ast::{self, ExactNumberInfo, TimezoneInfo, Value};
+use sqlparser::ast::{self, ArrayElemTypeDef, ExactNumberInfo, TimezoneInfo, Value};
 
 use super::span::{at, not_yet, span, spanned};
 use crate::config::Config;
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::expr::Expr;
 use crate::types::interval::parse_interval;
 use crate::types::temporal::{MICROS_PER_SECOND, parse_date, parse_time, parse_timestamp, parse_zone};
-use crate::types::{DataType, INTERVAL, Scalar, TEXT, TIME, TIMESTAMP, parse_type, timestamp_tz};
+use crate::types::{DataType, INTERVAL, Scalar, TEXT, TIME, TIMESTAMP, list_of, parse_type, timestamp_tz};
 
 /// Digits that a number without exponent may have.
 const MAX_DIGITS: usize = 38;
@@ -147,8 +147,14 @@ pub(super) fn data_type(written: &ast::DataType, config: &Config) -> Result<Data
         T::Time(_, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => Err(not_yet("times of day with zone are", None)),
         T::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => Ok(TIME),
         T::Interval { fields: None, .. } => Ok(INTERVAL),
+        T::Array(ArrayElemTypeDef::SquareBracket(item, _) | ArrayElemTypeDef::AngleBracket(item)) => {
+            match data_type(item, config)? {
+                DataType::List(_) => Err(not_yet("lists of lists are", None)),
+                item => Ok(list_of(item)),
+            }
+        }
         T::Array(_) | T::Struct(_, _) | T::Map(_, _, _) | T::Union(_) | T::Tuple(_) => {
-            Err(not_yet("types of lists, structs and maps are", None))
+            Err(not_yet("types of structs and maps, and lists without a type are", None))
         }
         T::Custom(name, modifiers) if modifiers.is_empty() => {
             let parts: Vec<&str> = name.0.iter().filter_map(|p| p.as_ident()).map(|i| i.value.as_str()).collect();

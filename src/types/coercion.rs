@@ -1,6 +1,6 @@
 //! Which type two types meet in, and what a CSV column's type becomes when another file disagrees.
 
-use super::{DataType, TEXT, TIMESTAMP, is_float, is_integer, is_timestamp};
+use super::{DataType, TEXT, TIMESTAMP, is_float, is_integer, is_timestamp, list_of};
 
 /// The largest precision of a decimal.
 pub const MAX_PRECISION: u8 = 38;
@@ -29,6 +29,7 @@ pub fn common_type(left: &DataType, right: &DataType) -> Option<DataType> {
         // Both are moments: the zone is only how they are shown; a zone wins over none.
         (Timestamp(_, Some(_)), Timestamp(_, _)) => Some(left.clone()),
         (Timestamp(_, None), Timestamp(_, Some(_))) => Some(right.clone()),
+        (DataType::List(a), DataType::List(b)) => common_type(a.data_type(), b.data_type()).map(list_of),
         (Boolean, _) | (_, Boolean) => None,
         _ => None,
     }

@@ -2,12 +2,13 @@
 //!
 //! The engine works with these Arrow types and no others; readers convert what they find to them:
 //! `Null Boolean Int8 Int16 Int32 Int64 Float32 Float64 Decimal128 Utf8View Date32 Time64(µs)
-//! Timestamp(µs, None | zone) Interval(MonthDayNano)`.
+//! Timestamp(µs, None | zone) Interval(MonthDayNano)`, and `List` of any of these but `Null` and `List`.
 
 pub mod calendar;
 pub mod coercion;
 pub mod grid;
 pub mod interval;
+mod list;
 mod names;
 pub mod origin;
 pub mod rule;
@@ -16,6 +17,7 @@ pub mod strftime;
 pub mod temporal;
 
 pub use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+pub use list::{append_list, append_text_item, is_list, list_item, list_of};
 pub use names::{format_bytes, format_count, parse_bytes, parse_type, sql_name};
 pub use scalar::Scalar;
 

@@ -21,6 +21,7 @@ pub fn sql_name(data_type: &DataType) -> String {
         DataType::Timestamp(_, None) => "TIMESTAMP".into(),
         DataType::Timestamp(_, Some(_)) => "TIMESTAMP WITH TIME ZONE".into(),
         DataType::Interval(_) => "INTERVAL".into(),
+        DataType::List(item) => format!("{}[]", sql_name(item.data_type())),
         other => format!("{other:?}"),
     }
 }

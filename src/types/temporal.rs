@@ -340,6 +340,7 @@ pub fn format_value(array: &dyn Array, row: usize) -> Option<String> {
             format_timestamp(array.as_primitive::<TimestampMicrosecondType>().value(row), zone.as_deref())
         }
         DataType::Interval(_) => format_interval(array.as_primitive::<IntervalMonthDayNanoType>().value(row)),
+        DataType::List(_) => super::list::format_list(array.as_list(), row),
         other => format!("<{other:?}>"),
     })
 }

@@ -8,15 +8,20 @@ mod to_text;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayAccessor, ArrayRef, AsArray, BooleanBuilder, PrimitiveBuilder, new_null_array};
+use arrow::array::{
+    Array, ArrayAccessor, ArrayRef, AsArray, BooleanBuilder, ListArray, PrimitiveBuilder, new_null_array,
+};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Int8Type};
 
+use crate::batch::shown_items;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::functions::scalar::Value;
 use crate::types::coercion::can_widen;
 use crate::types::temporal::format_value;
-use crate::types::{INTERVAL, TEXT, TIME, is_float, is_integer, is_numeric, is_timestamp, sql_name};
+use crate::types::{
+    INTERVAL, TEXT, TIME, is_float, is_integer, is_list, is_numeric, is_timestamp, list_item, sql_name,
+};
 
 /// Characters of a value that an error shows.
 const SHOWN: usize = 80;
@@ -24,6 +29,12 @@ const SHOWN: usize = 80;
 /// Whether there is a cast between the types.
 pub fn can_cast(from: &DataType, to: &DataType) -> bool {
     let number = |data_type: &DataType| is_numeric(data_type) || *data_type == DataType::Boolean;
+    if let (Some(from), Some(to)) = (list_item(from), list_item(to)) {
+        return can_cast(from, to);
+    }
+    if is_list(to) {
+        return *from == DataType::Null;
+    }
     let moment = |data_type: &DataType| is_timestamp(data_type) || *data_type == DataType::Date32;
     from == to
         || *from == DataType::Null
@@ -76,6 +87,7 @@ pub fn cast_array(array: &ArrayRef, to: &DataType, try_cast: bool, config: &Conf
     let cast = Cast { from: array, to, try_cast };
     match from {
         _ if *to == TEXT => to_text::cast(array, config),
+        DataType::List(_) => cast_items(array, to, try_cast, config),
         DataType::Utf8View => from_text::cast(&cast, config),
         DataType::Boolean => {
             let numbers: ArrayRef = Arc::new(arrow::array::PrimitiveArray::<Int8Type>::from_iter(
@@ -86,6 +98,14 @@ pub fn cast_array(array: &ArrayRef, to: &DataType, try_cast: bool, config: &Conf
         from if is_numeric(from) => numbers::cast(&cast),
         _ => temporal::cast(&cast, config),
     }
+}
+
+/// Casts each item of lists.
+fn cast_items(array: &ArrayRef, to: &DataType, try_cast: bool, config: &Config) -> Result<ArrayRef> {
+    let DataType::List(field) = to else { return Err(no_cast(array.data_type(), to)) };
+    let lists = shown_items(array.as_list::<i32>());
+    let items = cast_array(lists.values(), field.data_type(), try_cast, config)?;
+    Ok(Arc::new(ListArray::try_new(field.clone(), lists.offsets().clone(), items, lists.nulls().cloned())?))
 }
 
 fn no_cast(from: &DataType, to: &DataType) -> Error {

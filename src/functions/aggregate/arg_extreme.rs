@@ -36,7 +36,7 @@ struct ArgExtreme<O> {
 }
 
 /// Values that are replaced a batch at a time, so that their type need not be known row by row.
-trait RowValues: Send {
+pub(super) trait RowValues: Send {
     fn resize(&mut self, groups: usize);
 
     /// Sets the values of groups to those of rows, one after another.
@@ -84,11 +84,16 @@ impl<V: Values> RowValues for Nullable<V> {
     }
 }
 
+/// Values of a type, or nulls.
+pub(super) fn row_values(data_type: &DataType) -> Result<Box<dyn RowValues>> {
+    with_values!(data_type, Kept => {
+        Ok(Box::new(Nullable { valid: Vec::new(), values: Kept::new(data_type) }) as Box<dyn RowValues>)
+    })
+}
+
 /// `arg_min` or `arg_max` of a value of one type by an ordering of another.
 pub(super) fn arg_extreme(search: Search, value: &DataType, order: &DataType) -> Result<Box<dyn Accumulator>> {
-    let values = with_values!(value, Kept => {
-        Ok(Box::new(Nullable { valid: Vec::new(), values: Kept::new(value) }) as Box<dyn RowValues>)
-    })?;
+    let values = row_values(value)?;
     with_values!(order, Kept => Ok(Box::new(ArgExtreme {
         search,
         types: [value.clone(), order.clone()],

@@ -6,13 +6,16 @@
 //! | `count`, `sum`, `variance`, `joint`, `shape`, `min_max`, `arg_extreme`, `first_last`, `boolean`, `bits`, `quantile`, `product`, `mode` | the accumulators |
 //! | `approx_distinct`, `approx_quantile` | those that sketch |
 //! | `tally` | what sums and means know of the rows of a group besides the sum |
+//! | `gathered`, `histogram` | those whose results are lists, or texts made of many |
 //! | `distinct` | the wrapper for DISTINCT |
+//! | `order`, `ordered_edge` | ORDER BY inside of a call, and `first` and `last` with it |
 //! | `exact_sum`, `joint_sums`, `integer_pairs`, `wide_sum`, `double_double` | sums of floats that do not depend on the order of the rows |
 //! | `moments` | sums of powers about the mean |
 //! | `values` | one value a group, of any type |
 //! | `value_set` | the different values of each group, of any types |
 //! | `sliding` | aggregates over windows, which rows enter and leave |
 //! | `rows` | the loops over the rows that count |
+//! | `runs` | parts of large groups that went to disk |
 
 mod approx_distinct;
 mod approx_quantile;
@@ -24,16 +27,21 @@ mod distinct;
 mod double_double;
 mod exact_sum;
 mod first_last;
+mod gathered;
+mod histogram;
 mod integer_pairs;
 mod joint;
 mod joint_sums;
 mod min_max;
 mod mode;
 mod moments;
+mod order;
+mod ordered_edge;
 mod product;
 mod quantile;
 mod registry;
 mod rows;
+mod runs;
 mod shape;
 pub mod sliding;
 mod sum;
@@ -45,9 +53,13 @@ mod values;
 mod variance;
 mod wide_sum;
 
-pub use distinct::create_distinct;
+pub use distinct::{create_distinct, is_indifferent_to_repeats};
+pub use order::OrderKey;
 pub use registry::{all, lookup};
 pub(crate) use rows::{vec_growth, vec_memory};
+pub use runs::{Blocks, RunStore};
+
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray};
 
@@ -91,6 +103,15 @@ pub trait Accumulator: Send {
     /// The results of all groups, one row a group; leaves no group behind.
     fn finish(&mut self) -> Result<ArrayRef>;
 
+    /// Tells where parts of large groups may go.
+    fn use_runs(&mut self, _: &Arc<dyn RunStore>) {}
+
+    /// Writes what is in memory of each group with at least so many values there, as sorted runs; the rest of its state stays.
+    /// Whether there was any such group: not where the states of groups do not grow with their rows.
+    fn shed(&mut self, _least: usize) -> Result<bool> {
+        Ok(false)
+    }
+
     /// Bytes of memory held, and those that `state` or `finish` needs on top.
     fn memory(&self) -> usize;
 
@@ -116,6 +137,9 @@ pub struct GroupedRows<'a> {
 /// Makes an accumulator for arguments of the signature's types, and the values of the constant ones.
 pub type CreateAccumulator = fn(&AggregateSignature, &[Scalar]) -> Result<Box<dyn Accumulator>>;
 
+/// The same with keys of ORDER BY, whose columns come behind the arguments.
+pub type CreateOrdered = fn(&AggregateSignature, &[Scalar], &[OrderKey]) -> Result<Box<dyn Accumulator>>;
+
 /// An aggregate function.
 pub struct AggregateFunction {
     /// The name, in lower case.
@@ -132,4 +156,26 @@ pub struct AggregateFunction {
     pub resolve: fn(&[DataType]) -> Result<AggregateSignature>,
     /// An accumulator for arguments of the signature's types; `constants` are the values of the constant ones.
     pub create: CreateAccumulator,
+    /// The same where the rows are taken in an order; `None` where the order does not matter.
+    pub create_ordered: Option<CreateOrdered>,
+    /// The text that stands for the second argument where it is left out.
+    pub default: Option<&'static str>,
+}
+
+impl AggregateFunction {
+    /// An accumulator of rows in that order: of the input, where there are no keys.
+    ///
+    /// # Errors
+    /// Where a constant is not what the function takes.
+    pub fn accumulator(
+        &self,
+        signature: &AggregateSignature,
+        constants: &[Scalar],
+        order: &[OrderKey],
+    ) -> Result<Box<dyn Accumulator>> {
+        match self.create_ordered.filter(|_| !order.is_empty()) {
+            Some(create) => create(signature, constants, order),
+            None => (self.create)(signature, constants),
+        }
+    }
 }

@@ -40,7 +40,7 @@ impl Accumulator for Mode {
         let nulls = arguments.first().and_then(|column| column.logical_nulls());
         self.group_count = rows.group_count;
         let counts = &mut self.counts;
-        self.set.insert_rows(arguments, nulls.as_ref(), rows, |entry| count(counts, entry, 1))
+        self.set.insert_rows(arguments, nulls.as_ref(), rows, |entry, _| count(counts, entry, 1))
     }
 
     fn merge(&mut self, states: &[ArrayRef], groups: &[u32], group_count: usize) -> Result<()> {

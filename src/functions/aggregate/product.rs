@@ -6,26 +6,58 @@ use arrow::datatypes::{DataType, Float64Type};
 
 use super::Accumulator;
 use super::double_double::DoubleDouble;
-use super::quantile::Collected;
+use super::quantile::{Collected, OfSorted};
 use super::values::Ranked;
+use crate::error::Result;
 
 /// The product of all values of a group.
 pub(super) fn product() -> Box<dyn Accumulator> {
-    Box::new(Collected::<Float64Type, _>::new(&DataType::Float64, multiplied))
+    Box::new(Collected::<Float64Type, _>::new(&DataType::Float64, InOrder))
 }
 
-fn multiplied(values: &mut [f64]) -> f64 {
-    values.sort_unstable_by(|a, b| a.rank(*b));
-    let (mut product, mut exponent) = (DoubleDouble::of_sum(1.0, 0.0), 0i64);
-    for &mut value in values {
-        let (fraction, power) = fraction_and_power(value);
-        product = product.scaled(fraction);
-        let (_, carried) = fraction_and_power(product.high);
-        // At most two: fractions are from 1 to 2.
-        product = product.scaled(2f64.powi(-carried));
-        exponent += i64::from(power) + i64::from(carried);
+/// The factors from the least to the greatest.
+struct InOrder;
+
+impl OfSorted<f64> for InOrder {
+    fn of(&self, values: &mut [f64]) -> f64 {
+        values.sort_unstable_by(|a, b| a.rank(*b));
+        let mut product = Product::one();
+        values.iter().for_each(|value| product.multiply(*value));
+        product.round()
     }
-    times_power_of_two(product.high, exponent)
+
+    fn of_sorted(&self, _: usize, values: &mut dyn Iterator<Item = Result<f64>>) -> Result<f64> {
+        let mut product = Product::one();
+        for value in values {
+            product.multiply(value?);
+        }
+        Ok(product.round())
+    }
+}
+
+/// A product under way, times a power of two.
+struct Product {
+    fraction: DoubleDouble,
+    exponent: i64,
+}
+
+impl Product {
+    fn one() -> Self {
+        Self { fraction: DoubleDouble::of_sum(1.0, 0.0), exponent: 0 }
+    }
+
+    fn multiply(&mut self, value: f64) {
+        let (fraction, power) = fraction_and_power(value);
+        self.fraction = self.fraction.scaled(fraction);
+        let (_, carried) = fraction_and_power(self.fraction.high);
+        // At most two: fractions are from 1 to 2.
+        self.fraction = self.fraction.scaled(2f64.powi(-carried));
+        self.exponent += i64::from(power) + i64::from(carried);
+    }
+
+    fn round(&self) -> f64 {
+        times_power_of_two(self.fraction.high, self.exponent)
+    }
 }
 
 /// A value as a fraction from 1 to 2, with its sign, times a power of two; zeros, infinities and NaN as they are.
@@ -55,6 +87,10 @@ fn times_power_of_two(mut value: f64, mut exponent: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn multiplied(values: &mut [f64]) -> f64 {
+        InOrder.of(values)
+    }
 
     #[test]
     fn products_do_not_overflow_on_the_way() {

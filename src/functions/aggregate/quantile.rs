@@ -1,4 +1,5 @@
-//! `median`, `quantile` and `quantile_disc`: they keep the values of all groups and sort each group at the end.
+//! `median`, `quantile` and `quantile_disc`: they keep the values of all groups and sort each group at the end. What a
+//! large group has too much of goes to disk in sorted runs.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -8,40 +9,96 @@ use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Float64Type};
 
 use super::rows::vec_memory;
+use super::runs::{RunStore, Runs};
 use super::values::{Ranked, with_primitive};
 use super::{Accumulator, GroupedRows};
 use crate::error::{Error, Result};
 
 /// The value at `fraction` of the sorted values, interpolated between the two next to it.
 pub(super) fn continuous(fraction: f64) -> Box<dyn Accumulator> {
-    let pick = move |values: &mut [f64]| interpolated(values, fraction);
-    Box::new(Collected::<Float64Type, _>::new(&DataType::Float64, pick))
+    Box::new(Collected::<Float64Type, _>::new(&DataType::Float64, Continuous(fraction)))
 }
 
 /// The first of the sorted values that at least `fraction` of them do not exceed.
 pub(super) fn discrete(fraction: f64, data_type: &DataType) -> Result<Box<dyn Accumulator>> {
     with_primitive!(data_type, Kept => {
-        let pick = move |values: &mut [<Kept as ArrowPrimitiveType>::Native]| {
-            let rank = (fraction * values.len() as f64).ceil() as usize;
-            let index = rank.clamp(1, values.len()) - 1;
-            *values.select_nth_unstable_by(index, |a, b| a.rank(*b)).1
-        };
-        Ok(Box::new(Collected::<Kept, _>::new(data_type, pick)) as Box<dyn Accumulator>)
+        Ok(Box::new(Collected::<Kept, _>::new(data_type, Discrete(fraction))) as Box<dyn Accumulator>)
     })
-}
-
-fn interpolated(values: &mut [f64], fraction: f64) -> f64 {
-    let place = fraction * (values.len() - 1) as f64;
-    let index = place.floor() as usize;
-    let (_, &mut low, above) = values.select_nth_unstable_by(index, |a, b| a.rank(*b));
-    let share = place - index as f64;
-    above.iter().copied().min_by(|a, b| a.rank(*b)).map_or(low, |high| between(low, high, share))
 }
 
 /// The value at a share of the way from one to the next.
 pub(super) fn between(low: f64, high: f64, share: f64) -> f64 {
     // Equal infinities have no difference.
     if share > 0.0 && low.rank(high) != Ordering::Equal { low + (high - low) * share } else { low }
+}
+
+/// What is made of the values of a group, of which there is at least one. Both ways give the same.
+pub(super) trait OfSorted<N: Ranked>: Send {
+    /// Of all values, in any order.
+    fn of(&self, values: &mut [N]) -> N;
+
+    /// Of so many values that come in order.
+    fn of_sorted(&self, count: usize, values: &mut dyn Iterator<Item = Result<N>>) -> Result<N>;
+}
+
+/// One of the sorted values, or between two of them.
+trait Pick<N: Ranked>: Send {
+    /// The index of the value that is looked for.
+    fn index(&self, count: usize) -> usize;
+
+    /// The result, of that value and the next one.
+    fn pick(&self, count: usize, value: N, next: Option<N>) -> N;
+}
+
+impl<N: Ranked, P: Pick<N>> OfSorted<N> for P {
+    fn of(&self, values: &mut [N]) -> N {
+        let count = values.len();
+        let (_, &mut value, above) = values.select_nth_unstable_by(self.index(count), |a, b| a.rank(*b));
+        self.pick(count, value, above.iter().copied().min_by(|a, b| a.rank(*b)))
+    }
+
+    fn of_sorted(&self, count: usize, values: &mut dyn Iterator<Item = Result<N>>) -> Result<N> {
+        for _ in 0..self.index(count) {
+            values.next().transpose()?;
+        }
+        let value = values.next().transpose()?.ok_or_else(|| Error::internal("a run ends early"))?;
+        Ok(self.pick(count, value, values.next().transpose()?))
+    }
+}
+
+struct Continuous(f64);
+
+impl Continuous {
+    fn place(&self, count: usize) -> f64 {
+        self.0 * (count - 1) as f64
+    }
+}
+
+impl Pick<f64> for Continuous {
+    fn index(&self, count: usize) -> usize {
+        self.place(count).floor() as usize
+    }
+
+    fn pick(&self, count: usize, low: f64, next: Option<f64>) -> f64 {
+        let share = self.place(count) - self.index(count) as f64;
+        match next {
+            Some(high) => between(low, high, share),
+            None => low,
+        }
+    }
+}
+
+struct Discrete(f64);
+
+impl<N: Ranked> Pick<N> for Discrete {
+    fn index(&self, count: usize) -> usize {
+        let rank = (self.0 * count as f64).ceil() as usize;
+        rank.clamp(1, count) - 1
+    }
+
+    fn pick(&self, _: usize, value: N, _: Option<N>) -> N {
+        value
+    }
 }
 
 /// Values in a chunk. Chunks, because one vector of all values would need twice its size to grow.
@@ -58,6 +115,8 @@ pub(super) struct Collected<T: ArrowPrimitiveType, P> {
     pick: P,
     group_count: usize,
     chunks: Vec<Chunk<T::Native>>,
+    /// The values that are not in `chunks`.
+    runs: Runs,
 }
 
 impl<T: ArrowPrimitiveType, P> Collected<T, P>
@@ -65,7 +124,7 @@ where
     T::Native: Ranked,
 {
     pub(super) fn new(data_type: &DataType, pick: P) -> Self {
-        Self { data_type: data_type.clone(), pick, group_count: 0, chunks: Vec::new() }
+        Self { data_type: data_type.clone(), pick, group_count: 0, chunks: Vec::new(), runs: Runs::default() }
     }
 
     #[inline]
@@ -108,16 +167,53 @@ where
         (sorted, starts)
     }
 
+    /// Writes the values of groups as runs: `chosen(group, count)` says which. Whether there was any.
+    fn write_runs(&mut self, chosen: impl Fn(u32, usize) -> bool) -> Result<bool> {
+        let group_count = self.group_count;
+        let mut counts = vec![0usize; group_count];
+        for &group in self.chunks.iter().flat_map(|chunk| &chunk.groups) {
+            counts[group as usize] += 1;
+        }
+        let is_chosen: Vec<bool> =
+            (0..).zip(&counts).map(|(group, count)| *count > 0 && chosen(group, *count)).collect();
+        if !is_chosen.contains(&true) {
+            return Ok(false);
+        }
+        let (mut values, starts) = self.by_group();
+        self.group_count = group_count;
+        for (group, (ends, chosen)) in (0..).zip(starts.windows(2).zip(is_chosen)) {
+            let values = &mut values[ends[0] as usize..ends[1] as usize];
+            if chosen {
+                values.sort_unstable_by(|a, b| a.rank(*b));
+                self.runs.write::<T>(group, &self.data_type, values)?;
+            } else {
+                values.iter().for_each(|value| self.push(group, *value));
+            }
+        }
+        Ok(true)
+    }
+
     fn array(&self, values: Vec<T::Native>, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
         let array = PrimitiveArray::<T>::try_new(ScalarBuffer::from(values), nulls)?;
         Ok(Arc::new(array.with_data_type(self.data_type.clone())))
     }
 }
 
+impl<T: ArrowPrimitiveType, P: OfSorted<T::Native>> Collected<T, P>
+where
+    T::Native: Ranked,
+{
+    fn pick_merged(&self, runs: &Runs, own: &[u64]) -> Result<T::Native> {
+        let (count, mut merged) = runs.merged::<T>(own)?;
+        let count = usize::try_from(count).map_err(|_| Error::internal("more values than can be counted"))?;
+        self.pick.of_sorted(count, &mut merged)
+    }
+}
+
 impl<T: ArrowPrimitiveType, P> Accumulator for Collected<T, P>
 where
     T::Native: Ranked,
-    P: Fn(&mut [T::Native]) -> T::Native + Send,
+    P: OfSorted<T::Native>,
 {
     fn update(&mut self, arguments: &[ArrayRef], rows: &GroupedRows<'_>) -> Result<()> {
         let column = arguments.first().ok_or_else(|| Error::internal("a quantile takes an argument"))?;
@@ -137,30 +233,49 @@ where
                 self.push(group, value);
             }
         }
-        Ok(())
+        self.runs.merge(states.get(1), groups)
+    }
+
+    fn use_runs(&mut self, store: &Arc<dyn RunStore>) {
+        self.runs.connect(store);
+    }
+
+    fn shed(&mut self, least: usize) -> Result<bool> {
+        Ok(self.runs.can_write() && self.write_runs(|_, count| count >= least)?)
     }
 
     fn state(&mut self) -> Result<Vec<ArrayRef>> {
+        let runs = self.runs.state(self.group_count)?;
         let (values, starts) = self.by_group();
         let field = Arc::new(Field::new_list_field(self.data_type.clone(), true));
         let offsets = OffsetBuffer::new(ScalarBuffer::from(starts));
-        Ok(vec![Arc::new(LargeListArray::try_new(field, offsets, self.array(values, None)?, None)?)])
+        Ok(vec![Arc::new(LargeListArray::try_new(field, offsets, self.array(values, None)?, None)?), runs])
     }
 
     fn state_types(&self) -> Vec<DataType> {
-        vec![DataType::LargeList(Arc::new(Field::new_list_field(self.data_type.clone(), true)))]
+        vec![DataType::LargeList(Arc::new(Field::new_list_field(self.data_type.clone(), true))), Runs::state_type()]
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {
+        if !self.runs.is_empty() {
+            // Then all values of a group are in its runs, or none.
+            let with_runs: Vec<bool> = (0..).take(self.group_count).map(|group| self.runs.has(group)).collect();
+            self.write_runs(|group, _| with_runs[group as usize])?;
+        }
+        let runs = std::mem::take(&mut self.runs);
         let (mut values, starts) = self.by_group();
         let ends = || starts.windows(2).map(|ends| ends[0] as usize..ends[1] as usize);
-        let nulls: NullBuffer = ends().map(|range| !range.is_empty()).collect();
+        let mut valid: Vec<bool> = ends().map(|range| !range.is_empty()).collect();
         let picked = ends().map(|range| match &mut values[range] {
             [] => T::Native::default(),
-            values => (self.pick)(values),
+            values => self.pick.of(values),
         });
-        let picked = picked.collect();
-        self.array(picked, Some(nulls))
+        let mut picked: Vec<_> = picked.collect();
+        for (group, own) in runs.by_group() {
+            picked[group as usize] = self.pick_merged(&runs, &own)?;
+            valid[group as usize] = true;
+        }
+        self.array(picked, Some(NullBuffer::from(valid)))
     }
 
     /// Sorting by group needs the values a second time, and two numbers a group.
@@ -170,7 +285,9 @@ where
         };
         let full = self.chunks.len().saturating_sub(2) * CHUNK * (size_of::<u32>() + 2 * size_of::<T::Native>());
         let ends = self.chunks.first().into_iter().chain(self.chunks.iter().skip(1).last());
-        full + ends.map(chunk).sum::<usize>() + self.group_count * (2 * size_of::<i64>() + size_of::<T::Native>())
+        full + ends.map(chunk).sum::<usize>()
+            + self.group_count * (2 * size_of::<i64>() + size_of::<T::Native>())
+            + self.runs.memory(self.group_count)
     }
 
     fn growth(&self, rows: usize, new_groups: usize, bytes: usize) -> usize {
@@ -178,6 +295,8 @@ where
         let per_value = size_of::<u32>() + 2 * size_of::<T::Native>();
         // A new chunk is allocated as a whole; the first one doubles instead.
         let chunk = if self.chunks.is_empty() { values.min(CHUNK) } else { CHUNK };
-        (values + chunk) * per_value + new_groups * (2 * size_of::<i64>() + size_of::<T::Native>())
+        (values + chunk) * per_value
+            + new_groups * (2 * size_of::<i64>() + size_of::<T::Native>())
+            + self.runs.growth(new_groups, bytes)
     }
 }

@@ -9,9 +9,13 @@ use super::bits::{BitOperation, bit_fold};
 use super::boolean::BoolFold;
 use super::count::{Count, Counted};
 use super::first_last::{Edge, edge_value};
+use super::gathered::{Gathered, Output};
+use super::histogram::{Bins, Histogram};
 use super::joint::{Measure, PairCount, joint};
 use super::min_max::extreme;
 use super::mode::Mode;
+use super::order::OrderKey;
+use super::ordered_edge::ordered_edge;
 use super::product::product;
 use super::shape::{Feature, Shape};
 use super::sum::{DecimalSums, FloatSums, IntegerSums, IntervalSums, Sum};
@@ -20,7 +24,7 @@ use super::variance::{Spread, Variance};
 use super::{Accumulator, AggregateFunction, AggregateSignature, quantile};
 use crate::error::{Error, Result};
 use crate::types::coercion::MAX_PRECISION;
-use crate::types::{DataType, Scalar, TEXT, is_float, is_integer, is_numeric, sql_name};
+use crate::types::{DataType, Scalar, TEXT, is_float, is_integer, is_list, is_numeric, list_of, sql_name};
 
 /// All aggregate functions.
 pub fn all() -> &'static [AggregateFunction] {
@@ -41,6 +45,8 @@ const PLAIN: AggregateFunction = AggregateFunction {
     constants: 0,
     resolve: |_| Err(Error::internal("an aggregate without a signature")),
     create: |_, _| Err(Error::internal("an aggregate without an implementation")),
+    create_ordered: None,
+    default: None,
 };
 
 /// A function of pairs of numbers.
@@ -311,6 +317,7 @@ static FUNCTIONS: &[AggregateFunction] = &[
             _ => Err(refused("quantile", types, "quantile takes a number and a constant fraction from 0 to 1")),
         },
         create: |_, constants| Ok(quantile::continuous(fraction("quantile", constants)?)),
+        ..PLAIN
     },
     AggregateFunction {
         name: "quantile_disc",
@@ -373,6 +380,7 @@ static FUNCTIONS: &[AggregateFunction] = &[
         meaning: "The value of the first row in the order of the input, null or not.",
         resolve: |types| any_type("first", types),
         create: |signature, _| edge_value(Edge::First, &signature.result),
+        create_ordered: Some(|signature, _, order| ordered_edge(Edge::First, &signature.result, order)),
         ..PLAIN
     },
     AggregateFunction {
@@ -382,6 +390,7 @@ static FUNCTIONS: &[AggregateFunction] = &[
         meaning: "The value of the last row in the order of the input, null or not.",
         resolve: |types| any_type("last", types),
         create: |signature, _| edge_value(Edge::Last, &signature.result),
+        create_ordered: Some(|signature, _, order| ordered_edge(Edge::Last, &signature.result, order)),
         ..PLAIN
     },
     AggregateFunction {
@@ -390,6 +399,56 @@ static FUNCTIONS: &[AggregateFunction] = &[
         meaning: "The first value in the order of the input that is not null.",
         resolve: |types| any_type("any_value", types),
         create: |signature, _| edge_value(Edge::FirstValid, &signature.result),
+        create_ordered: Some(|signature, _, order| ordered_edge(Edge::FirstValid, &signature.result, order)),
+        ..PLAIN
+    },
+    AggregateFunction {
+        name: "array_agg",
+        aliases: &["list"],
+        usage: "array_agg(x [ORDER BY …])",
+        meaning: "The values as a list, nulls among them, in the order of the input or of ORDER BY; null for no rows.",
+        resolve: |types| {
+            let signature = any_type("array_agg", types)?;
+            Ok(AggregateSignature { result: list_of(signature.result), ..signature })
+        },
+        create: |signature, _| array_agg(signature, &[]),
+        create_ordered: Some(|signature, _, order| array_agg(signature, order)),
+        ..PLAIN
+    },
+    AggregateFunction {
+        name: "string_agg",
+        aliases: &["group_concat", "listagg"],
+        usage: "string_agg(x, separator [ORDER BY …])",
+        meaning: "The values that are not null as one text, with the separator (a constant, ',' if left out) between \
+                  them, in the order of the input or of ORDER BY; null for no values.",
+        constants: 1,
+        resolve: |types| match types {
+            [_, TEXT | DataType::Null] => Ok(signature(vec![TEXT; 2], TEXT)),
+            _ => Err(refused("string_agg", types, "string_agg takes a value and a constant text")),
+        },
+        create: |signature, constants| string_agg(signature, constants, &[]),
+        create_ordered: Some(string_agg),
+        default: Some(","),
+    },
+    AggregateFunction {
+        name: "histogram",
+        usage: "histogram(x, low, high, bins)",
+        meaning: "How many values are in each of some bins of equal width from low to high, which the last bin includes, \
+                  as BIGINT[]; values outside, NaN and nulls are in none.",
+        constants: 3,
+        resolve: |types| match types {
+            [value, low, high, bins] if [value, low, high].into_iter().all(may_be_float) && is_integer(bins) => {
+                let arguments = vec![DataType::Float64, DataType::Float64, DataType::Float64, DataType::Int64];
+                Ok(signature(arguments, list_of(DataType::Int64)))
+            }
+            _ => Err(refused(
+                "histogram",
+                types,
+                "histogram(x, low, high, bins) counts numbers in bins of equal width; GROUP BY x with count(*) counts \
+                 each value",
+            )),
+        },
+        create: |_, constants| Ok(Box::new(Histogram::new(Bins::new(constants)?))),
         ..PLAIN
     },
     AggregateFunction {
@@ -480,15 +539,19 @@ fn integers(name: &str, types: &[DataType]) -> Result<AggregateSignature> {
 fn value_and_ordering(name: &str, types: &[DataType]) -> Result<AggregateSignature> {
     let typed = |of: &DataType| if *of == DataType::Null { TEXT } else { of.clone() };
     match types {
+        [value, order] if is_list(value) || is_list(order) => {
+            Err(refused(name, types, &format!("{name} does not take lists")))
+        }
         [value, order] => Ok(signature(vec![typed(value), typed(order)], typed(value))),
         _ => Err(refused(name, types, &format!("{name} takes a value and what orders the rows"))),
     }
 }
 
-/// One argument of any type, which is that of the result; a null without a type counts as text, as in PostgreSQL.
+/// One argument of any type but a list, which is that of the result; a null without a type counts as text, as in PostgreSQL.
 fn any_type(name: &str, types: &[DataType]) -> Result<AggregateSignature> {
     match types {
         [DataType::Null] => Ok(signature(vec![TEXT], TEXT)),
+        [list] if is_list(list) => Err(refused(name, types, &format!("{name} does not take lists"))),
         [value] => Ok(signature(vec![value.clone()], value.clone())),
         _ => Err(refused(name, types, &format!("{name} takes one argument"))),
     }
@@ -504,6 +567,17 @@ fn sum<T: Tally + 'static>(signature: &AggregateSignature) -> Result<Box<dyn Acc
         [DataType::Interval(_)] => Box::new(Sum::<_, T>::new(result, IntervalSums::default())),
         other => return Err(Error::internal(format!("no sum over {other:?}"))),
     })
+}
+
+fn array_agg(signature: &AggregateSignature, order: &[OrderKey]) -> Result<Box<dyn Accumulator>> {
+    let value = signature.arguments.first().ok_or_else(|| Error::internal("array_agg takes an argument"))?;
+    Ok(Box::new(Gathered::new(Output::List, value, order)?))
+}
+
+/// A null between the texts is nothing between them, as in PostgreSQL.
+fn string_agg(_: &AggregateSignature, constants: &[Scalar], order: &[OrderKey]) -> Result<Box<dyn Accumulator>> {
+    let separator = constants.first().and_then(Scalar::as_str).unwrap_or_default();
+    Ok(Box::new(Gathered::new(Output::Text(separator.to_string()), &TEXT, order)?))
 }
 
 pub(super) fn fraction(name: &str, constants: &[Scalar]) -> Result<f64> {

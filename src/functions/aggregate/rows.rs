@@ -69,7 +69,7 @@ impl GroupedRows<'_> {
     }
 
     /// The rows that count; `None` where all do.
-    fn counted(&self, nulls: Option<&NullBuffer>) -> Option<BooleanBuffer> {
+    pub(super) fn counted(&self, nulls: Option<&NullBuffer>) -> Option<BooleanBuffer> {
         let valid = nulls.filter(|nulls| nulls.null_count() > 0).map(|nulls| nulls.inner().clone());
         let Some(filter) = self.filter else { return valid };
         let passed = match filter.nulls() {

@@ -9,6 +9,8 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, IntervalMonthDayNano};
 use proptest::prelude::*;
 
+mod gathering;
+mod shedding;
 mod sketches;
 mod statistics;
 mod whole_values;
@@ -21,7 +23,7 @@ fn accumulator(name: &str, types: &[DataType], constants: &[Scalar], distinct: b
     let function = lookup(name).unwrap();
     let signature = (function.resolve)(types).unwrap();
     match distinct {
-        true => create_distinct(function, &signature, constants).unwrap(),
+        true => create_distinct(function, &signature, constants, &[]).unwrap(),
         false => (function.create)(&signature, constants).unwrap(),
     }
 }

@@ -35,9 +35,9 @@ struct Entries {
 /// What a hash table has behind its slots, at most.
 const TABLE_END: usize = 64;
 /// The longest that a value of fixed width is encoded to, with its null byte.
-const FIXED_WIDTH: usize = 17;
+pub(super) const FIXED_WIDTH: usize = 17;
 /// What a text adds to its own length: terminator, and filling of its last block.
-const TEXT_PADDING: usize = 34;
+pub(super) const TEXT_PADDING: usize = 34;
 
 impl Default for Entries {
     fn default() -> Self {
@@ -79,13 +79,13 @@ impl ValueSet {
         Ok(Self { converter, encoded, entries: Entries::default() })
     }
 
-    /// Adds the values of those rows that are not among the nulls, and calls `f(entry)` for each.
+    /// Adds the values of those rows that are not among the nulls, and calls `f(entry, row)` for each.
     pub(super) fn insert_rows(
         &mut self,
         columns: &[ArrayRef],
         nulls: Option<&NullBuffer>,
         rows: &GroupedRows<'_>,
-        mut f: impl FnMut(usize),
+        mut f: impl FnMut(usize, usize),
     ) -> Result<()> {
         let columns: Vec<ArrayRef> = columns.iter().map(normalize_equal).collect();
         self.encoded.clear();
@@ -94,7 +94,7 @@ impl ValueSet {
         rows.for_each(nulls, |row, group| {
             if outcome.is_ok() {
                 match entries.insert(group as u32, encoded.row(row).data()) {
-                    Ok(entry) => f(entry),
+                    Ok(entry) => f(entry, row),
                     Err(error) => outcome = Err(error),
                 }
             }

@@ -38,6 +38,7 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
         "Null where the two are equal, otherwise the value.",
         |call| {
             call.arguments(&[Take::Any, Take::Any], &[])?;
+            call.refuse_lists()?;
             all_common(call, 2)
         },
         |args, rows, _| {
@@ -73,14 +74,14 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
         "greatest",
         "greatest(value, …)",
         "The largest of the values that are not null.",
-        |call| all_common(call, 1),
+        compared,
         |args, rows, _| extreme(args, rows, cmp::gt)
     ),
     function!(
         "least",
         "least(value, …)",
         "The smallest of the values that are not null.",
-        |call| all_common(call, 1),
+        compared,
         |args, rows, _| extreme(args, rows, cmp::lt)
     ),
     function!(
@@ -99,6 +100,11 @@ fn all_common(call: &Call<'_>, least: usize) -> Result<Signature> {
     }
     let result = call.common(0)?;
     Ok(Signature { arguments: vec![result.clone(); call.types.len()], result })
+}
+
+fn compared(call: &Call<'_>) -> Result<Signature> {
+    call.refuse_lists()?;
+    all_common(call, 1)
 }
 
 /// `truthy` where the mask, which has no nulls, is set. The mask has one row where all values are constants.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayAccessor, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, BooleanBuilder, PrimitiveArray,
-    PrimitiveBuilder, StringViewArray, StringViewBuilder,
+    Array, ArrayAccessor, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, BooleanBuilder, ListArray,
+    PrimitiveArray, PrimitiveBuilder, StringViewArray, StringViewBuilder,
 };
 
 use super::Value;
@@ -24,6 +24,20 @@ impl<A: ArrayAccessor> Argument<A> {
     pub fn get(&self, row: usize) -> Option<A::Item> {
         let index = row * self.stride;
         if self.array.is_null(index) { None } else { Some(self.array.value(index)) }
+    }
+
+    /// The index in the array of the value at a row; `None` for null.
+    pub fn valid_index(&self, row: usize) -> Option<usize> {
+        let index = row * self.stride;
+        if self.array.is_null(index) { None } else { Some(index) }
+    }
+
+    /// The column, or the one value of all rows.
+    pub fn array(&self) -> A
+    where
+        A: Copy,
+    {
+        self.array
     }
 
     /// The value, where it is the same for all rows.
@@ -59,6 +73,13 @@ pub fn text(args: &[Value], index: usize) -> Result<Argument<&StringViewArray>> 
     Ok(Argument { array, stride: stride(value) })
 }
 
+/// The argument at `index`, of lists.
+pub fn list(args: &[Value], index: usize) -> Result<Argument<&ListArray>> {
+    let value = argument(args, index)?;
+    let array = value.values().as_list_opt::<i32>().ok_or_else(|| wrong_type(value, "lists"))?;
+    Ok(Argument { array, stride: stride(value) })
+}
+
 /// The argument at `index`, boolean.
 pub fn boolean(args: &[Value], index: usize) -> Result<Argument<&BooleanArray>> {
     let value = argument(args, index)?;
@@ -67,7 +88,7 @@ pub fn boolean(args: &[Value], index: usize) -> Result<Argument<&BooleanArray>> 
 }
 
 /// How many rows to compute: one, where all arguments are constants.
-fn rows_of(args: &[Value], rows: usize) -> usize {
+pub fn rows_of(args: &[Value], rows: usize) -> usize {
     if args.iter().all(Value::is_scalar) { 1 } else { rows }
 }
 

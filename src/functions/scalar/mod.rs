@@ -36,6 +36,7 @@ mod datetime;
 mod extract;
 pub mod gaps;
 pub mod kernel;
+mod list;
 mod math;
 pub mod ordering;
 mod padding;
@@ -147,6 +148,7 @@ const CATEGORIES: &[&[ScalarFunction]] = &[
     datetime::FUNCTIONS,
     bucket::FUNCTIONS,
     gaps::FUNCTIONS,
+    list::FUNCTIONS,
 ];
 
 /// All functions, by category.

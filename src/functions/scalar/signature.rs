@@ -3,7 +3,9 @@
 use super::Signature;
 use crate::error::{Error, Result};
 use crate::types::coercion::common_type;
-use crate::types::{DataType, INTERVAL, TEXT, TIME, TIMESTAMP, is_integer, is_numeric, is_timestamp, sql_name};
+use crate::types::{
+    DataType, INTERVAL, TEXT, TIME, TIMESTAMP, is_integer, is_list, is_numeric, is_timestamp, list_of, sql_name,
+};
 
 /// What a parameter takes, and what it makes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub(super) enum Take {
     Temporal,
     /// A date, time or timestamp, or interval offset.
     MomentOrInterval,
+    /// A list of anything, as it is.
+    List,
     /// Anything, as it is.
     Any,
     /// Anything, as text.
@@ -54,6 +58,8 @@ impl Take {
             Self::Temporal => Self::Moment.admit(from),
             Self::MomentOrInterval if *from == INTERVAL => Some(INTERVAL),
             Self::MomentOrInterval => Self::Moment.admit(from),
+            Self::List if null => Some(list_of(TEXT)),
+            Self::List => is_list(from).then(|| from.clone()),
             Self::Any => Some(from.clone()),
             Self::AnyText => Some(TEXT),
         }
@@ -69,6 +75,7 @@ impl Take {
             Self::Moment | Self::Timestamp => "a date or timestamp",
             Self::Temporal => "a date, time, timestamp or interval",
             Self::MomentOrInterval => "a date, timestamp or interval",
+            Self::List => "a list",
             Self::Any => "anything",
         }
     }
@@ -120,6 +127,14 @@ impl Call<'_> {
         let arguments = self.arguments(required, optional)?;
         let result = arguments.get(index).cloned().unwrap_or(DataType::Null);
         Ok(Signature { arguments, result })
+    }
+
+    /// An error where an argument is a list, for functions that compare.
+    pub fn refuse_lists(&self) -> Result<()> {
+        match self.types.iter().find(|from| is_list(from)) {
+            None => Ok(()),
+            Some(list) => Err(self.error(&format!("{} cannot be compared", sql_name(list)))),
+        }
     }
 
     /// The type in which all arguments from `first` on meet.

@@ -3,10 +3,11 @@
 use arrow::datatypes::{Int32Type, Int64Type};
 
 use super::kernel::{argument, map_primitive, map_slices, map_text, primitive, text};
+use super::list::length;
 use super::signature::{Call, Take};
 use super::{ScalarFunction, Signature, Value};
 use crate::error::{Error, Result};
-use crate::types::{DataType, TEXT};
+use crate::types::{DataType, TEXT, is_list};
 
 const CATEGORY: &str = "text";
 
@@ -29,10 +30,16 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     ),
     function!(
         "length" | "len" | "char_length" | "character_length",
-        "length(text)",
-        "The number of characters.",
-        |call| call.returns(&[Take::Text], &[], DataType::Int64),
+        "length(text or list)",
+        "The number of characters of a text, or of the items of a list.",
+        |call| match call.types {
+            [list] if is_list(list) => call.returns(&[Take::List], &[], DataType::Int64),
+            _ => call.returns(&[Take::Text], &[], DataType::Int64),
+        },
         |args, rows, _| {
+            if is_list(argument(args, 0)?.data_type()) {
+                return length(args, rows);
+            }
             let input = text(args, 0)?;
             map_primitive::<Int64Type>(args, rows, |row| input.get(row).map(|text| count(characters(text))).transpose())
         }

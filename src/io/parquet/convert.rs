@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Date32Array, Int64Array, IntervalMonthDayNanoArray, Time64MicrosecondArray,
+    Array, ArrayRef, AsArray, Date32Array, Int64Array, IntervalMonthDayNanoArray, ListArray, Time64MicrosecondArray,
     TimestampMicrosecondArray, new_null_array,
 };
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Date32Type, Int64Type, IntervalMonthDayNano, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Date32Type, FieldRef, Int64Type, IntervalMonthDayNano, TimeUnit, TimestampMicrosecondType,
+};
 
+use crate::batch::shown_items;
 use crate::error::{Error, Result};
 use crate::types::temporal::{MICROS_PER_DAY, format_timestamp, parse_zone};
-use crate::types::{INTERVAL, TEXT, TIME, TIMESTAMP, timestamp_tz};
+use crate::types::{INTERVAL, TEXT, TIME, TIMESTAMP, list_of, timestamp_tz};
 
 /// Bytes of Parquet's INTERVAL: months, days and milliseconds, each an unsigned 32-bit integer.
 pub(super) const INTERVAL_BYTES: i32 = 12;
@@ -53,6 +56,10 @@ pub(super) fn engine_type(read: &DataType, zone: &str) -> Option<DataType> {
         DataType::Timestamp(_, None) => TIMESTAMP,
         DataType::Timestamp(_, Some(_)) => timestamp_tz(zone),
         DataType::FixedSizeBinary(INTERVAL_BYTES) => INTERVAL,
+        DataType::List(item) => match engine_type(item.data_type(), zone)? {
+            DataType::Null | DataType::List(_) => return None,
+            item => list_of(item),
+        },
         _ => return None,
     })
 }
@@ -69,6 +76,9 @@ fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
 
 fn to_engine(array: &ArrayRef, own: &DataType) -> Result<ArrayRef> {
     Ok(match (array.data_type(), own) {
+        (DataType::List(_), DataType::List(item)) => with_items(array, item, |items| {
+            if items.data_type() == item.data_type() { Ok(items.clone()) } else { to_engine(items, item.data_type()) }
+        })?,
         (DataType::Timestamp(unit, _), DataType::Timestamp(_, zone)) => {
             let micros = micros(&cast(array, &DataType::Int64)?, *unit)?.reinterpret_cast::<TimestampMicrosecondType>();
             Arc::new(micros.with_timezone_opt(zone.clone()))
@@ -97,6 +107,13 @@ fn to_engine(array: &ArrayRef, own: &DataType) -> Result<ArrayRef> {
         }
         _ => cast(array, own)?,
     })
+}
+
+/// Lists with their items as others.
+fn with_items(array: &ArrayRef, item: &FieldRef, f: impl FnOnce(&ArrayRef) -> Result<ArrayRef>) -> Result<ArrayRef> {
+    let lists = shown_items(array.as_list::<i32>());
+    let items = f(lists.values())?;
+    Ok(Arc::new(ListArray::try_new(item.clone(), lists.offsets().clone(), items, lists.nulls().cloned())?))
 }
 
 /// Times of 32 bits as integers of 32 bits, those of 64 bits as they are.
@@ -152,6 +169,9 @@ fn interval(bytes: &[u8]) -> Result<IntervalMonthDayNano> {
 fn widen(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     let moments = match (array.data_type(), to) {
         (DataType::Null, _) => return Ok(new_null_array(to, array.len())),
+        (DataType::List(_), DataType::List(item)) => {
+            return with_items(array, item, |items| widen(items, item.data_type()));
+        }
         (DataType::Timestamp(_, Some(_)), DataType::Timestamp(_, zone)) => {
             let moments = array.as_primitive::<TimestampMicrosecondType>().clone();
             return Ok(Arc::new(moments.with_timezone_opt(zone.clone())));

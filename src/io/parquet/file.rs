@@ -17,7 +17,7 @@ use super::ReadOptions;
 use super::convert::{INTERVAL_BYTES, convert, engine_type};
 use super::prune::Bounds;
 use crate::error::{Error, Result};
-use crate::types::{Scalar, TEXT, is_float};
+use crate::types::{Scalar, TEXT, is_float, is_list};
 
 /// Bytes at each end of a Parquet file.
 const MAGIC: &[u8; 4] = b"PAR1";
@@ -126,7 +126,8 @@ impl ParquetFile {
     /// What the footer knows about the values of a column in a row group, as values of the type `to`; `None` where that is
     /// nothing to rely on.
     pub fn bounds(&self, column: usize, row_group: usize, to: &DataType) -> Option<Bounds> {
-        let column = self.columns.get(column)?;
+        // The footer knows the items of lists, and not the lists.
+        let column = self.columns.get(column).filter(|column| !is_list(&column.data_type))?;
         let group = self.row_group(row_group);
         let statistics = group.column(column.leaf).statistics()?;
         let rows = u64::try_from(group.num_rows()).ok()?;
@@ -221,15 +222,15 @@ fn damaged(path: &Path, error: &ParquetError) -> Error {
         .with_hint("the file may be damaged or truncated: write or copy it again")
 }
 
-/// For each column of the file the one leaf that it is; `None` for nested columns.
+/// For each column of the file the one leaf that it is, or has; `None` for columns of several.
 fn leaves_of_roots(schema: &SchemaDescriptor, roots: usize) -> Vec<Option<usize>> {
     let mut leaves = vec![None; roots];
+    let mut counts = vec![0; roots];
     for leaf in 0..schema.num_columns() {
         let root = schema.get_column_root_idx(leaf);
-        if schema.get_column_root(leaf).is_primitive()
-            && let Some(slot) = leaves.get_mut(root)
-        {
-            *slot = Some(leaf);
+        if let (Some(slot), Some(count)) = (leaves.get_mut(root), counts.get_mut(root)) {
+            *count += 1;
+            *slot = (*count == 1).then_some(leaf);
         }
     }
     leaves
@@ -240,6 +241,10 @@ fn read_type(found: &DataType, physical: Option<PhysicalType>, binary_as_string:
     match found {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => TEXT,
         DataType::Dictionary(_, values) => read_type(values, physical, binary_as_string),
+        DataType::List(item) | DataType::LargeList(item) => {
+            let of = read_type(item.data_type(), physical, binary_as_string);
+            DataType::List(Arc::new(item.as_ref().clone().with_data_type(of)))
+        }
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView if binary_as_string => TEXT,
         // The legacy timestamps of 96 bits reach far beyond what 64 bits of nanoseconds hold.
         DataType::Timestamp(_, zone) if physical == Some(PhysicalType::INT96) => {

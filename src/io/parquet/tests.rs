@@ -11,6 +11,8 @@ use arrow::array::*;
 use arrow::datatypes::{DataType, i256};
 use proptest::prelude::*;
 
+mod lists;
+
 use super::*;
 use crate::batch::record_batch;
 use crate::context::CancelToken;
@@ -247,13 +249,14 @@ fn columns_in_any_order_none_at_all_and_the_same_twice() {
 #[test]
 fn columns_without_a_type_of_ours_are_refused_or_left_out_when_asked() {
     let dir = tempfile::tempdir().unwrap();
-    let list = ListArray::from_iter_primitive::<arrow::datatypes::Int32Type, _, _>(vec![Some(vec![Some(1)]), None]);
+    let item = Arc::new(arrow::datatypes::Field::new("x", DataType::Int64, true));
+    let pair = StructArray::from(vec![(item, ints(0..2))]);
     let binary: ArrayRef = Arc::new(BinaryArray::from_vec(vec![b"x", b"y"]));
-    let columns: Vec<(&str, ArrayRef)> = vec![("l", Arc::new(list)), ("a", ints(0..2)), ("raw", binary)];
+    let columns: Vec<(&str, ArrayRef)> = vec![("p", Arc::new(pair)), ("a", ints(0..2)), ("raw", binary)];
     let path = foreign(&dir.path().join("a.parquet"), columns, 10);
     let error = open(std::slice::from_ref(&path)).unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("\"l\" (list), \"raw\" (binary)") && text.contains("skip_unsupported"), "{text}");
+    assert!(text.contains("\"p\" (struct), \"raw\" (binary)") && text.contains("skip_unsupported"), "{text}");
     let mut asked = options("skip_unsupported", OptionValue::Boolean(true));
     let table = ParquetTable::open(vec![path.clone()], &asked, &Config::default()).unwrap();
     assert_eq!(rows(&table, &ScanRequest::default()), [some(&["0"]), some(&["1"])]);

@@ -69,7 +69,7 @@ impl CsvFormat {
                     column.append(row, out);
                     // Without quotes it is read as missing, as others write what is missing.
                     let is_nan = column.is_float() && out[start..] == *b"NaN";
-                    if is_nan || (self.check_all && self.needs_quotes(&out[start..])) {
+                    if is_nan || ((self.check_all || column.is_list()) && self.needs_quotes(&out[start..])) {
                         let value = out.split_off(start);
                         self.append_quoted(&value, out);
                     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringViewArray};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, StringViewArray};
 use arrow::datatypes::{
     DataType, Field, IntervalMonthDayNanoType, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
 };
@@ -14,8 +14,8 @@ use super::output::Output;
 use super::{BatchWriter, WriteSummary};
 use crate::batch::record_batch;
 use crate::error::Result;
-use crate::types::TEXT;
 use crate::types::interval::format_interval;
+use crate::types::{TEXT, list_of};
 
 /// Writes JSON in either form.
 pub(super) struct JsonWriter<F: JsonFormat> {
@@ -40,23 +40,26 @@ impl JsonWriter<LineDelimited> {
 
 impl<F: JsonFormat> JsonWriter<F> {
     fn new(out: Output, schema: &SchemaRef) -> Self {
-        let fields = schema.fields().iter().map(|field| {
-            let data_type = match field.data_type() {
-                DataType::Interval(_) => TEXT,
-                // Named zones are not the JSON library's business.
-                DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(*unit, Some("+00:00".into())),
-                other => other.clone(),
-            };
-            Field::new(field.name(), data_type, true)
-        });
+        let fields =
+            schema.fields().iter().map(|field| Field::new(field.name(), adapted_type(field.data_type()), true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, F>(out);
         Self { writer, schema, rows: 0 }
     }
 }
 
-fn adapt(column: &ArrayRef) -> ArrayRef {
-    match column.data_type() {
+fn adapted_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Interval(_) => TEXT,
+        // Named zones are not the JSON library's business.
+        DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(*unit, Some("+00:00".into())),
+        DataType::List(item) => list_of(adapted_type(item.data_type())),
+        other => other.clone(),
+    }
+}
+
+fn adapt(column: &ArrayRef) -> Result<ArrayRef> {
+    Ok(match column.data_type() {
         DataType::Interval(_) => {
             let texts = column.as_primitive::<IntervalMonthDayNanoType>().iter();
             Arc::new(texts.map(|value| value.map(format_interval)).collect::<StringViewArray>())
@@ -64,13 +67,19 @@ fn adapt(column: &ArrayRef) -> ArrayRef {
         DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => {
             Arc::new(column.as_primitive::<TimestampMicrosecondType>().clone().with_timezone("+00:00"))
         }
+        DataType::List(_) => {
+            let lists = column.as_list::<i32>();
+            let items = adapt(lists.values())?;
+            let field = Arc::new(Field::new_list_field(items.data_type().clone(), true));
+            Arc::new(ListArray::try_new(field, lists.offsets().clone(), items, lists.nulls().cloned())?)
+        }
         _ => column.clone(),
-    }
+    })
 }
 
 impl<F: JsonFormat + Send> BatchWriter for JsonWriter<F> {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let columns = batch.columns().iter().map(adapt).collect();
+        let columns = batch.columns().iter().map(adapt).collect::<Result<_>>()?;
         let adapted = record_batch(&self.schema, columns, batch.num_rows())?;
         self.writer.write(&adapted).map_err(|error| self.writer.get_mut().error(&error))?;
         self.rows += batch.num_rows() as u64;

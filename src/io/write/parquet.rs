@@ -15,6 +15,7 @@ use super::output::Output;
 use super::{BatchWriter, ParquetOptions, WriteSummary};
 use crate::batch::record_batch;
 use crate::error::{Error, Result};
+use crate::types::list_item;
 
 /// Bytes of Parquet's INTERVAL: months, days and milliseconds, each an unsigned 32-bit integer.
 const INTERVAL_BYTES: i32 = 12;
@@ -43,6 +44,13 @@ impl ParquetWriter {
             DataType::Interval(_) => DataType::FixedSizeBinary(INTERVAL_BYTES),
             other => other.clone(),
         });
+        let has_interval_items =
+            |field: &Arc<Field>| matches!(list_item(field.data_type()), Some(DataType::Interval(_)));
+        if let Some(field) = schema.fields().iter().find(|field| has_interval_items(field)) {
+            return Err(Error::data("lists of intervals cannot be written to Parquet")
+                .with_column(field.name())
+                .with_hint("CAST the column to VARCHAR"));
+        }
         let properties = WriterProperties::builder()
             .set_compression(options.compression)
             .set_max_row_group_row_count(Some(options.row_group_rows))

@@ -4,13 +4,21 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 
 use ::arrow::array::*;
+use ::arrow::buffer::{NullBuffer, OffsetBuffer};
 use ::arrow::datatypes::{DataType, Field, IntervalMonthDayNano, Schema, SchemaRef};
 use ::arrow::ipc::reader::FileReader;
 use proptest::prelude::*;
 
 use super::*;
 use crate::error::ErrorClass;
-use crate::types::{INTERVAL, TEXT, TIME, TIMESTAMP, timestamp_tz};
+use crate::types::{INTERVAL, TEXT, TIME, TIMESTAMP, list_of, timestamp_tz};
+
+/// Three lists: the first items, null, and the others.
+fn lists(first: usize, items: ArrayRef) -> ArrayRef {
+    let offsets = OffsetBuffer::from_lengths([first, 0, items.len() - first]);
+    let DataType::List(field) = list_of(items.data_type().clone()) else { unreachable!() };
+    Arc::new(ListArray::new(field, offsets, items, Some(NullBuffer::from(vec![true, false, true]))))
+}
 
 /// A column of every type; each has a null.
 pub(crate) fn all_types() -> RecordBatch {
@@ -48,6 +56,9 @@ pub(crate) fn all_types() -> RecordBatch {
                 Some(IntervalMonthDayNano::new(0, 0, 0)),
             ])),
         ),
+        ("l", lists(2, Arc::new(Int64Array::from(vec![Some(7), None])))),
+        ("lt", lists(1, Arc::new(StringViewArray::from(vec!["a, b", "a text, longer than a \"view\""])))),
+        ("lz", lists(0, Arc::new(TimestampMicrosecondArray::from(vec![-1]).with_timezone("America/New_York")))),
     ];
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap()
 }
@@ -86,10 +97,10 @@ fn text(format: OutputFormat, options: &WriteOptions, batch: &RecordBatch) -> St
 #[test]
 fn csv_of_all_types() {
     let expected = "\
-n,b,i8,i16,i32,i64,f32,f64,d,t,date,time,ts,tz,i
-,true,-128,-32768,-2147483648,-9223372036854775808,0.1,-1e-300,-12.3456,\"\",1969-12-31,00:00:00,1969-12-31 23:59:59.999999,1969-12-31 18:59:59.999999-05,1 year 2 mons 3 days 00:00:04.5
-,,,,,,,,,,,,,,
-,false,127,32767,2147483647,9223372036854775807,Infinity,-Infinity,0.0005,\"a text, longer than a \"\"view\"\"\",2022-01-08,23:59:59.999999,2013-07-01 12:00:00,2013-07-01 08:00:00-04,00:00:00
+n,b,i8,i16,i32,i64,f32,f64,d,t,date,time,ts,tz,i,l,lt,lz
+,true,-128,-32768,-2147483648,-9223372036854775808,0.1,-1e-300,-12.3456,\"\",1969-12-31,00:00:00,1969-12-31 23:59:59.999999,1969-12-31 18:59:59.999999-05,1 year 2 mons 3 days 00:00:04.5,\"[7, NULL]\",\"['a, b']\",[]
+,,,,,,,,,,,,,,,,,
+,false,127,32767,2147483647,9223372036854775807,Infinity,-Infinity,0.0005,\"a text, longer than a \"\"view\"\"\",2022-01-08,23:59:59.999999,2013-07-01 12:00:00,2013-07-01 08:00:00-04,00:00:00,[],\"['a text, longer than a \"\"view\"\"']\",[1969-12-31 18:59:59.999999-05]
 ";
     assert_eq!(text(OutputFormat::Csv, &WriteOptions::default(), &all_types()), expected);
 }
@@ -116,10 +127,10 @@ fn json_is_exact_and_has_no_nan() {
         r#"{"n":null,"b":true,"i8":-128,"i16":-32768,"i32":-2147483648,"i64":-9223372036854775808,"f32":0.1,"#,
         r#""f64":-1.0e-300,"d":-12.3456,"t":"","date":"1969-12-31","time":"00:00:00","#,
         r#""ts":"1969-12-31T23:59:59.999999","tz":"1969-12-31T23:59:59.999999Z","#,
-        r#""i":"1 year 2 mons 3 days 00:00:04.5"}"#,
+        r#""i":"1 year 2 mons 3 days 00:00:04.5","l":[7,null],"lt":["a, b"],"lz":[]}"#,
         "\n",
         r#"{"n":null,"b":null,"i8":null,"i16":null,"i32":null,"i64":null,"f32":null,"f64":null,"d":null,"t":null,"#,
-        r#""date":null,"time":null,"ts":null,"tz":null,"i":null}"#,
+        r#""date":null,"time":null,"ts":null,"tz":null,"i":null,"l":null,"lt":null,"lz":null}"#,
         "\n"
     );
     assert_eq!(text(OutputFormat::JsonLines, &WriteOptions::default(), &all), expected);

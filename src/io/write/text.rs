@@ -4,7 +4,7 @@ use std::io::Write;
 
 use arrow::array::{
     Array, AsArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int8Array, Int16Array,
-    Int32Array, Int64Array, IntervalMonthDayNanoArray, StringViewArray, Time64MicrosecondArray,
+    Int32Array, Int64Array, IntervalMonthDayNanoArray, ListArray, StringViewArray, Time64MicrosecondArray,
     TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, TimeUnit};
@@ -14,6 +14,7 @@ use crate::types::interval::format_interval;
 use crate::types::temporal::{
     MICROS_PER_DAY, MICROS_PER_SECOND, Zone, format_date, format_decimal, format_timestamp, parse_zone,
 };
+use crate::types::{append_list, append_text_item};
 
 /// A column whose type was looked at once, for all rows.
 pub(super) enum TextColumn<'a> {
@@ -33,6 +34,8 @@ pub(super) enum TextColumn<'a> {
     /// With the zone's name for years that need more than four digits.
     ZonedTimestamp(&'a TimestampMicrosecondArray, Zone, &'a str),
     Interval(&'a IntervalMonthDayNanoArray),
+    /// With its items.
+    List(&'a ListArray, Box<TextColumn<'a>>),
 }
 
 impl<'a> TextColumn<'a> {
@@ -55,6 +58,10 @@ impl<'a> TextColumn<'a> {
                 Self::ZonedTimestamp(array.as_primitive(), parse_zone(zone)?, zone)
             }
             DataType::Interval(arrow::datatypes::IntervalUnit::MonthDayNano) => Self::Interval(array.as_primitive()),
+            DataType::List(_) => {
+                let lists = array.as_list();
+                Self::List(lists, Box::new(Self::new(lists.values())?))
+            }
             other => return Err(Error::internal(format!("a column of the type {other} cannot be written as text"))),
         })
     }
@@ -62,6 +69,11 @@ impl<'a> TextColumn<'a> {
     /// Whether values may be NaN.
     pub fn is_float(&self) -> bool {
         matches!(self, Self::Float32(_) | Self::Float64(_))
+    }
+
+    /// Whether the text of a value may hold delimiters and quotes.
+    pub fn is_list(&self) -> bool {
+        matches!(self, Self::List(_, _))
     }
 
     /// Appends the text of a value that is not null.
@@ -94,7 +106,26 @@ impl<'a> TextColumn<'a> {
             Self::Timestamp(array) => append_timestamp(array.value(row), out),
             Self::ZonedTimestamp(array, zone, name) => append_zoned(array.value(row), *zone, name, out),
             Self::Interval(array) => out.extend_from_slice(format_interval(array.value(row)).as_bytes()),
+            Self::List(lists, items) => {
+                let first = lists.value_offsets()[row] as usize;
+                append_list(lists.value_length(row) as usize, out, |item, out| {
+                    items.append_item(first + item, lists.values().is_valid(first + item), out)
+                });
+            }
         }
+    }
+}
+
+impl TextColumn<'_> {
+    /// Appends the text of an item of a list; tells whether it is one, and not null.
+    fn append_item(&self, row: usize, valid: bool, out: &mut Vec<u8>) -> bool {
+        match self {
+            Self::Null => return false,
+            _ if !valid => return false,
+            Self::Text(texts) => append_text_item(texts.value(row), out),
+            _ => self.append(row, out),
+        }
+        true
     }
 }
 

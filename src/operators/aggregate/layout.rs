@@ -5,14 +5,19 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringViewArray, new_null_array};
+use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow_row::{RowConverter, SortField};
 
 use super::rows::RowLayout;
+use super::runs::WideRuns;
 use super::texts::LONGEST_INLINE;
+use crate::batch::shown_items;
 use crate::error::{Error, Result};
 use crate::expr::{AggregateExpr, BoundExpr};
-use crate::functions::aggregate::{Accumulator, AggregateFunction, AggregateSignature, create_distinct, lookup};
+use crate::functions::aggregate::{
+    Accumulator, AggregateFunction, AggregateSignature, OrderKey, RunStore, create_distinct, lookup,
+};
 use crate::types::Scalar;
 
 /// Columns of a batch of states before those of the aggregates: the hash and the encoded key.
@@ -20,12 +25,16 @@ pub(super) const HASH_COLUMN: usize = 0;
 pub(super) const KEY_COLUMN: usize = 1;
 const STATE_COLUMNS: usize = 2;
 
+/// Bytes of an encoded item of a list, besides those of a text.
+const ENCODED_ITEM_BYTES: usize = 64;
+
 /// One aggregate, ready to make accumulators.
 struct Aggregate {
     function: &'static AggregateFunction,
     signature: AggregateSignature,
     constants: Vec<Scalar>,
     distinct: bool,
+    order: Vec<OrderKey>,
     /// Its columns in a batch of states.
     columns: Range<usize>,
 }
@@ -42,7 +51,13 @@ impl Aggregate {
         }
         let constants = expr.args.iter().skip(columns).map(|expr| constant(expr, function));
         let constants = constants.collect::<Result<Vec<_>>>()?;
-        Ok(Self { function, signature, constants, distinct: expr.distinct, columns: 0..0 })
+        let order = expr.order_by.iter().map(|key| OrderKey {
+            data_type: key.expr.data_type(),
+            options: SortOptions { descending: key.descending, nulls_first: key.nulls_first },
+            argument: expr.args.iter().position(|arg| *arg == key.expr),
+        });
+        let order = order.collect();
+        Ok(Self { function, signature, constants, distinct: expr.distinct, order, columns: 0..0 })
     }
 
     /// How many of its arguments are columns, not constants.
@@ -52,9 +67,9 @@ impl Aggregate {
 
     fn create(&self) -> Result<Box<dyn Accumulator>> {
         if self.distinct {
-            create_distinct(self.function, &self.signature, &self.constants)
+            create_distinct(self.function, &self.signature, &self.constants, &self.order)
         } else {
-            (self.function.create)(&self.signature, &self.constants)
+            self.function.accumulator(&self.signature, &self.constants, &self.order)
         }
     }
 }
@@ -87,6 +102,8 @@ pub(super) struct Layout {
     pub(super) needs_positions: bool,
     /// The types of the keys.
     pub(super) key_types: Vec<DataType>,
+    /// Where parts of large groups go.
+    pub(super) runs: Arc<WideRuns>,
     aggregates: Vec<Aggregate>,
 }
 
@@ -119,13 +136,17 @@ impl Layout {
             schema,
             needs_positions,
             key_types,
+            runs: Arc::default(),
             aggregates,
         })
     }
 
     /// Accumulators without groups.
     pub(super) fn accumulators(&self) -> Result<Vec<Box<dyn Accumulator>>> {
-        self.aggregates.iter().map(Aggregate::create).collect()
+        let store: Arc<dyn RunStore> = self.runs.clone();
+        let mut accumulators = self.aggregates.iter().map(Aggregate::create).collect::<Result<Vec<_>>>()?;
+        accumulators.iter_mut().for_each(|accumulator| accumulator.use_runs(&store));
+        Ok(accumulators)
     }
 
     /// The columns of each aggregate in a batch of states.
@@ -168,6 +189,11 @@ pub(super) fn variable_bytes(array: &ArrayRef) -> usize {
             let offsets = array.as_binary::<i64>().value_offsets();
             let shown = offsets.last().copied().unwrap_or(0) - offsets.first().copied().unwrap_or(0);
             shown as usize + array.len() * size_of::<i64>()
+        }
+        DataType::List(_) => {
+            let lists = shown_items(array.as_list::<i32>());
+            // Each item is encoded on its own, in blocks.
+            lists.values().len() * ENCODED_ITEM_BYTES + 2 * variable_bytes(lists.values())
         }
         DataType::LargeList(_) => {
             let list = array.as_list::<i64>();

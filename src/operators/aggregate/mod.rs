@@ -19,6 +19,7 @@
 //! | `spilling` | a table inside of the memory budget |
 //! | `partition` | states and rows by partition, and the spill files |
 //! | `result` | merging partitions, and putting them out |
+//! | `runs` | values of groups that are too large for the memory |
 
 mod aside;
 mod direct;
@@ -28,6 +29,7 @@ mod packed;
 mod partition;
 mod result;
 mod rows;
+mod runs;
 mod spilling;
 mod table;
 #[cfg(test)]
@@ -115,6 +117,7 @@ impl Sink for HashAggregate {
         if self.files.spilled() {
             return worker.table.spill();
         }
+        worker.table.make_room()?;
         let groups = worker.table.take()?;
         self.combined.lock().unwrap_or_else(PoisonError::into_inner).extend(groups);
         Ok(())

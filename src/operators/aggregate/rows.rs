@@ -24,7 +24,7 @@ enum RowExpr {
 /// The columns that one aggregate takes.
 #[derive(Clone, Debug)]
 pub(super) struct AggregateColumns {
-    /// Those of its arguments that are not constant.
+    /// Those of its arguments that are not constant, then the keys of its ORDER BY.
     pub(super) arguments: Vec<usize>,
     /// Its filter.
     pub(super) filter: Option<usize>,
@@ -54,9 +54,14 @@ impl RowLayout {
                 exprs.len() - 1
             })
         };
-        let aggregates = aggregates.map(|(aggregate, columns)| AggregateColumns {
-            arguments: aggregate.args.iter().take(columns).map(|arg| column(RowExpr::Value(arg.clone()))).collect(),
-            filter: aggregate.filter.as_ref().map(|filter| column(RowExpr::Filter(filter.clone()))),
+        let aggregates = aggregates.map(|(aggregate, columns)| {
+            let arguments = aggregate.args.iter().take(columns);
+            // With DISTINCT they are among the arguments.
+            let order = aggregate.order_by.iter().filter(|_| !aggregate.distinct).map(|key| &key.expr);
+            AggregateColumns {
+                arguments: arguments.chain(order).map(|arg| column(RowExpr::Value(arg.clone()))).collect(),
+                filter: aggregate.filter.as_ref().map(|filter| column(RowExpr::Filter(filter.clone()))),
+            }
         });
         let aggregates = aggregates.collect();
         let types = exprs.iter().map(|expr| match expr {

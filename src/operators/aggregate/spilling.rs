@@ -5,7 +5,8 @@
 //!                        │ no
 //!                        ├─► fewer rows at once        (down to 1024)
 //!                        ├─► spill the whole table     (where it has more than one group)
-//!                        ├─► still fewer rows at once  (down to 64)
+//!                        ├─► runs of groups of many values
+//!                        ├─► still fewer rows at once  (down to 64, and to one state)
 //!                        └─► take what cannot be done without, up to `terminate`: else the error of the budget
 //! ```
 
@@ -28,6 +29,13 @@ use crate::metrics::OperatorMetrics;
 const FEW_ROWS: usize = 1024;
 /// Fewer rows at once do not pay at all.
 const LEAST_ROWS: usize = 64;
+
+/// Groups of fewer values do not pay to be written as runs.
+const FEW_VALUES: usize = 4096;
+/// A group with more values than this share of the budget's bytes does not go to a partition's file as one state.
+const LARGE_SHARE: u64 = 1024;
+/// Merging a state takes about so many times its memory.
+const MERGING: u64 = 4;
 
 /// Where a table of so many groups was hardly ever given a row of a group it had, groups are not looked for any more. The
 /// tables of unit tests get there too.
@@ -71,6 +79,7 @@ impl SpillingTable {
         metrics: &Arc<OperatorMetrics>,
     ) -> Result<Self> {
         let mut reservation = context.memory.reservation("aggregate", metrics);
+        layout.runs.open(context, metrics);
         let table = GroupTable::new(layout, keys)?;
         reservation.resize(table.memory() as u64)?;
         Ok(Self {
@@ -102,7 +111,8 @@ impl SpillingTable {
         self.table.prepare(input)?;
         let (mut start, end) = (0, input.count);
         while start < end {
-            let count = self.admit(end - start, |table, count| table.update_growth(input, &(start..start + count)))?;
+            let growth = |table: &GroupTable, count| table.update_growth(input, &(start..start + count));
+            let count = self.admit(end - start, LEAST_ROWS, growth)?;
             self.table.update(input, start..start + count)?;
             self.settle()?;
             start += count;
@@ -163,7 +173,9 @@ impl SpillingTable {
     pub(super) fn merge(&mut self, states: &RecordBatch) -> Result<()> {
         let (mut start, end) = (0, states.num_rows());
         while start < end {
-            let count = self.admit(end - start, |table, count| table.merge_growth(&states.slice(start, count)))?;
+            let growth = |table: &GroupTable, count| table.merge_growth(&states.slice(start, count));
+            // A single state may be large.
+            let count = self.admit(end - start, 1, growth)?;
             self.table.merge(&states.slice(start, count))?;
             self.settle()?;
             start += count;
@@ -172,7 +184,7 @@ impl SpillingTable {
     }
 
     /// How many of the next rows there is memory for, after spilling if need be; it is reserved.
-    fn admit(&mut self, rows: usize, growth: impl Fn(&GroupTable, usize) -> usize) -> Result<usize> {
+    fn admit(&mut self, rows: usize, least: usize, growth: impl Fn(&GroupTable, usize) -> usize) -> Result<usize> {
         let mut count = rows;
         loop {
             let needed = (self.table.memory() + growth(&self.table, count)) as u64;
@@ -183,7 +195,9 @@ impl SpillingTable {
                 count = count.div_ceil(2);
             } else if self.can_spill() {
                 self.spill()?;
-            } else if count > LEAST_ROWS {
+            } else if self.table.shed(FEW_VALUES)? {
+                self.settle()?;
+            } else if count > least {
                 count = count.div_ceil(2);
             } else {
                 self.reservation.resize(needed)?;
@@ -210,12 +224,30 @@ impl SpillingTable {
         let aside = self.aside.as_ref().map_or(0, RowsAside::memory);
         let left: u64 = self.left.iter().map(Sliced::memory).sum();
         let large = self.reservation.bytes() + aside + left > pool.fair_share(sharers);
-        if large && self.can_spill() && pool.pressure() >= Pressure::Target { self.spill() } else { Ok(()) }
+        if !large || pool.pressure() < Pressure::Target {
+            return Ok(());
+        }
+        if self.can_spill() { self.spill() } else { self.shed() }
+    }
+
+    /// Writes runs where there is not the memory to merge the table with others.
+    pub(super) fn make_room(&mut self) -> Result<()> {
+        let pool = self.reservation.pool();
+        let free = pool.budget().saturating_sub(pool.reserved());
+        if MERGING * self.reservation.bytes() > free { self.shed() } else { Ok(()) }
+    }
+
+    fn shed(&mut self) -> Result<()> {
+        self.table.shed(FEW_VALUES)?;
+        self.settle()
     }
 
     /// Writes everything to the files of the partitions.
     pub(super) fn spill(&mut self) -> Result<()> {
         if let Some(files) = self.files.clone() {
+            // No state may be so large that it does not come back.
+            let large = usize::try_from(self.reservation.pool().budget() / LARGE_SHARE).unwrap_or(usize::MAX);
+            self.table.shed(large.max(FEW_VALUES))?;
             for sliced in self.take()? {
                 files.write(&sliced, &self.context)?;
             }

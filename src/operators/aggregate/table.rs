@@ -4,12 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array, new_empty_array};
-use arrow::datatypes::{DataType, UInt64Type};
+use arrow::datatypes::UInt64Type;
 
 use super::keys::{EncodedKeys, GroupKeys, Keys};
 use super::layout::{HASH_COLUMN, KEY_COLUMN, Layout, variable_bytes};
 use super::rows::InputRows;
-use crate::batch::record_batch;
+use crate::batch::{drop_hidden_text, record_batch};
 use crate::error::Result;
 use crate::functions::aggregate::{Accumulator, GroupedRows, vec_memory};
 
@@ -155,6 +155,15 @@ impl GroupTable {
         Ok(states)
     }
 
+    /// Writes parts of groups with at least so many values as runs; whether there were any.
+    pub(super) fn shed(&mut self, least: usize) -> Result<bool> {
+        let mut any = false;
+        for accumulator in &mut self.accumulators {
+            any |= accumulator.shed(least)?;
+        }
+        Ok(any)
+    }
+
     /// The results of all groups.
     pub(super) fn finish(self) -> Result<FinishedGroups> {
         let Self { layout, mut keys, accumulators, .. } = self;
@@ -196,11 +205,7 @@ impl FinishedGroups {
         let mut columns = if self.layout.global { Vec::new() } else { self.layout.converter.convert_rows(keys)? };
         let indices = UInt32Array::from(groups.to_vec());
         for result in &self.results {
-            let chosen = arrow::compute::take(result, &indices, None)?;
-            columns.push(match chosen.data_type() {
-                DataType::Utf8View => Arc::new(chosen.as_string_view().gc()),
-                _ => chosen,
-            });
+            columns.push(drop_hidden_text(&arrow::compute::take(result, &indices, None)?));
         }
         record_batch(&self.layout.schema, columns, groups.len())
     }

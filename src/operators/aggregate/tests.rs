@@ -79,7 +79,7 @@ fn column(index: usize) -> BoundExpr {
 fn call(function: &'static str, args: Vec<BoundExpr>, distinct: bool) -> AggregateExpr {
     let types: Vec<_> = args.iter().map(BoundExpr::data_type).collect();
     let signature = (crate::functions::aggregate::lookup(function).unwrap().resolve)(&types).unwrap();
-    AggregateExpr { function, args, distinct, filter: None, data_type: signature.result }
+    AggregateExpr { function, args, distinct, filter: None, order_by: Vec::new(), data_type: signature.result }
 }
 
 fn aggregates() -> Vec<AggregateExpr> {
@@ -383,13 +383,29 @@ fn a_partition_too_large_for_memory_is_cut_further() {
     run.check_nothing_is_left();
 }
 
+/// 200 000 of them, all different.
+fn many_numbers() -> Vec<RecordBatch> {
+    let floats: ArrayRef = Arc::new(Float64Array::from_iter_values((0..200_000).map(f64::from)));
+    let whole = RecordBatch::try_from_iter([("n", floats)]).unwrap();
+    (0..whole.num_rows()).step_by(1000).map(|start| whole.slice(start, 1000)).collect()
+}
+
+#[test]
+fn the_median_of_one_group_leaves_memory() {
+    let run = Run::new(1 << 20, 1, 1024);
+    let sink = run.sink(Vec::new(), vec![call("median", vec![BoundExpr::column(0, "n", &DataType::Float64)], false)]);
+    let source = run.feed(&sink, &many_numbers()).unwrap();
+    assert_eq!(run.read(&*source).unwrap(), [vec![Some("99999.5".to_string())]]);
+    assert!(OperatorMetrics::get(&run.metrics.spilled_bytes) > 200_000);
+    drop((source, sink));
+    run.check_nothing_is_left();
+}
+
 #[test]
 fn a_budget_too_small_for_one_group_is_an_error_that_says_who_holds_it() {
     let run = Run::new(1 << 20, 1, 1024);
-    let sink = run.sink(Vec::new(), vec![call("median", vec![BoundExpr::column(0, "n", &DataType::Float64)], false)]);
-    let floats: ArrayRef = Arc::new(Float64Array::from_iter_values((0..200_000).map(f64::from)));
-    let whole = RecordBatch::try_from_iter([("n", floats)]).unwrap();
-    let batches: Vec<_> = (0..whole.num_rows()).step_by(1000).map(|start| whole.slice(start, 1000)).collect();
+    let sink = run.sink(Vec::new(), vec![call("mode", vec![BoundExpr::column(0, "n", &DataType::Float64)], false)]);
+    let batches = many_numbers();
     let error = run.feed(&sink, &batches).unwrap_err();
     assert_eq!(error.exit_code(), 3);
     assert!(error.to_string().contains("aggregate"), "{error}");

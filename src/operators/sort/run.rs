@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch, StringViewArray};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, ListArray, RecordBatch, StringViewArray};
 use arrow::compute::interleave;
 
 use super::keys::prefix;
-use crate::batch::{batch_memory, compact, record_batch};
+use crate::batch::{batch_memory, compact, drop_hidden_text, record_batch, shown_bytes};
 use crate::context::CancelToken;
 use crate::error::{Error, Result};
 use crate::memory::{MemoryPool, MemoryReservation};
@@ -25,7 +25,9 @@ pub(in crate::operators) struct Chunk {
     batch: RecordBatch,
     keys: BinaryArray,
     texts: Vec<StringViewArray>,
-    /// Bytes of a row besides its key and its texts.
+    /// With the bytes of an item, about.
+    lists: Vec<(ListArray, usize)>,
+    /// Bytes of a row besides its key, its texts and its lists.
     fixed_bytes: usize,
 }
 
@@ -35,13 +37,19 @@ impl Chunk {
         let keys = batch.columns().last().and_then(|column| column.as_binary_opt::<i32>()).cloned();
         let keys = keys.ok_or_else(|| Error::internal("sorted rows without their keys"))?;
         let texts = batch.columns().iter().filter_map(|column| column.as_string_view_opt()).cloned().collect();
+        let lists = batch.columns().iter().filter_map(|column| column.as_list_opt::<i32>());
+        let lists = lists.map(|lists| {
+            let bytes = shown_bytes(lists.values()) as usize / lists.values().len().max(1);
+            (lists.clone(), bytes.max(1))
+        });
+        let lists = lists.collect();
         let widths = batch.columns().iter().map(|column| match column.data_type() {
             DataType::Utf8View => size_of::<u128>(),
-            DataType::Binary => size_of::<i32>(),
+            DataType::Binary | DataType::List(_) => size_of::<i32>(),
             other => other.primitive_width().unwrap_or(1),
         });
         let fixed_bytes = widths.sum();
-        Ok(Self { keys, texts, fixed_bytes, batch })
+        Ok(Self { keys, texts, lists, fixed_bytes, batch })
     }
 
     /// A batch and its keys, compacted.
@@ -71,7 +79,8 @@ impl Chunk {
     /// Bytes of a row, about: where some rows are much wider than others, blocks are still of bounded size.
     fn row_bytes(&self, row: usize) -> usize {
         let texts: usize = self.texts.iter().map(|texts| text_length(texts, row)).sum();
-        self.fixed_bytes + self.keys.value_length(row) as usize + texts
+        let lists: usize = self.lists.iter().map(|(lists, item)| lists.value_length(row) as usize * item).sum();
+        self.fixed_bytes + self.keys.value_length(row) as usize + texts + lists
     }
 
     /// Whether the keys ascend, and from `last` on.
@@ -276,9 +285,6 @@ impl Gather {
         let columns: Vec<&dyn Array> = self.chunks.iter().map(|chunk| &**chunk.batch.column(index)).collect();
         let gathered = interleave(&columns, &self.rows)?;
         // Views would keep the text of all chunks alive.
-        Ok(match gathered.as_string_view_opt() {
-            Some(views) => Arc::new(views.gc()),
-            None => gathered,
-        })
+        Ok(drop_hidden_text(&gathered))
     }
 }

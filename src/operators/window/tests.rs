@@ -27,7 +27,7 @@ fn batch(rows: &[Row]) -> RecordBatch {
 }
 
 fn call(function: &'static str, args: Vec<BoundExpr>) -> AggregateExpr {
-    AggregateExpr { function, args, distinct: false, filter: None, data_type: DataType::Int64 }
+    AggregateExpr { function, args, distinct: false, filter: None, order_by: Vec::new(), data_type: DataType::Int64 }
 }
 
 fn factory(frame: Frame, partitions: bool, functions: &[&'static str]) -> WindowFactory {

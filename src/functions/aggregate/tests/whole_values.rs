@@ -89,7 +89,11 @@ fn aggregates_of_two_refuse_one_argument() {
 /// was foreseen.
 fn excess_memory(name: &str, columns: &[ArrayRef], groups: u32) -> i64 {
     let mut types: Vec<_> = columns.iter().map(|column| column.data_type().clone()).collect();
-    let constants: &[Scalar] = if name == "approx_quantile" { &[Scalar::float64(0.5)] } else { &[] };
+    let constants: &[Scalar] = match name {
+        "approx_quantile" => &[Scalar::float64(0.5)],
+        "string_agg" => &[Scalar::text(", ")],
+        _ => &[],
+    };
     types.extend(constants.iter().map(|constant| constant.data_type().clone()));
     let mut accumulator = accumulator(name, &types, constants, false);
     let mut excess = i64::MIN;
@@ -125,13 +129,13 @@ fn no_more_memory_is_taken_than_was_foreseen() {
         (0..count).map(|n| Some("ab".repeat((n * n % 23) as usize) + &n.to_string())).collect::<StringViewArray>(),
     );
     for groups in [1, 7, 3000] {
-        for name in ["skewness", "product", "mode", "approx_count_distinct", "approx_quantile"] {
+        for name in ["skewness", "product", "mode", "approx_count_distinct", "approx_quantile", "array_agg"] {
             assert!(excess_memory(name, std::slice::from_ref(&numbers), groups) <= 0, "{name}, {groups} groups");
         }
         for name in ["bit_and", "mode", "approx_count_distinct"] {
             assert!(excess_memory(name, std::slice::from_ref(&integers), groups) <= 0, "{name}, {groups} groups");
         }
-        for name in ["mode", "approx_count_distinct"] {
+        for name in ["mode", "approx_count_distinct", "array_agg", "string_agg"] {
             assert!(excess_memory(name, std::slice::from_ref(&texts), groups) <= 0, "{name} of texts, {groups} groups");
         }
         assert!(excess_memory("corr", &[numbers.clone(), numbers.clone()], groups) <= 0, "corr, {groups} groups");
