@@ -51,7 +51,7 @@ fn write_tables(folder: &Path) {
 }
 
 fn query() -> impl Strategy<Value = String> {
-    let table = (select(vec!["Distinct", "One", "Skewed", "Few", "Nulls"]), select(vec![0, 1, 400]));
+    let table = (select(vec!["Distinct", "One", "Skewed", "Few", "Nulls"]), select(vec![0, 1, 400, 400, 400, 400]));
     let keys = select(vec!["", "k", "s", "k, s", "t, k", "k % 5", "s, n"]);
     let aggregate = select(vec![
         "count(*)",
@@ -76,14 +76,18 @@ fn query() -> impl Strategy<Value = String> {
         "approx_count_distinct(t)",
         "approx_quantile(f, 0.5)",
         "sum(n) FILTER (WHERE f > 20)",
+        "string_agg(t, '-' ORDER BY n, f)",
+        "array_agg(n)",
         "kurtosis(f)",
     ]);
     let aggregates = prop::collection::vec(aggregate, 1..5);
     let condition = select(vec!["", " WHERE n > 300", " WHERE k IS NULL OR f < 40"]);
     let shape = 0..4u8;
     (table, keys, aggregates, condition, shape).prop_map(|((table, rows), keys, aggregates, condition, shape)| {
-        let input = format!("'FOLDER/{table}-{rows}.csv'{condition}");
-        let list = aggregates.join(", ");
+        let types = "types={'k': 'BIGINT', 's': 'VARCHAR', 'n': 'BIGINT', 'f': 'DOUBLE', 't': 'VARCHAR'}";
+        let input = format!("read_csv('FOLDER/{table}-{rows}.csv', {types}){condition}");
+        let named = aggregates.iter().enumerate().map(|(index, call)| format!("{call} AS a{index}"));
+        let list = named.collect::<Vec<_>>().join(", ");
         let grouped = match keys {
             "" => format!("SELECT {list} FROM {input}"),
             keys => format!("SELECT {keys}, {list} FROM {input} GROUP BY {keys}"),

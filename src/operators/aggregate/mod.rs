@@ -131,7 +131,7 @@ impl Sink for HashAggregate {
             }
             spilled_portions(&self.files, 1).collect()
         } else {
-            memory_portions(combined, 1, &self.layout, context.config.batch_size)
+            memory_portions(combined, 0, &self.layout, context.config.batch_size)
         };
         Ok(Arc::new(AggregateSource::new(&self.layout, &self.metrics, portions)))
     }

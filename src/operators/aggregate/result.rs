@@ -136,7 +136,7 @@ impl ResultStream {
                 self.portions.extend(spilled_portions(&files, level + 1).rev());
             }
             None if cut => {
-                let portions = memory_portions(table.take()?, level + 1, &self.layout, self.context.config.batch_size);
+                let portions = memory_portions(table.take()?, level, &self.layout, self.context.config.batch_size);
                 self.portions.extend(portions.into_iter().rev());
             }
             None => {
@@ -183,11 +183,13 @@ impl ResultStream {
     }
 }
 
-/// What is in memory, cut into portions: few where there is little.
+/// What is in memory, sliced at that level, as portions: few where there is little.
 pub(super) fn memory_portions(all: Vec<Sliced>, level: u32, layout: &Layout, batch_size: usize) -> Vec<Portion> {
     let rows: usize = all.iter().map(Sliced::count).sum();
     let wanted = if layout.global { 1 } else { (rows / batch_size.max(1)).clamp(1, SLICES) };
     let width = SLICES / (1 << wanted.ilog2());
+    // A portion of several partitions is cut into these first, so that its groups come in their order.
+    let level = if width > SLICES / PARTITIONS { level } else { level + 1 };
     let all: Vec<_> = all.into_iter().map(Arc::new).collect();
     let portion = |start: usize| {
         let parts = all.iter().map(|sliced| Part::Memory(sliced.clone(), start..start + width));
