@@ -127,7 +127,7 @@ impl Fill {
                     true => Scalar::interval(IntervalMonthDayNano::new(0, 0, 0)),
                     false => Scalar::int64(0),
                 };
-                GapFill::Constant { value: zero, over_nulls: false }
+                GapFill::Constant { value: zero, over_nulls: true }
             }
             _ => self.of_nulls(),
         });

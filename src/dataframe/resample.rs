@@ -219,7 +219,8 @@ impl Resample {
         let found = self.frame.select([wanted])?.compute()?;
         let found = found.column(0);
         Ok(match found.as_primitive_opt::<Date32Type>() {
-            Some(days) => days.iter().next().flatten().map(|days| i64::from(days) * MICROS_PER_DAY),
+            // Dates beyond the range of timestamps have no bucket, which is told where they are cut.
+            Some(days) => days.iter().next().flatten().and_then(|days| i64::from(days).checked_mul(MICROS_PER_DAY)),
             None => {
                 found.as_primitive_opt::<TimestampMicrosecondType>().and_then(|times| times.iter().next().flatten())
             }
@@ -247,8 +248,8 @@ impl Resample {
 /// Microseconds of an offset of fixed length.
 fn offset_micros(text: &str) -> Result<i64> {
     let fixed = parse_interval(text, None).ok().filter(|offset| offset.months == 0 && offset.nanoseconds % 1000 == 0);
-    let micros =
-        fixed.and_then(|offset| (i64::from(offset.days) * MICROS_PER_DAY).checked_add(offset.nanoseconds / 1000));
+    let micros = fixed
+        .and_then(|offset| i64::from(offset.days).checked_mul(MICROS_PER_DAY)?.checked_add(offset.nanoseconds / 1000));
     micros.ok_or_else(|| {
         Error::usage(format!("'{text}' is no offset of a resampling"))
             .with_hint("write a length such as '2h', '90min' or '-15 minutes'")

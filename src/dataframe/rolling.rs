@@ -160,7 +160,7 @@ impl Rolling {
     }
 
     /// With fewer values that are not null in the window the result is null; for counts, with fewer rows. By default that
-    /// is all rows of a window of rows, and one in a window of time.
+    /// is all rows of a window of rows, and one in a window of time. Over none there is no result but a count, also with 0.
     #[must_use]
     pub fn min_periods(mut self, values: usize) -> Self {
         self.min_periods = Some(values);

@@ -62,6 +62,8 @@ pub struct MemoryPool {
     limits: RwLock<Limits>,
     reserved: AtomicU64,
     resident: AtomicU64,
+    /// What was reserved when `resident` was sampled.
+    reserved_then: AtomicU64,
     /// Nanoseconds since `started`; 0 before the first sample.
     sampled_at: AtomicU64,
     started: Instant,
@@ -103,6 +105,7 @@ impl MemoryPool {
             limits: RwLock::new(Limits { budget, thresholds }),
             reserved: AtomicU64::new(0),
             resident: AtomicU64::new(0),
+            reserved_then: AtomicU64::new(0),
             sampled_at: AtomicU64::new(0),
             started: Instant::now(),
             purge,
@@ -263,7 +266,9 @@ impl MemoryPool {
     fn resident_fits(&self, bytes: u64, limit: u64) -> bool {
         let Some(purge) = self.purge else { return true };
         let limit = limit.saturating_sub(bytes);
-        self.sample(purge, limit) <= limit || self.sample_now(purge, limit) <= limit
+        // What was granted since the sample will be resident soon.
+        let granted = || self.reserved().saturating_sub(bytes).saturating_sub(self.reserved_then.load(Relaxed));
+        self.sample(purge, limit).saturating_add(granted()) <= limit || self.sample_now(purge, limit) <= limit
     }
 
     /// Resident memory as of the last few milliseconds.
@@ -285,6 +290,7 @@ impl MemoryPool {
             resident = anonymous_resident().unwrap_or(0);
         }
         self.resident.store(resident, Relaxed);
+        self.reserved_then.store(self.reserved(), Relaxed);
         resident
     }
 }

@@ -145,8 +145,12 @@ impl Figure {
     }
 
     /// The aggregate that it is.
-    fn aggregate(self, column: &str) -> Expr {
-        let mut args = vec![col(column)];
+    fn aggregate(self, column: &str, data_type: &DataType) -> Expr {
+        let mut args = vec![match (self, data_type) {
+            // The mean of large decimals may be no decimal; the figure is a number anyway.
+            (Self::Mean, DataType::Decimal128(_, _)) => col(column).cast(DataType::Float64),
+            _ => col(column),
+        }];
         if let Self::Quantile(hundredths) = self {
             args.push(lit(f64::from(hundredths) / 100.0));
         }
@@ -178,7 +182,7 @@ impl Figures {
         let ids: Vec<String> = figures.iter().map(|column| column.id.clone()).collect();
         let aggregates = figures.iter().flat_map(|column| {
             let existing = FIGURES.into_iter().filter(|figure| figure.exists(&column.data_type));
-            existing.map(|figure| figure.aggregate(&column.id).alias(column.figure_name(figure)))
+            existing.map(|figure| figure.aggregate(&column.id, &column.data_type).alias(column.figure_name(figure)))
         });
         let projection = std::iter::once(count_all().alias(ROWS)).chain(aggregates).collect();
         let rows = builder.alias(PREFIX, &ids)?.select(&Select { projection, ..Select::default() })?;

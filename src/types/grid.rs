@@ -181,7 +181,11 @@ impl Grid {
         }
         let zone = zone.filter(|zone| !zone.is_utc());
         let local = |moment: i64| zone.map_or(moment, |zone| zone.to_local(moment));
-        let micros = (i64::from(days) * MICROS_PER_DAY).checked_add(nanoseconds / 1000);
+        let micros = i64::from(days).checked_mul(MICROS_PER_DAY).and_then(|days| days.checked_add(nanoseconds / 1000));
+        if micros.is_none() {
+            return Err(Error::data(format!("the bucket width '{}' is out of the range of timestamps", shown()))
+                .with_hint("take months for buckets of many years"));
+        }
         let (edges, zone) = match (months, micros) {
             (1.., _) => {
                 let anchor = month_of(origin.map_or(MILLENNIUM, local));

@@ -50,7 +50,11 @@ pub fn parse_interval(text: &str, default_unit: Option<&str>) -> Result<Interval
         rest = rest[unit_end..].trim_start();
     }
     let interval = total.finish().ok_or_else(wrong)?;
-    Ok(if ago { IntervalMonthDayNano::new(-interval.months, -interval.days, -interval.nanoseconds) } else { interval })
+    if !ago {
+        return Ok(interval);
+    }
+    let back = interval.months.checked_neg().zip(interval.days.checked_neg()).zip(interval.nanoseconds.checked_neg());
+    back.map(|((months, days), nanos)| IntervalMonthDayNano::new(months, days, nanos)).ok_or_else(wrong)
 }
 
 /// PostgreSQL's output: `1 year 2 mons 3 days 04:05:06.7`; behind a negative part a positive one has its sign, as in
@@ -142,7 +146,7 @@ impl Parts {
         if fields.next().is_some() {
             return None;
         }
-        let nanos = hours + minutes + seconds;
+        let nanos = hours.checked_add(minutes)?.checked_add(seconds)?;
         self.nanos = self.nanos.checked_add(if negative { -nanos } else { nanos })?;
         Some(())
     }

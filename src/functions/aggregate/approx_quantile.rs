@@ -21,6 +21,7 @@ use hashbrown::HashMap;
 use super::values::Ranked;
 use super::{Accumulator, GroupedRows};
 use crate::error::{Error, Result};
+use crate::types::temporal::MICROS_PER_DAY;
 
 /// Bits behind the leading one, of numbers and of times.
 const NUMBER_BITS: u32 = 7;
@@ -174,7 +175,10 @@ impl Accumulator for ApproxQuantile {
         if self.data_type == DataType::Float64 {
             return Ok(Arc::new(Float64Array::from(result)));
         }
-        let result: Int64Array = result.into_iter().map(|value| value.map(|value| value.round() as i64)).collect();
+        // A bucket at the end of a day reaches into the next one, where there are no times of day.
+        let most = if matches!(self.data_type, DataType::Time64(_)) { MICROS_PER_DAY - 1 } else { i64::MAX };
+        let result = result.into_iter().map(|value| value.map(|value| (value.round() as i64).min(most)));
+        let result: Int64Array = result.collect();
         Ok(cast(&result, &self.data_type)?)
     }
 

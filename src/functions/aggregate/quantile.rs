@@ -29,7 +29,12 @@ pub(super) fn discrete(fraction: f64, data_type: &DataType) -> Result<Box<dyn Ac
 /// The value at a share of the way from one to the next.
 pub(super) fn between(low: f64, high: f64, share: f64) -> f64 {
     // Equal infinities have no difference.
-    if share > 0.0 && low.rank(high) != Ordering::Equal { low + (high - low) * share } else { low }
+    if share == 0.0 || low.rank(high) == Ordering::Equal {
+        return low;
+    }
+    let distance = high - low;
+    // It may be infinite where what lies between is not.
+    if distance.is_finite() { low + distance * share } else { low * (1.0 - share) + high * share }
 }
 
 /// What is made of the values of a group, of which there is at least one. Both ways give the same.

@@ -200,8 +200,12 @@ impl SpillingTable {
             } else if count > least {
                 count = count.div_ceil(2);
             } else {
-                self.reservation.resize(needed)?;
-                return Ok(count);
+                match self.reservation.resize(needed) {
+                    Ok(()) => return Ok(count),
+                    // What is foreseen for so many rows may be far more than they need.
+                    Err(_) if count > 1 => count = count.div_ceil(2),
+                    Err(error) => return Err(error),
+                }
             }
         }
     }
