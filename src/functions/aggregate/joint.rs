@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, Float64Type};
 use super::count::merge_counts;
 use super::double_double::{DoubleDouble, Split, two_product};
 use super::integer_pairs::IntegerPairs;
-use super::joint_sums::{JointSums, SUMS};
+use super::joint_sums::JointSums;
 use super::moments::{products_about_means, squares_about_mean};
 use super::rows::{vec_growth, vec_memory};
 use super::{Accumulator, AggregateSignature, GroupedRows};
@@ -77,12 +77,15 @@ pub(super) struct Joint<S> {
 pub(super) fn joint(measure: Measure, signature: &AggregateSignature) -> Box<dyn Accumulator> {
     match signature.arguments.first() {
         Some(DataType::Int64) => Box::new(Joint::<IntegerPairs>::new(measure)),
-        _ => Box::new(Joint::<JointSums>::new(measure)),
+        _ => Box::new(Joint::<JointSums<SUMS>>::new(measure)),
     }
 }
 
 /// Values beyond have products whose errors are not worked out as for others.
 const LARGE: f64 = 1e150;
+
+/// The sums of a group.
+const SUMS: usize = 8;
 
 /// What a pair adds to the sums: y, x, y², x², xy, and the errors of these three.
 #[inline]
@@ -109,7 +112,7 @@ fn large_addends(y: f64, x: f64) -> [f64; SUMS] {
     [y, x, yy, xx, xy, yy_error, xx_error, xy_error]
 }
 
-impl PairSums for JointSums {
+impl PairSums for JointSums<SUMS> {
     type Number = Float64Type;
 
     fn resize(&mut self, groups: usize) {
