@@ -208,6 +208,27 @@ fn the_shape_of_values_far_from_zero_was_noise() {
 }
 
 #[test]
+fn a_regression_whose_squares_overflow_was_zero() {
+    let pairs = [(1.0, 1e155), (2.0, 2e155), (3.0, 4e155)];
+    for name in ["corr", "regr_slope", "regr_intercept", "regr_r2"] {
+        assert!(of_pairs(name, &pairs).unwrap().is_nan(), "{name}: {:?}", of_pairs(name, &pairs));
+    }
+    for name in ["corr", "regr_r2"] {
+        assert!(of_pairs(name, &pairs.map(|(y, x)| (x, y))).unwrap().is_nan(), "{name}");
+    }
+}
+
+#[test]
+fn a_covariance_was_zero_where_squares_underflow_or_cancel() {
+    assert!(near(of_pairs("covar_pop", &[(1.0, 1e-200), (2.0, 2e-200), (3.0, 3e-200)]), 2e-200 / 3.0));
+    let close = [(1.0, 1e15), (2.0, 1e15 + 0.125), (3.0, 1e15 + 0.25)];
+    assert_eq!(of_values("var_samp", &close.map(|(_, x)| x)), Some(0.015625));
+    assert_eq!(of_pairs("covar_samp", &close), Some(0.125));
+    assert_eq!(of_pairs("corr", &close), Some(1.0));
+    assert_eq!(of_pairs("regr_slope", &close), Some(8.0));
+}
+
+#[test]
 fn one_large_value_had_an_infinite_variance() {
     assert_eq!(of_values("var_pop", &[1e200]), Some(0.0));
     assert_eq!(of_values("stddev_pop", &[-1e200]), Some(0.0));
