@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, Float64Type};
 use super::count::merge_counts;
 use super::double_double::{DoubleDouble, Split, two_product};
 use super::integer_pairs::IntegerPairs;
-use super::joint_sums::{JointSums, SUMS};
+use super::joint_sums::JointSums;
 use super::moments::{products_about_means, squares_about_mean};
 use super::rows::{vec_growth, vec_memory};
 use super::{Accumulator, AggregateSignature, GroupedRows};
@@ -77,12 +77,15 @@ pub(super) struct Joint<S> {
 pub(super) fn joint(measure: Measure, signature: &AggregateSignature) -> Box<dyn Accumulator> {
     match signature.arguments.first() {
         Some(DataType::Int64) => Box::new(Joint::<IntegerPairs>::new(measure)),
-        _ => Box::new(Joint::<JointSums>::new(measure)),
+        _ => Box::new(Joint::<JointSums<SUMS>>::new(measure)),
     }
 }
 
 /// Values beyond have products whose errors are not worked out as for others.
 const LARGE: f64 = 1e150;
+
+/// The sums of a group.
+const SUMS: usize = 8;
 
 /// What a pair adds to the sums: y, x, y², x², xy, and the errors of these three.
 #[inline]
@@ -109,7 +112,7 @@ fn large_addends(y: f64, x: f64) -> [f64; SUMS] {
     [y, x, yy, xx, xy, yy_error, xx_error, xy_error]
 }
 
-impl PairSums for JointSums {
+impl PairSums for JointSums<SUMS> {
     type Number = Float64Type;
 
     fn resize(&mut self, groups: usize) {
@@ -166,8 +169,12 @@ impl Line {
         let [y, x, yy, xx, xy, yy_error, xx_error, xy_error] = sums;
         let (xx, yy) = (squares_about_mean(count, x, xx, xx_error), squares_about_mean(count, y, yy, yy_error));
         let xy = products_about_means(count, (x, y), xy, xy_error);
-        // Rounding may leave something where one side is constant.
-        let constant = xy.is_finite() && (xx.high == 0.0 || yy.high == 0.0);
+        // Rounding may leave something where one side is constant; but sums of squares that are no doubles do not tell.
+        let is_constant = |sum: DoubleDouble, about_mean: DoubleDouble| {
+            let mean = sum.over(count).high;
+            about_mean.high == 0.0 && (mean * mean).is_normal()
+        };
+        let constant = xy.is_finite() && (is_constant(x, xx) || is_constant(y, yy));
         Self { count, x, y, xx, yy, xy: if constant { xy.scaled(0.0) } else { xy } }
     }
 
@@ -178,7 +185,7 @@ impl Line {
             Measure::Correlation => (xx != 0.0 && yy != 0.0).then(|| self.correlation()),
             Measure::CovariancePopulation => Some(self.xy.over(count).high),
             Measure::CovarianceSample => (count > 1.0).then(|| self.xy.over(count - 1.0).high),
-            Measure::Slope => (xx != 0.0).then(|| xy / xx),
+            Measure::Slope => (xx != 0.0).then(|| self.slope()),
             Measure::Intercept => (xx != 0.0).then(|| self.intercept()),
             Measure::Determination if xx == 0.0 => None,
             Measure::Determination if yy == 0.0 => Some(1.0),
@@ -191,18 +198,27 @@ impl Line {
         }
     }
 
+    /// NaN where a sum of squares or products is out of the range of doubles.
     fn correlation(&self) -> f64 {
         let (xx, yy, xy) = (self.xx.high, self.yy.high, self.xy.high);
+        if !xx.is_normal() || !yy.is_normal() || !xy.is_finite() {
+            return f64::NAN;
+        }
         let product = xx * yy;
         // The product may be out of the range of doubles where its root is not.
         let root = if product.is_normal() { product.sqrt() } else { xx.sqrt() * yy.sqrt() };
         (xy / root).clamp(-1.0, 1.0)
     }
 
+    /// NaN as for the correlation.
+    fn slope(&self) -> f64 {
+        let (xx, xy) = (self.xx.high, self.xy.high);
+        if xx.is_normal() && xy.is_finite() { xy / xx } else { f64::NAN }
+    }
+
     /// `(Σy − bΣx) / n` for the slope b.
     fn intercept(&self) -> f64 {
-        let slope = self.xy.high / self.xx.high;
-        self.y.minus(self.x.scaled(slope)).over(self.count).high
+        self.y.minus(self.x.scaled(self.slope())).over(self.count).high
     }
 }
 

@@ -1,6 +1,7 @@
-//! Eight exact sums a group, side by side, for aggregates that take several sums of each row: one place in memory is
+//! Several exact sums a group, side by side, for aggregates that take several sums of each row: one place in memory is
 //! touched for a row, and the sums share instructions. The sums are those of `exact_sum`.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray, LargeBinaryBuilder};
@@ -13,29 +14,31 @@ use super::rows::{vec_growth, vec_memory};
 use super::wide_sum::{WIDE_BYTES, WideSum, add_exactly, exact_value};
 use crate::error::{Error, Result};
 
-/// Sums of a group.
-pub(super) const SUMS: usize = 8;
-/// Each is two doubles.
-const HALVES: usize = 2 * SUMS;
-const HALVES_BYTES: usize = HALVES * size_of::<f64>();
-
 /// The sums of all groups.
-#[derive(Debug, Default)]
-pub(super) struct JointSums {
-    /// [`HALVES`] a group: what sums are rounded to, then what is left of them.
-    halves: Vec<f64>,
+#[derive(Debug)]
+pub(super) struct JointSums<const SUMS: usize> {
+    /// Of each group: what its sums are rounded to, and what is left of them.
+    halves: Vec<[[f64; SUMS]; 2]>,
     /// By group and number of the sum.
     wide: HashMap<(u32, u8), Box<WideSum>>,
 }
 
-impl JointSums {
+impl<const SUMS: usize> Default for JointSums<SUMS> {
+    fn default() -> Self {
+        Self { halves: Vec::new(), wide: HashMap::new() }
+    }
+}
+
+impl<const SUMS: usize> JointSums<SUMS> {
+    const HALVES_BYTES: usize = size_of::<[[f64; SUMS]; 2]>();
+
     pub(super) fn resize(&mut self, groups: usize) {
-        self.halves.resize(groups * HALVES, 0.0);
+        self.halves.resize(groups, [[0.0; SUMS]; 2]);
     }
 
     #[inline]
-    fn slot(&mut self, group: usize) -> &mut [f64; HALVES] {
-        &mut self.halves.as_chunks_mut().0[group]
+    fn slot(&mut self, group: usize) -> &mut [[f64; SUMS]; 2] {
+        &mut self.halves[group]
     }
 
     /// Adds a value to each of the sums of a group.
@@ -69,8 +72,7 @@ impl JointSums {
 
     #[cold]
     fn add_slowly(&mut self, group: usize, values: &[f64; SUMS]) {
-        let slot = &mut self.halves.as_chunks_mut::<HALVES>().0[group];
-        let (high, low) = slot.split_at_mut(SUMS);
+        let [high, low] = &mut self.halves[group];
         for (number, ((high, low), value)) in high.iter_mut().zip(low).zip(values).enumerate() {
             let add_wide = |part| self.wide.entry((group as u32, number as u8)).or_default().add(part);
             (*high, *low) = add_exactly((*high, *low), *value, add_wide);
@@ -79,7 +81,7 @@ impl JointSums {
 
     /// The sums of a group to 106 bits: the same for the same values, whatever order they came in.
     pub(super) fn values(&self, group: usize) -> [DoubleDouble; SUMS] {
-        let Lanes { high, low } = load(&self.halves.as_chunks().0[group]);
+        let Lanes { high, low } = load(&self.halves[group]);
         std::array::from_fn(|number| {
             let wide = match self.wide.is_empty() {
                 true => None,
@@ -89,14 +91,31 @@ impl JointSums {
         })
     }
 
+    /// The exact total of some of the sums of a group; `None` where one is not finite.
+    pub(super) fn total(&self, group: usize, numbers: Range<usize>) -> Option<WideSum> {
+        let [high, low] = &self.halves[group];
+        let mut total = WideSum::default();
+        for number in numbers {
+            if !high[number].is_finite() {
+                return None;
+            }
+            total.add(high[number]);
+            total.add(low[number]);
+            if let Some(wide) = self.wide.get(&(group as u32, number as u8)) {
+                total.merge(wide);
+            }
+        }
+        Some(total)
+    }
+
     pub(super) fn state_types() -> Vec<DataType> {
-        vec![DataType::FixedSizeBinary(HALVES_BYTES as i32), DataType::LargeBinary]
+        vec![DataType::FixedSizeBinary(Self::HALVES_BYTES as i32), DataType::LargeBinary]
     }
 
     /// The sums as columns: the halves, and of wide numbers each its number and bytes. Leaves no group behind.
     pub(super) fn state(&mut self) -> Result<Vec<ArrayRef>> {
         let Self { halves, wide } = std::mem::take(self);
-        let groups = halves.len() / HALVES;
+        let groups = halves.len();
         let mut column = LargeBinaryBuilder::with_capacity(groups, wide.len() * (1 + WIDE_BYTES));
         if wide.is_empty() {
             column.append_nulls(groups);
@@ -113,7 +132,8 @@ impl JointSums {
                 bytes.clear();
             }
         }
-        let halves = FixedSizeBinaryArray::try_new(HALVES_BYTES as i32, Buffer::from(halves), None)?;
+        let halves = halves.into_flattened().into_flattened();
+        let halves = FixedSizeBinaryArray::try_new(Self::HALVES_BYTES as i32, Buffer::from(halves), None)?;
         Ok(vec![Arc::new(halves), Arc::new(column.finish())])
     }
 
@@ -141,25 +161,24 @@ impl JointSums {
     }
 
     pub(super) fn memory(&self) -> usize {
-        let offsets = (self.halves.len() / HALVES + 1) * size_of::<i64>();
+        let offsets = (self.halves.len() + 1) * size_of::<i64>();
         // A wide number once here and once in the state.
         vec_memory(&self.halves) + offsets + self.wide.allocation_size() + 2 * self.wide.len() * (1 + WIDE_BYTES)
     }
 
     pub(super) fn growth(&self, new_groups: usize) -> usize {
-        vec_growth(&self.halves, new_groups * HALVES) + new_groups * size_of::<i64>()
+        vec_growth(&self.halves, new_groups) + new_groups * size_of::<i64>()
     }
 }
 
 #[inline]
-fn load(slot: &[f64; HALVES]) -> Lanes<SUMS> {
-    Lanes { high: std::array::from_fn(|number| slot[number]), low: std::array::from_fn(|number| slot[SUMS + number]) }
+fn load<const SUMS: usize>([high, low]: &[[f64; SUMS]; 2]) -> Lanes<SUMS> {
+    Lanes { high: *high, low: *low }
 }
 
 #[inline]
-fn store(slot: &mut [f64; HALVES], sums: &Lanes<SUMS>) {
-    slot[..SUMS].copy_from_slice(&sums.high);
-    slot[SUMS..].copy_from_slice(&sums.low);
+fn store<const SUMS: usize>(slot: &mut [[f64; SUMS]; 2], sums: &Lanes<SUMS>) {
+    *slot = [sums.high, sums.low];
 }
 
 #[cfg(test)]
@@ -167,6 +186,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    const SUMS: usize = 8;
 
     proptest! {
         #[test]
@@ -181,10 +202,10 @@ mod tests {
                 exact.iter_mut().zip(row).for_each(|(sum, value)| sum.add(*value));
             }
             let (left, right) = rows.split_at(cut.min(rows.len()));
-            let mut total = JointSums::default();
+            let mut total = JointSums::<SUMS>::default();
             total.resize(2);
             for (part, at_once) in [(left, true), (right, false)] {
-                let mut sums = JointSums::default();
+                let mut sums = JointSums::<SUMS>::default();
                 sums.resize(1);
                 if at_once {
                     sums.add_all(0, part.iter().copied());
@@ -200,7 +221,7 @@ mod tests {
 
     #[test]
     fn infinities_stay_in_their_own_sum() {
-        let mut sums = JointSums::default();
+        let mut sums = JointSums::<SUMS>::default();
         sums.resize(1);
         sums.add(0, &[1.0, f64::INFINITY, f64::INFINITY, f64::NAN, 0.1, 0.0, -0.0, 1e308]);
         sums.add(0, &[2.0, 1.0, f64::NEG_INFINITY, 1.0, 0.2, 0.0, -0.0, 1e308]);

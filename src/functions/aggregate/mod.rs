@@ -10,7 +10,7 @@
 //! | `distinct` | the wrapper for DISTINCT |
 //! | `order`, `ordered_edge` | ORDER BY inside of a call, and `first` and `last` with it |
 //! | `exact_sum`, `joint_sums`, `integer_pairs`, `wide_sum`, `double_double` | sums of floats that do not depend on the order of the rows |
-//! | `moments` | sums of powers about the mean |
+//! | `moments`, `exact_number` | sums of powers about the mean, without rounding where that counts |
 //! | `values` | one value a group, of any type |
 //! | `value_set` | the different values of each group, of any types |
 //! | `sliding` | aggregates over windows, which rows enter and leave |
@@ -25,6 +25,7 @@ mod boolean;
 mod count;
 mod distinct;
 mod double_double;
+mod exact_number;
 mod exact_sum;
 mod first_last;
 mod gathered;

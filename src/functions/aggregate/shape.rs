@@ -1,10 +1,12 @@
 //! `skewness` and `kurtosis`, by the definitions of DuckDB, which are those of most statistics packages: the adjusted
 //! Fisher–Pearson coefficient and the unbiased excess kurtosis.
 //!
-//! A group holds the sums of x, x², x³ and x⁴. A power is two doubles, its error is below 2^-100 of it; the sums of
-//! those are exact (see `joint_sums` and `moments`), so that the result does not depend on the order of the rows. The
-//! powers of values beyond 1e77, or all below 1e-77, are no doubles: the result is NaN then.
+//! A group holds the sums of x, x², x³ and x⁴, each exact (the powers too, as sums of doubles), and the moments about the
+//! mean are worked out of them without rounding: no digit is lost however far the values are from zero, and the result
+//! does not depend on the order of the rows. The powers of values beyond 1e77, or all within 1e-77 of their mean, are no
+//! doubles: the result is NaN then.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array};
@@ -12,8 +14,8 @@ use arrow::datatypes::{DataType, Float64Type};
 
 use super::count::merge_counts;
 use super::double_double::{Split, two_product, two_sum};
-use super::joint_sums::{JointSums, SUMS};
-use super::moments::PowersAboutMean;
+use super::joint_sums::JointSums;
+use super::moments::CentralMoments;
 use super::rows::{vec_growth, vec_memory};
 use super::{Accumulator, GroupedRows};
 use crate::error::{Error, Result};
@@ -31,40 +33,43 @@ pub(super) enum Feature {
 pub(super) struct Shape {
     feature: Feature,
     counts: Vec<i64>,
-    powers: JointSums,
+    powers: JointSums<SUMS>,
 }
 
 /// Values beyond have powers whose errors are not worked out as for others.
 const LARGE: f64 = 1e70;
 
-/// What a value adds to the sums: itself, its powers as they are rounded, each followed by its error, and nothing.
+/// Numbers of a group: x, x² as two doubles, x³ as three, x⁴ as six.
+const SUMS: usize = 12;
+
+/// Which of them add up to a power.
+const POWERS: [Range<usize>; 4] = [0..1, 1..3, 3..6, 6..12];
+
+/// What a value adds to the sums: doubles that are its powers exactly, by products of two doubles that are.
+#[inline]
+fn powers(x: f64, product: impl Fn(f64, f64) -> (f64, f64)) -> [f64; SUMS] {
+    let (square, error) = product(x, x);
+    let (cube, first) = product(square, x);
+    let (second, fifth) = product(error, x);
+    let (second, third) = two_sum(first, second);
+    // The last sum is exact: it has no more than 53 bits above the last of x³. Then x⁴ = square² + 2 square·error + error².
+    let [a, b, c] = [product(square, square), product(2.0 * square, error), product(error, error)];
+    [x, square, error, cube, second, third + fifth, a.0, a.1, b.0, b.1, c.0, c.1]
+}
+
 #[inline]
 fn addends(x: f64) -> [f64; SUMS] {
     // False for NaN too.
-    if x.abs() < LARGE {
-        let value = Split::of(x);
-        let (square, square_error) = value.square();
-        let (cube, error) = Split::of(square).times(value);
-        let (cube, cube_error) = two_sum(cube, error + square_error * x);
-        let (fourth, error) = Split::of(cube).times(value);
-        let (fourth, fourth_error) = two_sum(fourth, error + cube_error * x);
-        [x, square, square_error, cube, cube_error, fourth, fourth_error, 0.0]
-    } else {
-        large_addends(x)
-    }
+    if x.abs() < LARGE { powers(x, |a, b| Split::of(a).times(Split::of(b))) } else { large_addends(x) }
 }
 
 #[cold]
 fn large_addends(x: f64) -> [f64; SUMS] {
-    let times_x = |(power, error): (f64, f64)| {
-        let (product, rest) = two_product(power, x);
-        let (product, rest) = two_sum(product, rest + error * x);
-        if product.is_finite() { (product, rest) } else { (power * x, 0.0) }
-    };
-    let square = times_x((x, 0.0));
-    let cube = times_x(square);
-    let fourth = times_x(cube);
-    [x, square.0, square.1, cube.0, cube.1, fourth.0, fourth.1, 0.0]
+    let exact = powers(x, two_product);
+    if exact.iter().all(|part| part.is_finite()) {
+        return exact;
+    }
+    [x, x * x, 0.0, x * x * x, 0.0, 0.0, x * x * x * x, 0.0, 0.0, 0.0, 0.0, 0.0]
 }
 
 impl Shape {
@@ -86,31 +91,21 @@ impl Shape {
         if count < least {
             return None;
         }
-        let n = count as f64;
-        let [sum, square, square_error, cube, cube_error, fourth, fourth_error, _] = self.powers.values(group);
-        let (cubes, fourths) = (cube.plus(cube_error), fourth.plus(fourth_error));
-        let PowersAboutMean { second, third, fourth } =
-            PowersAboutMean::new(n, sum, (square, square_error), cubes, fourths);
-        // All values are the same.
-        if second == 0.0 {
-            return None;
-        }
-        let variance = second / n;
-        let ratio = match self.feature {
-            Feature::Skewness => ratio(third / n, variance * variance.sqrt()),
-            _ => ratio(fourth / n, variance * variance),
+        let [Some(first), Some(second), Some(third), Some(fourth)] =
+            POWERS.map(|numbers| Some(self.powers.total(group, numbers)?.to_exact()))
+        else {
+            return Some(f64::NAN);
         };
+        let moments = CentralMoments::new(count.unsigned_abs(), [first, second, third, fourth])?;
+        let n = count as f64;
         Some(match self.feature {
-            Feature::Skewness => (n * (n - 1.0)).sqrt() / (n - 2.0) * ratio,
-            Feature::KurtosisPopulation => ratio - 3.0,
-            Feature::KurtosisSample => (n - 1.0) * ((n + 1.0) * ratio - 3.0 * (n - 1.0)) / ((n - 2.0) * (n - 3.0)),
+            Feature::Skewness => (n * (n - 1.0)).sqrt() / (n - 2.0) * moments.skewness(),
+            Feature::KurtosisPopulation => moments.kurtosis() - 3.0,
+            Feature::KurtosisSample => {
+                (n - 1.0) * ((n + 1.0) * moments.kurtosis() - 3.0 * (n - 1.0)) / ((n - 2.0) * (n - 3.0))
+            }
         })
     }
-}
-
-/// NaN rather than what is left of powers out of the range of doubles.
-fn ratio(moment: f64, power_of_deviation: f64) -> f64 {
-    if power_of_deviation.is_normal() { moment / power_of_deviation } else { f64::NAN }
 }
 
 impl Accumulator for Shape {
@@ -146,7 +141,7 @@ impl Accumulator for Shape {
     }
 
     fn state_types(&self) -> Vec<DataType> {
-        [vec![DataType::Int64], JointSums::state_types()].concat()
+        [vec![DataType::Int64], JointSums::<SUMS>::state_types()].concat()
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {

@@ -2,6 +2,7 @@
 //! summation using small and large superaccumulators, 2015); and the sum as two doubles that goes before it.
 
 use super::double_double::{DoubleDouble, two_sum};
+use super::exact_number::ExactNumber;
 use crate::error::{Error, Result};
 
 /// Words of a wide number: 2098 bits reach from the least to the greatest double; the rest takes carries and the sign.
@@ -122,6 +123,20 @@ impl WideSum {
         let mut rest = self.clone();
         rest.add(-high);
         DoubleDouble { high, low: rest.round() }
+    }
+
+    /// As a number to multiply by others.
+    pub(super) fn to_exact(&self) -> ExactNumber {
+        // From units of 2^-1074 to 2^(64 · -17).
+        const SHIFT: u32 = 14;
+        let mut carry = 0;
+        let mut words = Vec::with_capacity(WORDS + 1);
+        for word in self.magnitude() {
+            words.push(word << SHIFT | carry);
+            carry = word >> (64 - SHIFT);
+        }
+        words.push(carry);
+        ExactNumber::new(self.is_negative(), words, -17)
     }
 
     pub(super) fn to_bytes(&self) -> [u8; WIDE_BYTES] {

@@ -185,6 +185,63 @@ fn shapes_survive_a_large_mean() {
     }
 }
 
+#[test]
+fn the_shape_of_values_far_from_zero_was_noise() {
+    let reals = [1_700_000_000.1, 1_700_000_000.2, 1_700_000_000.4, 1_700_000_000.9];
+    // By fractions 1.4999985.
+    assert!((of_values("kurtosis", &reals).unwrap() - 1.499_9).abs() < 1e-3);
+    let day = 86_400_000_000.0;
+    let epochs: Vec<f64> = [0.0, 0.25, 0.5, 3.0, 1.0].iter().map(|days| 1.7e15 + days * day).collect();
+    // Neighbours: nearly no digit of them differs.
+    let neighbours: Vec<f64> = [0.0, 1.0, 5.0, 2.0, 7.0].iter().map(|n| 1.0 / 3.0 + n * 2f64.powi(-54)).collect();
+    for values in [&reals[..], &epochs, &neighbours] {
+        let near_zero: Vec<f64> = values.iter().map(|value| value - values[0]).collect();
+        for name in ["skewness", "kurtosis", "kurtosis_pop"] {
+            let expected = of_values(name, &near_zero).unwrap();
+            assert!(near(of_values(name, values), expected), "{name}: {:?} {expected}", of_values(name, values));
+        }
+    }
+    assert!(near(
+        of_values("kurtosis_pop", &[1e50, 2e50, 1.0, 1e-50]),
+        of_values("kurtosis_pop", &[1.0, 2.0, 0.0, 0.0]).unwrap()
+    ));
+}
+
+#[test]
+fn a_regression_whose_squares_overflow_was_zero() {
+    let pairs = [(1.0, 1e155), (2.0, 2e155), (3.0, 4e155)];
+    for name in ["corr", "regr_slope", "regr_intercept", "regr_r2"] {
+        assert!(of_pairs(name, &pairs).unwrap().is_nan(), "{name}: {:?}", of_pairs(name, &pairs));
+    }
+    for name in ["corr", "regr_r2"] {
+        assert!(of_pairs(name, &pairs.map(|(y, x)| (x, y))).unwrap().is_nan(), "{name}");
+    }
+}
+
+#[test]
+fn a_covariance_was_zero_where_squares_underflow_or_cancel() {
+    assert!(near(of_pairs("covar_pop", &[(1.0, 1e-200), (2.0, 2e-200), (3.0, 3e-200)]), 2e-200 / 3.0));
+    let close = [(1.0, 1e15), (2.0, 1e15 + 0.125), (3.0, 1e15 + 0.25)];
+    assert_eq!(of_values("var_samp", &close.map(|(_, x)| x)), Some(0.015625));
+    assert_eq!(of_pairs("covar_samp", &close), Some(0.125));
+    assert_eq!(of_pairs("corr", &close), Some(1.0));
+    assert_eq!(of_pairs("regr_slope", &close), Some(8.0));
+}
+
+#[test]
+fn one_large_value_had_an_infinite_variance() {
+    assert_eq!(of_values("var_pop", &[1e200]), Some(0.0));
+    assert_eq!(of_values("stddev_pop", &[-1e200]), Some(0.0));
+    assert!(of_values("var_pop", &[f64::INFINITY]).unwrap().is_nan());
+}
+
+#[test]
+fn a_constant_whose_square_has_a_subnormal_error_had_a_variance() {
+    let constant = 2.3590877840547403e-151;
+    assert_eq!(of_values("var_pop", &[constant; 3]), Some(0.0));
+    assert_eq!(of_pairs("corr", &[(1.0, constant), (2.0, constant), (4.0, constant)]), None);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
