@@ -137,3 +137,31 @@ fn subtracted(mut words: Vec<u64>, others: &[u64]) -> Vec<u64> {
     }
     words
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(value: i128, exponent: isize) -> ExactNumber {
+        let magnitude = value.unsigned_abs();
+        ExactNumber::new(value < 0, vec![magnitude as u64, (magnitude >> 64) as u64], exponent)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_added_and_multiplied_comes_out_again(
+            a in any::<i128>(), b in any::<i128>(), c in -1_000_000_000i128..1_000_000_000, exponent in -8isize..8,
+        ) {
+            // (a·2^64e + b)·c − a·c·2^64e = b·c, where a·c has more words than an i128.
+            let (far, b, c) = (of(a, exponent), of(b >> 40, 0), of(c, 0));
+            let rest = far.plus(&b).times(&c).minus(&far.times(&c));
+            prop_assert!(rest.minus(&b.times(&c)).is_zero());
+            let found = of(a, exponent).rounded();
+            let expected = DoubleDouble::of_integer(a).high * 2f64.powi(64 * exponent as i32);
+            prop_assert!((found.unscaled().high - expected).abs() <= expected.abs() * f64::EPSILON);
+            prop_assert_eq!(found.exponent % 2, 0);
+        }
+    }
+}
