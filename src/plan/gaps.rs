@@ -21,8 +21,8 @@ use crate::eval::arithmetic::arithmetic_type;
 use crate::expr::{BinaryOp, BoundExpr, Expr, GapColumn, GapFill, Line, Reach};
 use crate::functions::scalar::gaps::{INTERPOLATE, LOCF, TIME_BUCKET_GAPFILL};
 use crate::types::coercion::common_type;
-use crate::types::temporal::parse_zone;
-use crate::types::{DataType, INTERVAL, Scalar, TEXT, is_integer, is_numeric, sql_name};
+use crate::types::temporal::MICROS_PER_DAY;
+use crate::types::{DataType, INTERVAL, Scalar, TEXT, TIMESTAMP, is_integer, is_numeric, sql_name};
 
 /// From here on columns stand for values that are filled, until the number of all others is known.
 pub(super) const FIRST_FILL: usize = usize::MAX / 2;
@@ -62,37 +62,26 @@ struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// The arguments in the order of their names, NULL for those that were not given; as in TimescaleDB a time zone may
-    /// also stand before start and finish.
+    /// The arguments in the order of their names, NULL for those that were not given.
     fn of(args: &'a [Expr]) -> Self {
         let given = |expr: &&Expr| !matches!(expr.unspanned(), Expr::Literal(value) if value.is_null());
-        let (bucket, mut rest) = args.split_at(args.len().min(2));
-        let mut grid: Vec<&Expr> = Vec::new();
-        if let Some((zone, others)) = rest.split_first()
-            && is_zone(zone)
-        {
-            grid.push(zone);
-            rest = others;
-        }
-        let (range, others) = rest.split_at(rest.len().min(2));
-        grid.extend(others);
+        let (bucket, rest) = args.split_at(args.len().min(2));
+        let (range, grid) = rest.split_at(rest.len().min(2));
         let mut bucket = bucket.to_vec();
-        match grid.iter().filter(|expr| given(expr)).collect::<Vec<_>>().as_slice() {
-            [] => {}
-            [only] => bucket.push((**only).clone()),
-            // Which is which is told by the place then.
-            _ => bucket.extend(grid.into_iter().cloned()),
-        }
+        // Time zone, origin and offset, each in its place, so that a text is read as what the place says.
+        let last = grid.iter().rposition(|expr| given(&expr));
+        let in_place = grid.iter().take(last.map_or(0, |last| last + 1)).enumerate();
+        bucket.extend(in_place.map(|(place, expr)| if place == 1 { moment_of_text(expr) } else { expr.clone() }));
         let range = |index: usize| range.get(index).filter(given);
         Self { bucket: Expr::call("time_bucket", bucket), start: range(0), finish: range(1) }
     }
 }
 
-/// Whether a constant names a time zone.
-fn is_zone(expr: &Expr) -> bool {
+/// A timestamp that is written as text, as one.
+fn moment_of_text(expr: &Expr) -> Expr {
     match expr.unspanned() {
-        Expr::Literal(value) => value.as_str().is_some_and(|text| parse_zone(text).is_ok()),
-        _ => false,
+        Expr::Literal(value) if value.as_str().is_some() => expr.clone().cast(TIMESTAMP),
+        _ => expr.clone(),
     }
 }
 
@@ -228,8 +217,10 @@ fn bound(expr: &Expr, name: &str, time: &DataType, scope: &Scope) -> Result<Boun
         return Err(Error::sql(format!("{name} of {TIME_BUCKET_GAPFILL}() must be a constant, and {expr} is none")));
     }
     match value.data_type() {
+        // A part of a day counts for dates too.
+        TEXT if *time == DataType::Date32 => literal_as(value, &TIMESTAMP),
         TEXT => literal_as(value, time),
-        other if other == *time || other == DataType::Date32 => Ok(value),
+        DataType::Date32 | DataType::Timestamp(_, _) if !has_zone(time) => Ok(in_zone_of(value, time)),
         other if common_type(&other, time).is_some() => Ok(cast_to(value, time)),
         other => Err(Error::sql(format!(
             "{name} of {TIME_BUCKET_GAPFILL}() must be {}, not {}",
@@ -254,6 +245,7 @@ fn bounds_of(plan: &LogicalPlan, time: &BoundExpr) -> (Vec<BoundExpr>, Vec<Bound
             } else {
                 continue;
             };
+            let value = in_zone_of(value, &time.data_type());
             match op {
                 BinaryOp::GreaterEqual => starts.push(value),
                 BinaryOp::Greater => starts.extend(moment_behind(value)),
@@ -271,14 +263,28 @@ fn bounds_of(plan: &LogicalPlan, time: &BoundExpr) -> (Vec<BoundExpr>, Vec<Bound
     (starts, finishes)
 }
 
-/// Whether an expression is that date or timestamp, or the date as a timestamp.
+/// Whether an expression is that date or timestamp, or what it is compared as with one of another type.
 fn is_time(expr: &BoundExpr, time: &BoundExpr) -> bool {
     match expr {
         expr if expr == time => true,
-        BoundExpr::Cast { expr, to: DataType::Timestamp(_, None), .. } => {
-            **expr == *time && time.data_type() == DataType::Date32
+        BoundExpr::Cast { expr, to: DataType::Timestamp(_, zone), .. } => {
+            **expr == *time && (zone.is_some() || time.data_type() == DataType::Date32)
         }
         _ => false,
+    }
+}
+
+fn has_zone(time: &DataType) -> bool {
+    matches!(time, DataType::Timestamp(_, Some(_)))
+}
+
+/// A moment as the local time of the session, where buckets are of local times. It stays a moment also for dates.
+fn in_zone_of(value: BoundExpr, time: &DataType) -> BoundExpr {
+    match (value.data_type(), time) {
+        (DataType::Timestamp(_, Some(_)), DataType::Date32 | DataType::Timestamp(_, None)) => {
+            cast_to(value, &TIMESTAMP)
+        }
+        _ => value,
     }
 }
 
@@ -350,8 +356,15 @@ fn reach(arg: BoundExpr) -> Result<Option<Reach>, String> {
             buckets.map(|count| Some(Reach::Buckets(count))).ok_or_else(|| "max_gap must not be negative".to_string())
         }
         _ => match value.as_interval() {
+            Some(interval) if is_negative(interval) => Err("max_gap must not be negative".to_string()),
             Some(interval) => Ok(Some(Reach::Time(interval))),
             None => Err(wrong()),
         },
     }
+}
+
+/// Whether an interval reaches back, months taken as 30 days.
+fn is_negative(interval: IntervalMonthDayNano) -> bool {
+    let days = i64::from(interval.months) * 30 + i64::from(interval.days);
+    i128::from(days) * i128::from(MICROS_PER_DAY) * 1000 + i128::from(interval.nanoseconds) < 0
 }

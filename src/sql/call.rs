@@ -163,7 +163,10 @@ impl Converter<'_> {
                         FunctionArgOperator::Equals | FunctionArgOperator::RightArrow | FunctionArgOperator::Assignment,
                 } if named.is_some() => {
                     let given = (name.value.to_ascii_lowercase(), self.expr(expr)?);
-                    named.iter_mut().try_for_each(|named| named.take(given.clone(), arguments.args.len()))?;
+                    if let Some(named) = &mut named {
+                        named.take_zone(&mut arguments.args);
+                        named.take(given, arguments.args.len())?;
+                    }
                 }
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => arguments.args.push(self.expr(expr)?),
                 FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if called == "count" && args.len() == 1 => {
@@ -188,7 +191,8 @@ impl Converter<'_> {
                 }
             }
         }
-        if let Some(named) = named {
+        if let Some(mut named) = named {
+            named.take_zone(&mut arguments.args);
             named.append_to(&mut arguments.args);
         }
         for clause in clauses {
@@ -270,6 +274,19 @@ impl<'a> NamedArguments<'a> {
         Ok(())
     }
 
+    /// As in TimescaleDB a time zone may stand before start and finish: it goes to the place that its name has.
+    fn take_zone(&mut self, args: &mut Vec<Expr>) {
+        let parameter = |name: &str| self.parameters.iter().position(|parameter| *parameter == name);
+        let (Some(start), Some(zone)) = (parameter("start"), parameter("timezone")) else { return };
+        if self.are_given() || !args.get(start).is_some_and(is_zone) {
+            return;
+        }
+        match args.get_mut(start..=zone) {
+            Some(others) => others.rotate_left(1),
+            None => self.given[zone] = Some(args.remove(start)),
+        }
+    }
+
     fn are_given(&self) -> bool {
         self.given.iter().any(Option::is_some)
     }
@@ -278,6 +295,14 @@ impl<'a> NamedArguments<'a> {
         let Some(last) = self.given.iter().rposition(Option::is_some) else { return };
         let behind = self.given.into_iter().take(last + 1).skip(args.len());
         args.extend(behind.map(|given| given.unwrap_or(Expr::Literal(Scalar::null(&DataType::Null)))));
+    }
+}
+
+/// Whether a constant names a time zone.
+fn is_zone(expr: &Expr) -> bool {
+    match expr.unspanned() {
+        Expr::Literal(value) => value.as_str().is_some_and(|text| parse_zone(text).is_ok()),
+        _ => false,
     }
 }
 

@@ -263,7 +263,8 @@ impl Search {
     fn behind(&mut self, span: &Span, offset: usize, column: &ArrayRef, rows: &Rows) -> Option<usize> {
         let from = match span.kind {
             SpanKind::Rows(first) => first + offset,
-            SpanKind::Run(run) if run.side == RunSide::Closes || run.before >= column.len() => return None,
+            SpanKind::Run(run) if matches!(run.side, RunSide::Closes | RunSide::Alone) => return None,
+            SpanKind::Run(run) if run.before >= column.len() => return None,
             SpanKind::Run(run) => run.before,
         };
         if !self.over_nulls {

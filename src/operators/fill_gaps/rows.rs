@@ -19,9 +19,12 @@ const MOST_BUCKETS: u64 = 1_000_000_000;
 pub(super) fn micros(column: &ArrayRef) -> Result<TimestampMicrosecondArray> {
     match column.data_type() {
         DataType::Timestamp(_, _) => Ok(column.as_primitive::<TimestampMicrosecondType>().clone()),
-        DataType::Date32 => Ok(column
-            .as_primitive::<Date32Type>()
-            .unary::<_, TimestampMicrosecondType>(|days| i64::from(days) * MICROS_PER_DAY)),
+        DataType::Date32 => column.as_primitive::<Date32Type>().try_unary::<_, TimestampMicrosecondType, _>(|days| {
+            i64::from(days).checked_mul(MICROS_PER_DAY).ok_or_else(|| {
+                Error::data("a date of a range of buckets is out of the range of timestamps")
+                    .with_hint("gaps are filled between dates that are timestamps too, up to the year 294247")
+            })
+        }),
         DataType::Null => Ok(TimestampMicrosecondArray::new_null(column.len())),
         other => Err(Error::internal(format!("buckets of time that are {other}"))),
     }
@@ -109,6 +112,12 @@ impl Bounds {
     }
 }
 
+/// How many buckets one is behind another, those outside of the range counted too; of more than a gap may have, more.
+fn distance(grid: &Grid, from: i64, to: i64) -> i64 {
+    let count = grid.count(from, to, MOST_BUCKETS).unwrap_or(MOST_BUCKETS + 1);
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 /// Buckets that are missing in a row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
@@ -130,6 +139,8 @@ pub(super) enum RunSide {
     Between,
     /// Behind its last row.
     Closes,
+    /// Where it has no row.
+    Alone,
 }
 
 /// What is known of the row before those at hand.
@@ -151,7 +162,7 @@ struct Before {
 pub(super) struct Rows {
     pub(super) batch: RecordBatch,
     times: TimestampMicrosecondArray,
-    /// Where each row stands in its series, buckets that are missing counted.
+    /// Where each row stands in its series, buckets that are missing counted, also where the range leaves them out.
     positions: Vec<i64>,
     /// Whether a row is the first of its series.
     starts: Vec<bool>,
@@ -199,7 +210,7 @@ impl Rows {
             rows.close(count, before, bounds)?;
             if count == 0 && last.is_none() && series.converter.is_none() {
                 // Without keys there is one series also where there is no row.
-                rows.add_run(0, RunSide::Opens, 0, bounds.missing(None, None)?);
+                rows.add_run(0, RunSide::Alone, None, bounds.missing(None, None)?);
             }
         } else {
             rows.ready = rows.known_until(waiting);
@@ -211,19 +222,30 @@ impl Rows {
     fn place(&mut self, row: usize, before: Option<Before>, last: Option<&LastRow>, bounds: &Bounds) -> Result<Before> {
         let time = self.times.is_valid(row).then(|| self.times.value(row));
         // A bucket without a time is a series of its own.
-        let timeless = time.is_none() || before.is_none_or(|before| before.time.is_none());
-        let starts = timeless || self.has_another_key(row, last);
+        let is_new = before.is_none() || self.has_another_key(row, last);
+        let starts = is_new || time.is_none() || before.is_none_or(|before| before.time.is_none());
         self.starts.push(starts);
-        let mut position = before.map_or(0, |before| before.position + 1);
         if starts {
             self.close(row, before, bounds)?;
-            position = 0;
         }
-        if let Some(time) = time {
-            let (side, after) =
-                if starts { (RunSide::Opens, None) } else { (RunSide::Between, before.and_then(|before| before.time)) };
-            position += self.add_run(row, side, position, bounds.missing(after, Some(time))?);
-        }
+        let position = match (time, before) {
+            (Some(time), Some(Before { time: Some(after), position })) if !starts => {
+                self.add_run(row, RunSide::Between, Some((after, position)), bounds.missing(Some(after), Some(time))?);
+                position.saturating_add(distance(&bounds.grid, after, time))
+            }
+            (Some(time), _) => {
+                let missing = bounds.missing(None, Some(time))?;
+                self.add_run(row, RunSide::Opens, None, missing);
+                missing.map_or(0, |(first, _)| distance(&bounds.grid, first, time))
+            }
+            (None, _) => {
+                // Nulls are last: there is no row with a time under these keys.
+                if is_new {
+                    self.add_run(row, RunSide::Alone, None, bounds.missing(None, None)?);
+                }
+                0
+            }
+        };
         self.positions.push(position);
         Ok(Before { time, position })
     }
@@ -231,15 +253,16 @@ impl Rows {
     /// What is missing behind the last row of a series, which stands before `row`.
     fn close(&mut self, row: usize, before: Option<Before>, bounds: &Bounds) -> Result<()> {
         if let (Some(Before { time: Some(time), position }), Some(_)) = (before, bounds.finish) {
-            self.add_run(row, RunSide::Closes, position + 1, bounds.missing(Some(time), None)?);
+            self.add_run(row, RunSide::Closes, Some((time, position)), bounds.missing(Some(time), None)?);
         }
         Ok(())
     }
 
-    fn add_run(&mut self, before: usize, side: RunSide, position: i64, missing: Option<(i64, u64)>) -> i64 {
-        let Some((first, count)) = missing else { return 0 };
+    /// Adds what is missing behind a bucket and its position, or at the start of a series.
+    fn add_run(&mut self, before: usize, side: RunSide, after: Option<(i64, i64)>, missing: Option<(i64, u64)>) {
+        let Some((first, count)) = missing else { return };
+        let position = after.map_or(0, |(after, position)| position.saturating_add(distance(&self.grid, after, first)));
         self.runs.push(Run { before, first, count, position, side });
-        i64::try_from(count).unwrap_or(i64::MAX)
     }
 
     fn has_another_key(&self, row: usize, last: Option<&LastRow>) -> bool {
@@ -435,7 +458,7 @@ impl Cursor {
 
     fn take_run(&mut self, rows: &Rows, run: Run, size: usize, batch: &mut Batch) -> Result<()> {
         let from = batch.len();
-        let opens = run.side == RunSide::Opens && self.done == 0;
+        let opens = matches!(run.side, RunSide::Opens | RunSide::Alone) && self.done == 0;
         let mut next = self.next.take().unwrap_or(run.first);
         while self.done < run.count && batch.len() < size {
             let done = i64::try_from(self.done).unwrap_or(i64::MAX);

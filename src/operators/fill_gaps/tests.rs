@@ -101,9 +101,8 @@ fn twin(rows: &[Row], fills: &[GapFill], start: Option<i64>, finish: Option<i64>
     for ((_, key), rows) in series {
         let times: Vec<i64> = rows.iter().filter_map(|row| row.time).collect();
         let mut all: BTreeMap<i64, Row> = BTreeMap::new();
-        if let (Some(first), Some(last)) = (times.first(), times.last()) {
-            let from = start.map_or(*first, |start| start.div_euclid(WIDTH) * WIDTH);
-            let until = finish.unwrap_or(*last);
+        let from = start.map(|start| start.div_euclid(WIDTH) * WIDTH).or(times.first().copied());
+        if let (Some(from), Some(until)) = (from, finish.or(times.last().copied())) {
             for time in (from..until).step_by(WIDTH as usize) {
                 let made = Row { key, time: Some(time), values: vec![None; fills.len()], made: true };
                 all.insert(time, made);
@@ -144,6 +143,7 @@ fn value(rows: &[Row], index: usize, column: usize, fill: &GapFill) -> Option<f6
     let before = known(Box::new((0..index).rev())).and_then(|row| Some((row, rows[row].values[column]?)));
     let behind = known(Box::new(index + 1..rows.len())).and_then(|row| Some((row, rows[row].values[column]?)));
     let time = |row: usize| rows[row].time.unwrap();
+    let buckets = |from: usize, to: usize| ((time(to) - time(from)) / WIDTH) as usize;
     let within = |reach: &Option<Reach>, buckets: usize, time: i64| match reach {
         None => true,
         Some(Reach::Buckets(most)) => buckets as u64 <= *most,
@@ -154,19 +154,19 @@ fn value(rows: &[Row], index: usize, column: usize, fill: &GapFill) -> Option<f6
         GapFill::Constant { value, .. } => value.as_f64(),
         GapFill::Previous { limit, .. } => {
             let (row, value) = before?;
-            within(limit, index - row, time(index) - time(row)).then_some(value)
+            within(limit, buckets(row, index), time(index) - time(row)).then_some(value)
         }
         GapFill::Next { limit, .. } => {
             let (row, value) = behind?;
-            within(&limit.map(Reach::Buckets), row - index, 0).then_some(value)
+            within(&limit.map(Reach::Buckets), buckets(index, row), 0).then_some(value)
         }
         GapFill::Linear(Line { over_time, limit, max_gap, .. }) => {
             let ((first, from), (last, to)) = (before?, behind?);
-            let reaches = within(&limit.map(Reach::Buckets), index - first, 0);
-            let joins = within(max_gap, last - first - 1, time(last) - time(first));
+            let reaches = within(&limit.map(Reach::Buckets), buckets(first, index), 0);
+            let joins = within(max_gap, buckets(first, last) - 1, time(last) - time(first));
             let (covered, length) = match over_time {
                 true => (time(index) - time(first), time(last) - time(first)),
-                false => ((index - first) as i64, (last - first) as i64),
+                false => (buckets(first, index) as i64, buckets(first, last) as i64),
             };
             (reaches && joins).then(|| (to - from) / length as f64 * covered as f64 + from)
         }
