@@ -40,6 +40,11 @@ impl Predicate {
         Ok(Self { conjuncts: Arc::new(conjuncts.collect::<Result<_>>()?), config: config.clone() })
     }
 
+    /// Whether the condition may end with an error at some row.
+    pub fn can_fail(&self) -> bool {
+        self.conjuncts.iter().any(|conjunct| conjunct.can_fail)
+    }
+
     /// The rows where the condition is true: null counts as false, and the result has no nulls.
     ///
     /// # Errors

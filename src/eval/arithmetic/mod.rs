@@ -1,5 +1,6 @@
 //! Arithmetic: which types an operator brings its sides to, and the kernels for each pair of types.
 
+mod narrow;
 mod numbers;
 mod temporal;
 mod types;

@@ -6,6 +6,7 @@ use arrow::compute::kernels::numeric;
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, i256};
 use arrow::error::ArrowError;
 
+use super::narrow::narrow;
 use super::undefined;
 use crate::error::{Error, Result};
 use crate::expr::BinaryOp;
@@ -110,13 +111,17 @@ pub(super) fn decimals(
     let (s1, s2, scale) = (i16::from(left_scale), i16::from(right_scale), i16::from(scale));
     // Factors that bring both sides to the scale of the result.
     let (to_left, to_right) = (power(scale - s1), power(scale - s2));
+    let limit = power(precision.into()).unwrap_or(i128::MAX);
+    if let Some(value) = narrow(op, sides, (to_left, to_right), result, limit)? {
+        return Ok(value);
+    }
     let aligned = move |l: i128, r: i128| Some((l.checked_mul(to_left?)?, r.checked_mul(to_right?)?));
     let shown = |l, r| {
         let (l, r) = (format_decimal(l, left_scale), format_decimal(r, right_scale));
         Error::data(format!("decimal overflow: {l} {} {r} does not fit into {}", op.symbol(), sql_name(result)))
             .with_hint("cast a side to DOUBLE, or to a decimal of fewer digits")
     };
-    let run = |f: &dyn Fn(i128, i128) -> Option<i128>| decimal_rows(sides, rows, result, precision, f, &shown);
+    let run = |f: &dyn Fn(i128, i128) -> Option<i128>| decimal_rows(sides, rows, result, limit, f, &shown);
     match op {
         BinaryOp::Add => run(&|l, r| aligned(l, r).and_then(|(l, r)| l.checked_add(r))),
         BinaryOp::Subtract => run(&|l, r| aligned(l, r).and_then(|(l, r)| l.checked_sub(r))),
@@ -143,12 +148,11 @@ fn decimal_rows(
     sides: &[Value; 2],
     rows: usize,
     result: &DataType,
-    precision: u8,
+    limit: i128,
     f: &dyn Fn(i128, i128) -> Option<i128>,
     overflow: &dyn Fn(i128, i128) -> Error,
 ) -> Result<Value> {
     let (left, right) = (primitive::<Decimal128Type>(sides, 0)?, primitive::<Decimal128Type>(sides, 1)?);
-    let limit = power(precision.into()).unwrap_or(i128::MAX);
     map_primitive_as::<Decimal128Type>(sides, rows, result, |row| {
         let Some((l, r)) = left.get(row).zip(right.get(row)) else { return Ok(None) };
         match f(l, r) {

@@ -17,7 +17,7 @@ use super::ReadOptions;
 use super::convert::{INTERVAL_BYTES, convert, engine_type};
 use super::prune::Bounds;
 use crate::error::{Error, Result};
-use crate::types::{Scalar, TEXT, is_float, is_list};
+use crate::types::{TEXT, is_float, is_list};
 
 /// Bytes at each end of a Parquet file.
 const MAGIC: &[u8; 4] = b"PAR1";
@@ -30,18 +30,30 @@ pub(super) struct FileColumn {
     /// Its place among the file's columns.
     pub root: usize,
     /// Its place among the leaves of the file's schema.
-    leaf: usize,
+    pub leaf: usize,
     /// The type of the arrays that the Parquet reader gives.
-    read_type: DataType,
+    pub read_type: DataType,
     /// The engine's type.
     pub data_type: DataType,
+}
+
+impl FileColumn {
+    /// The column as the Parquet reader gives it.
+    pub fn field(&self) -> Field {
+        Field::new(&self.name, self.read_type.clone(), true)
+    }
+
+    /// Whether there may be NaN, the greatest value here, which is not among the bounds that Parquet keeps.
+    pub fn may_be_nan(&self) -> bool {
+        is_float(&self.read_type) || self.read_type == DataType::Float16
+    }
 }
 
 /// A file whose footer was read.
 #[derive(Debug)]
 pub(super) struct ParquetFile {
     pub path: PathBuf,
-    length: u64,
+    pub length: u64,
     pub metadata: ArrowReaderMetadata,
     pub columns: Vec<FileColumn>,
 }
@@ -88,8 +100,13 @@ impl ParquetFile {
         u64::try_from(self.row_group(row_group).num_rows()).unwrap_or(0)
     }
 
-    fn row_group(&self, row_group: usize) -> &RowGroupMetaData {
+    pub fn row_group(&self, row_group: usize) -> &RowGroupMetaData {
         self.metadata.metadata().row_group(row_group)
+    }
+
+    /// Bytes of a column in a row group when they are decompressed.
+    pub fn decompressed_bytes(&self, row_group: usize, column: usize) -> u64 {
+        u64::try_from(self.row_group(row_group).column(self.columns[column].leaf).uncompressed_size()).unwrap_or(0)
     }
 
     /// Bytes of a column in a row group, as they lie in the file.
@@ -97,7 +114,7 @@ impl ParquetFile {
         u64::try_from(self.row_group(row_group).column(self.columns[column].leaf).compressed_size()).unwrap_or(0)
     }
 
-    /// Opens the file again, for a reader of its own.
+    /// Opens the file again, to be read by position.
     pub fn reopen(&self) -> Result<File> {
         let path = &self.path;
         let changed = "it was there when the query began: do not change files while they are read";
@@ -148,27 +165,22 @@ impl ParquetFile {
         {
             return Some(bounds);
         }
-        let field = Field::new(&column.name, column.read_type.clone(), true);
+        let field = column.field();
         let converter =
             StatisticsConverter::from_column_index(column.leaf, &field, self.metadata.parquet_schema()).ok()?;
         let value = |array: parquet::errors::Result<arrow::array::ArrayRef>| {
-            let array = convert(&array.ok()?, &column.data_type, to).ok()?;
-            let scalar = Scalar::from_array(&array, 0);
-            let nan = is_float(scalar.data_type()) && scalar.as_f64().is_some_and(f64::is_nan);
-            (!scalar.is_null() && !nan).then_some(scalar)
+            Bounds::of(&convert(&array.ok()?, &column.data_type, to).ok()?, 0)
         };
         bounds.min = value(converter.row_group_mins([group]));
         bounds.max = value(converter.row_group_maxes([group]));
-        // NaN, the greatest value here, is not among the bounds that Parquet keeps.
-        let is_float = is_float(&column.read_type) || column.read_type == DataType::Float16;
-        if is_float && statistics.nan_count_opt() != Some(0) {
+        if column.may_be_nan() && statistics.nan_count_opt() != Some(0) {
             bounds.max = None;
         }
         Some(bounds)
     }
 
     /// Whether bounds in the footer are in the order in which the engine compares.
-    fn bounds_are_ordered(&self, column: &FileColumn) -> bool {
+    pub fn bounds_are_ordered(&self, column: &FileColumn) -> bool {
         let metadata = self.metadata.metadata().file_metadata();
         let physical = metadata.schema_descr().column(column.leaf).physical_type();
         match metadata.column_order(column.leaf) {

@@ -9,8 +9,14 @@
 //! time finer than a microsecond is an error. The one exception is the legacy timestamp of 96 bits, which the Parquet reader
 //! cuts to microseconds by itself; Spark, which still writes it, has no finer ones.
 
+mod batches;
+mod bloom;
+mod condition;
 mod convert;
 mod file;
+mod index;
+mod input;
+mod partition;
 mod prune;
 mod source;
 
@@ -21,8 +27,11 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
+use self::batches::OutputColumn;
+use self::condition::Condition;
 use self::file::ParquetFile;
-use self::source::{OutputColumn, ParquetSource, Partition};
+use self::partition::{Partition, Wanted};
+use self::source::ParquetSource;
 use super::hive::{HiveOptions, HivePartitioning, add_partitions, files_to_read, parse_hive_types, partition_columns};
 use super::option_values::{boolean, unknown};
 use super::options::{OptionValue, Options};
@@ -30,6 +39,7 @@ use super::source::{ScanRequest, Source, Table};
 use crate::config::Config;
 use crate::context::QueryContext;
 use crate::error::{Error, Result};
+use crate::expr::BoundExpr;
 use crate::types::coercion::common_type;
 use crate::types::{Scalar, TEXT, sql_name};
 
@@ -260,14 +270,16 @@ impl Table for ParquetTable {
     }
 
     fn scan(&self, request: &ScanRequest, context: &QueryContext) -> Result<Arc<dyn Source>> {
-        let all: Vec<usize>;
-        let projection = match &request.projection {
-            Some(projection) => projection,
-            None => {
-                all = (0..self.schema.fields().len()).collect();
-                &all
+        let fields = self.schema.fields();
+        let projection = request.projection.clone().unwrap_or_else(|| (0..fields.len()).collect());
+        let condition = Condition::new(&request.filters, &self.schema, &context.config)?;
+        let asked = request.filters.iter().flat_map(BoundExpr::columns);
+        let mut slots: Vec<usize> = Vec::new();
+        for column in projection.iter().copied().chain(asked) {
+            if !slots.contains(&column) {
+                slots.push(column);
             }
-        };
+        }
         let mut columns = Vec::with_capacity(self.files.len());
         let mut partitions = Vec::new();
         let mut pruned = 0;
@@ -280,7 +292,7 @@ impl Table for ParquetTable {
                 columns.push(Vec::new());
                 continue;
             }
-            let output = self.output_columns(index, projection)?;
+            let output = self.output_columns(index, &slots)?;
             for row_group in 0..file.row_groups() {
                 let rows = file.row_group_rows(row_group);
                 if rows == 0 || wanted == Some(0) {
@@ -293,16 +305,23 @@ impl Table for ParquetTable {
                 let rows = wanted.map_or(rows, |wanted| wanted.min(rows));
                 wanted = wanted.map(|wanted| wanted - rows);
                 let bytes = source::bytes_read(file, row_group, &output);
-                partitions.push(Partition { file: index, row_group, rows, bytes });
+                partitions.push(Partition { file: index, row_group, first: 0, rows, bytes });
             }
             columns.push(output);
         }
-        let schema = match &request.projection {
-            Some(projection) => Arc::new(self.schema.project(projection)?),
-            None => self.schema.clone(),
+        if request.limit.is_none() {
+            partitions = source::split(partitions, &self.files, &columns, context.config.threads);
+        }
+        let place = |column: &usize| slots.iter().position(|slot| slot == column);
+        let wanted = Wanted {
+            output: projection.iter().filter_map(place).collect(),
+            fields: slots.iter().filter_map(|slot| fields.get(*slot).cloned()).collect(),
+            schema: Arc::new(self.schema.project(&projection)?),
+            slots,
+            condition,
         };
-        let source = ParquetSource::new(schema, self.files.clone(), columns, partitions, pruned);
-        Ok(Arc::new(source.with_files_pruned(files_pruned)))
+        let source = ParquetSource::new(wanted, self.files.clone(), columns, partitions);
+        Ok(Arc::new(source.with_pruned(pruned, files_pruned)))
     }
 }
 

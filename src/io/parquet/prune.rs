@@ -7,14 +7,14 @@
 
 use std::cmp::Ordering;
 
-use arrow::array::make_comparator;
+use arrow::array::{Array, make_comparator};
 use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
 
 use super::convert::convert;
 use crate::batch::normalize_equal;
 use crate::expr::{BinaryOp, BoundExpr, UnaryOp};
-use crate::types::{Scalar, TIMESTAMP, coercion, is_numeric};
+use crate::types::{Scalar, TIMESTAMP, coercion, is_float, is_numeric};
 
 /// What is known about the values of a column in a row group.
 #[derive(Clone, Debug)]
@@ -28,6 +28,13 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
+    /// One of the bounds that a file keeps, in the engine's type; `None` where it says nothing.
+    pub fn of(array: &dyn Array, index: usize) -> Option<Scalar> {
+        let bound = Scalar::from_array(array, index);
+        let nan = is_float(bound.data_type()) && bound.as_f64().is_some_and(f64::is_nan);
+        (!bound.is_null() && !nan).then_some(bound)
+    }
+
     /// Every row has this value.
     pub fn constant(value: &Scalar) -> Self {
         let null = value.is_null();

@@ -1,61 +1,37 @@
-//! One scan of Parquet files: the row groups to read, and the batches of each.
+//! One scan of Parquet files: its partitions, and what of each is read.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, SchemaRef};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use arrow::datatypes::SchemaRef;
 
-use super::convert::convert;
+use super::batches::OutputColumn;
+use super::bloom;
+use super::condition::Condition;
 use super::file::ParquetFile;
-use crate::batch::record_batch;
+use super::index::{RowGroupIndex, rows_to_read};
+use super::input::{PagesInFlight, RowGroupInput};
+use super::partition::{Partition, PartitionStream, Wanted};
+use super::prune::{self, Bounds};
 use crate::context::QueryContext;
 use crate::error::{Error, Result};
-use crate::io::source::{BatchStream, Source, rows_of_width};
+use crate::io::source::{BatchStream, Source};
 use crate::metrics::OperatorMetrics;
-use crate::types::Scalar;
 
-/// Where a column of the scan comes from.
-#[derive(Clone, Debug)]
-pub(super) enum OutputColumn {
-    /// A column of the file by its index there, brought to the type that it has over all files.
-    Read { column: usize, to: DataType },
-    /// The same in every row: the file's name, or null where the file lacks the column.
-    Constant(Scalar),
-}
-
-/// A row group to read, or its first rows.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Partition {
-    pub file: usize,
-    pub row_group: usize,
-    pub rows: u64,
-    pub bytes: u64,
-}
-
-/// Bytes of the columns that are read of a row group.
-pub(super) fn bytes_read(file: &ParquetFile, row_group: usize, columns: &[OutputColumn]) -> u64 {
-    let mut read: Vec<usize> = columns.iter().filter_map(read_column).collect();
-    read.sort_unstable();
-    read.dedup();
-    read.into_iter().map(|column| file.column_bytes(row_group, column)).sum()
-}
-
-fn read_column(column: &OutputColumn) -> Option<usize> {
-    match column {
-        OutputColumn::Read { column, .. } => Some(*column),
-        OutputColumn::Constant(_) => None,
-    }
-}
+/// Bytes of a page, in general; larger ones are rare.
+const PAGE_BYTES: u64 = 1 << 20;
+/// Partitions for each thread, at least, where that does not cost much: the last ones should end together.
+const PARTITIONS_PER_THREAD: usize = 4;
+/// Decompressed bytes of a partition from which on it is split in any case, where it can be.
+const LARGE_PARTITION: u64 = 256 << 20;
 
 /// A scan.
 #[derive(Debug)]
 pub(super) struct ParquetSource {
-    schema: SchemaRef,
+    wanted: Arc<Wanted>,
     files: Vec<Arc<ParquetFile>>,
-    /// For each file, where the columns come from.
+    /// For each file, where the slots of `wanted` come from.
     columns: Vec<Vec<OutputColumn>>,
     partitions: Vec<Partition>,
     /// Row groups that statistics ruled out, until they were counted.
@@ -66,28 +42,135 @@ pub(super) struct ParquetSource {
 
 impl ParquetSource {
     pub fn new(
-        schema: SchemaRef,
+        wanted: Wanted,
         files: Vec<Arc<ParquetFile>>,
         columns: Vec<Vec<OutputColumn>>,
         partitions: Vec<Partition>,
-        pruned: u64,
     ) -> Self {
-        Self { schema, files, columns, partitions, pruned: AtomicU64::new(pruned), files_pruned: 0 }
+        Self { wanted: Arc::new(wanted), files, columns, partitions, pruned: AtomicU64::new(0), files_pruned: 0 }
     }
 
-    /// Tells of files that the conditions ruled out before.
-    pub fn with_files_pruned(self, files_pruned: usize) -> Self {
-        Self { files_pruned, ..self }
+    /// Tells of row groups and files that were ruled out before.
+    pub fn with_pruned(self, row_groups: u64, files: usize) -> Self {
+        Self { pruned: AtomicU64::new(row_groups), files_pruned: files, ..self }
     }
+
+    /// The rows of a partition that no index rules out. What an index knows of a file's columns is read here, by whoever reads the
+    /// partition, and the places of pages are left with the input.
+    fn rows_left(
+        &self,
+        partition: Partition,
+        file: &ParquetFile,
+        columns: &[OutputColumn],
+        input: &mut RowGroupInput,
+        metrics: &OperatorMetrics,
+    ) -> Vec<Range<u64>> {
+        let whole = partition.first..partition.first + partition.rows;
+        let Some(condition) = &self.wanted.condition else { return vec![whole] };
+        let slot_of = |column: usize| self.wanted.slots.iter().position(|slot| *slot == column);
+        if !self.blooms_allow(condition, file, columns, input) {
+            // Counted once, however many partitions the row group has.
+            metrics.add("row groups pruned", u64::from(partition.first == 0));
+            return Vec::new();
+        }
+        let read = file_columns(columns);
+        let index = match read.first() {
+            Some(first) => {
+                RowGroupIndex::read(file, partition.row_group, &read, &input.column(file.columns[*first].leaf))
+            }
+            None => return vec![whole],
+        };
+        input.page_locations = index.page_locations();
+        let asked: Vec<usize> = condition.filters.iter().flat_map(|filter| filter.columns()).collect();
+        let mut known = Vec::with_capacity(columns.len());
+        let mut starts = Vec::new();
+        for (place, column) in columns.iter().enumerate() {
+            known.push(match column {
+                OutputColumn::Constant(value) => KnownColumn::Same(Some(Bounds::constant(value))),
+                OutputColumn::Read { .. } if !asked.contains(&self.wanted.slots[place]) => KnownColumn::Same(None),
+                OutputColumn::Read { column, to } => match index.pages(file, *column, to) {
+                    Some(pages) => {
+                        starts.extend(&pages.starts);
+                        KnownColumn::ByPage(pages)
+                    }
+                    None => KnownColumn::Same(file.bounds(*column, partition.row_group, to)),
+                },
+            });
+        }
+        if starts.is_empty() {
+            return vec![whole];
+        }
+        let rows = file.row_group_rows(partition.row_group);
+        let ranges = rows_to_read(starts, rows, |row| {
+            let bounds = |column: usize| match known.get(slot_of(column)?)? {
+                KnownColumn::Same(bounds) => bounds.clone(),
+                KnownColumn::ByPage(pages) => pages.at(row),
+            };
+            condition.filters.iter().all(|filter| prune::may_match(filter, &bounds))
+        });
+        let ranges: Vec<_> = ranges
+            .into_iter()
+            .map(|range| range.start.max(whole.start)..range.end.min(whole.end))
+            .filter(|range| !range.is_empty())
+            .collect();
+        let left = |first: u64, end: u64| ranges.iter().any(|range| range.start < end && first < range.end);
+        let pages = input.page_locations.values().map(|pages| {
+            let start = |page: usize| pages.get(page).map_or(rows, |page| page.first_row_index as u64);
+            let of_partition = (0..pages.len()).map(|page| start(page)..start(page + 1));
+            let of_partition = of_partition.filter(|page| page.start >= whole.start && page.start < whole.end);
+            of_partition.filter(|page| !left(page.start, page.end)).count() as u64
+        });
+        let pruned: u64 = pages.sum();
+        if pruned > 0 {
+            metrics.add("pages pruned", pruned);
+        }
+        ranges
+    }
+
+    /// Whether the bloom filters of a row group let some row match.
+    fn blooms_allow(
+        &self,
+        condition: &Condition,
+        file: &ParquetFile,
+        columns: &[OutputColumn],
+        input: &RowGroupInput,
+    ) -> bool {
+        condition.filters.iter().all(|filter| {
+            let filters: Vec<_> = filter
+                .columns()
+                .into_iter()
+                .filter_map(|column| {
+                    let place = self.wanted.slots.iter().position(|slot| *slot == column)?;
+                    let found = file.columns.get(columns.get(place)?.file_column()?)?;
+                    Some((column, found, bloom::read(input, found)?))
+                })
+                .collect();
+            bloom::may_match(filter, &|column, value| {
+                let found = filters.iter().find(|(known, _, _)| *known == column);
+                found.is_none_or(|(_, found, filter)| bloom::may_contain(filter, file, found, value))
+            })
+        })
+    }
+}
+
+/// What is known of a column in a row group.
+enum KnownColumn {
+    /// The same of all rows.
+    Same(Option<Bounds>),
+    ByPage(super::index::PageBounds),
 }
 
 impl Source for ParquetSource {
     fn schema(&self) -> &SchemaRef {
-        &self.schema
+        &self.wanted.schema
     }
 
     fn partitions(&self) -> usize {
         self.partitions.len()
+    }
+
+    fn applies_filters(&self) -> bool {
+        self.wanted.condition.is_some()
     }
 
     fn files_pruned(&self) -> usize {
@@ -99,6 +182,7 @@ impl Source for ParquetSource {
     }
 
     fn open(&self, partition: usize, context: &QueryContext, metrics: &Arc<OperatorMetrics>) -> Result<BatchStream> {
+        context.cancel.check()?;
         let missing = || Error::internal(format!("there is no partition {partition}"));
         let partition = *self.partitions.get(partition).ok_or_else(missing)?;
         let file = self.files.get(partition.file).ok_or_else(missing)?;
@@ -107,135 +191,59 @@ impl Source for ParquetSource {
         if pruned > 0 {
             metrics.add("row groups pruned", pruned);
         }
-        metrics.add("bytes read", partition.bytes);
-        Ok(Box::new(RowGroupStream::open(&self.schema, file, columns, partition, context)?))
+        let mut input = RowGroupInput {
+            file: Arc::new(file.reopen()?),
+            length: file.length,
+            metadata: file.metadata.metadata().clone(),
+            row_group: partition.row_group,
+            page_locations: Default::default(),
+            in_flight: PagesInFlight::new(context.memory.reservation("parquet pages", metrics), metrics.clone()),
+        };
+        let left = self.rows_left(partition, file, columns, &mut input, metrics);
+        Ok(Box::new(PartitionStream::new(&self.wanted, file, columns, input, partition, left, context)))
     }
 }
 
-/// A column of the batches to come.
-#[derive(Debug)]
-enum BatchColumn {
-    /// From that place in the batches of the Parquet reader.
-    Read {
-        position: usize,
-        own: DataType,
-        to: DataType,
-    },
-    Constant(Scalar),
+/// Bytes of the columns that are read of a row group.
+pub(super) fn bytes_read(file: &ParquetFile, row_group: usize, columns: &[OutputColumn]) -> u64 {
+    file_columns(columns).into_iter().map(|column| file.column_bytes(row_group, column)).sum()
 }
 
-/// The batches of one row group.
-struct RowGroupStream {
-    schema: SchemaRef,
-    file: Arc<ParquetFile>,
-    columns: Vec<BatchColumn>,
-    /// `None` where no column of the file is asked for: only rows are counted.
-    reader: Option<ParquetRecordBatchReader>,
-    context: QueryContext,
-    partition: Partition,
-    rows_done: u64,
-    bytes_done: u64,
-    ended: bool,
+/// The columns of a file, each once.
+fn file_columns(columns: &[OutputColumn]) -> Vec<usize> {
+    let mut read: Vec<usize> = columns.iter().filter_map(OutputColumn::file_column).collect();
+    read.sort_unstable();
+    read.dedup();
+    read
 }
 
-impl RowGroupStream {
-    fn open(
-        schema: &SchemaRef,
-        file: &Arc<ParquetFile>,
-        columns: &[OutputColumn],
-        partition: Partition,
-        context: &QueryContext,
-    ) -> Result<Self> {
-        context.cancel.check()?;
-        // The reader gives columns in the order of the file, each once.
-        let mut roots: Vec<usize> =
-            columns.iter().filter_map(read_column).map(|column| file.columns[column].root).collect();
-        roots.sort_unstable();
-        roots.dedup();
-        let roots_read = roots.len();
-        let columns = columns.iter().map(|column| match column {
-            OutputColumn::Constant(value) => BatchColumn::Constant(value.clone()),
-            OutputColumn::Read { column, to } => {
-                let found = &file.columns[*column];
-                let position = roots.partition_point(|root| *root < found.root);
-                BatchColumn::Read { position, own: found.data_type.clone(), to: to.clone() }
-            }
-        });
-        let columns = columns.collect();
-        let reader = if roots.is_empty() {
-            None
-        } else {
-            let mask = ProjectionMask::roots(file.metadata.parquet_schema(), roots);
-            let rows = usize::try_from(partition.rows).unwrap_or(usize::MAX);
-            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file.reopen()?, file.metadata.clone())
-                .with_row_groups(vec![partition.row_group])
-                .with_projection(mask)
-                .with_batch_size(rows_of_width(context.config.batch_size, roots_read))
-                .with_limit(rows);
-            Some(builder.build().map_err(|error| file.damaged(&error))?)
-        };
-        Ok(Self {
-            schema: schema.clone(),
-            file: file.clone(),
-            columns,
-            reader,
-            context: context.clone(),
-            partition,
-            rows_done: 0,
-            bytes_done: 0,
-            ended: false,
+/// Splits row groups where there are few of them for the threads, or where they are large. The pages at the cut are decompressed
+/// twice, which must cost at most an eighth.
+pub(super) fn split(
+    partitions: Vec<Partition>,
+    files: &[Arc<ParquetFile>],
+    columns: &[Vec<OutputColumn>],
+    threads: usize,
+) -> Vec<Partition> {
+    let few = (threads * PARTITIONS_PER_THREAD).div_ceil(partitions.len().max(1)) as u64;
+    let parts = |partition: &Partition| {
+        let (mut total, mut at_cut) = (0, 0);
+        for column in file_columns(&columns[partition.file]) {
+            let bytes = files[partition.file].decompressed_bytes(partition.row_group, column);
+            total += bytes;
+            at_cut += bytes.min(PAGE_BYTES);
+        }
+        let affordable = 1 + total / (8 * at_cut).max(1);
+        few.max(total.div_ceil(LARGE_PARTITION)).min(affordable).min(partition.rows).max(1)
+    };
+    let cut = |partition: Partition| {
+        let parts = if threads > 1 { parts(&partition) } else { 1 };
+        let at = move |part: u64, of: u64| (u128::from(of) * u128::from(part) / u128::from(parts)) as u64;
+        (0..parts).map(move |part| {
+            let first = at(part, partition.rows);
+            let bytes = at(part + 1, partition.bytes) - at(part, partition.bytes);
+            Partition { first, rows: at(part + 1, partition.rows) - first, bytes, ..partition }
         })
-    }
-
-    fn read(&mut self) -> Result<Option<RecordBatch>> {
-        self.context.cancel.check()?;
-        let left = self.partition.rows - self.rows_done;
-        let Some(reader) = &mut self.reader else {
-            let rows = left.min(self.context.config.batch_size as u64);
-            return if rows == 0 { Ok(None) } else { self.batch(None, rows as usize).map(Some) };
-        };
-        match reader.next() {
-            Some(batch) => {
-                let batch = batch.map_err(|error| self.file.damaged(&error))?;
-                self.batch(Some(&batch), batch.num_rows()).map(Some)
-            }
-            None if left == 0 => Ok(None),
-            None => Err(self.file.damaged(&format!("a row group ends {left} rows early"))),
-        }
-    }
-
-    /// The rows as the scan's columns.
-    fn batch(&mut self, read: Option<&RecordBatch>, rows: usize) -> Result<RecordBatch> {
-        let columns = self.columns.iter().zip(self.schema.fields()).map(|(column, field)| match column {
-            BatchColumn::Constant(value) => Ok(value.to_array(rows)),
-            BatchColumn::Read { position, own, to } => {
-                let array = read
-                    .and_then(|read| read.columns().get(*position))
-                    .ok_or_else(|| Error::internal("the Parquet reader left out a column"))?;
-                convert(array, own, to).map_err(|error| error.with_column(field.name()).with_file(&self.file.path))
-            }
-        });
-        let batch = record_batch(&self.schema, columns.collect::<Result<_>>()?, rows)?;
-        self.rows_done = (self.rows_done + rows as u64).min(self.partition.rows);
-        self.context.progress.rows_read.fetch_add(rows as u64, Relaxed);
-        // In proportion to rows: pages are read ahead of the rows that come out of them.
-        let share = u128::from(self.partition.bytes) * u128::from(self.rows_done) / u128::from(self.partition.rows);
-        let bytes_done = u64::try_from(share).unwrap_or(self.partition.bytes);
-        self.context.progress.bytes_done.fetch_add(bytes_done - self.bytes_done, Relaxed);
-        self.bytes_done = bytes_done;
-        Ok(batch)
-    }
-}
-
-impl Iterator for RowGroupStream {
-    type Item = Result<RecordBatch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let next = self.read().transpose();
-        self.ended = !matches!(next, Some(Ok(_)));
-        next
-    }
+    };
+    partitions.into_iter().flat_map(cut).collect()
 }

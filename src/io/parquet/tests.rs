@@ -12,6 +12,7 @@ use arrow::datatypes::{DataType, i256};
 use proptest::prelude::*;
 
 mod lists;
+mod pruning;
 
 use super::*;
 use crate::batch::record_batch;
@@ -236,7 +237,8 @@ fn columns_in_any_order_none_at_all_and_the_same_twice() {
         }
     }
     let bytes = both.partition_bytes(0) + both.partition_bytes(1);
-    assert_eq!(metrics.extra()["bytes read"], bytes);
+    // Headers of pages are not counted.
+    assert!((bytes / 4..bytes).contains(&metrics.extra()["bytes read"]));
     assert_eq!(context.progress.bytes_done.load(Relaxed), bytes);
     let limited = ScanRequest { limit: Some(6), ..project(&[0]) };
     assert_eq!(rows(&table, &limited).len(), 6);
@@ -605,12 +607,7 @@ proptest! {
                 .collect();
             let wanted = matches.chunks(row_group).filter(|group| group.contains(&true)).count();
             let request = ScanRequest { filters: vec![condition.clone()], ..ScanRequest::default() };
-            let kept: usize = read(&table, &request, &context).unwrap().iter().map(|batch| {
-                (0..batch.num_rows()).filter(|&row| {
-                    let values: Vec<_> = batch.columns().iter().map(|array| value_of(array, row)).collect();
-                    answer(&condition, &values) == Some(true)
-                }).count()
-            }).sum();
+            let kept: usize = read(&table, &request, &context).unwrap().iter().map(RecordBatch::num_rows).sum();
             prop_assert_eq!(kept, matches.iter().filter(|&&matched| matched).count(), "{}", condition);
             prop_assert!(table.scan(&request, &context).unwrap().partitions() >= wanted);
         }
