@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::io::csv::{CsvOptions, CsvTable, OnError, SampleSize};
 use crate::io::glob::{FilePatterns, expand};
 use crate::io::options::Options;
-use crate::io::parquet::ParquetTable;
+use crate::io::parquet::{ParquetFactsTable, ParquetTable};
 use crate::io::source::Table;
 use crate::memory::MemoryPool;
 use crate::sql::{Catalog, CatalogEntry, FileFormat};
@@ -80,6 +80,12 @@ impl Catalog for Session {
 
     fn open_files(&self, format: FileFormat, patterns: &[String], options: &Options) -> Result<Arc<dyn Table>> {
         let config = self.config();
+        if let FileFormat::ParquetFacts(facts) = format {
+            if let Some((name, _)) = options.first() {
+                return Err(Error::usage(format!("there is no option '{name}': only files are named here")));
+            }
+            return Ok(ParquetFactsTable::open(facts, &expand(patterns, PARQUET_ENDINGS)?, &config)?);
+        }
         if is_csv(format, patterns)? {
             Ok(open_csv(patterns, exact_types(CsvOptions::parse(options)?), &config, &self.runtime().memory)?)
         } else {
@@ -96,7 +102,7 @@ impl Catalog for Session {
 pub(super) fn is_csv(format: FileFormat, patterns: &[String]) -> Result<bool> {
     match format {
         FileFormat::Csv => Ok(true),
-        FileFormat::Parquet => Ok(false),
+        FileFormat::Parquet | FileFormat::ParquetFacts(_) => Ok(false),
         FileFormat::Detect => Ok(!is_parquet(patterns)?),
     }
 }

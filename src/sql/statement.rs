@@ -8,6 +8,7 @@ use arrow::datatypes::SchemaRef;
 use super::Parsed;
 use crate::error::Result;
 use crate::io::options::Options;
+use crate::io::parquet::ParquetFacts;
 use crate::io::source::Table;
 use crate::plan::LogicalPlan;
 
@@ -51,6 +52,8 @@ pub enum FileFormat {
     Csv,
     /// `read_parquet`.
     Parquet,
+    /// `parquet_metadata` and `parquet_schema`: not the rows of files, but what their footers say.
+    ParquetFacts(ParquetFacts),
 }
 
 /// A name in the catalog.

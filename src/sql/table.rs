@@ -13,10 +13,12 @@ use super::{CatalogEntry, FileFormat};
 use crate::config::suggest;
 use crate::error::{Error, Result, Span};
 use crate::io::options::{OptionValue, Options};
+use crate::io::parquet::ParquetFacts;
 use crate::plan::{PlanBuilder, Values};
 
 /// Table functions, for "did you mean".
-const TABLE_FUNCTIONS: &[&str] = &["read_csv", "read_parquet", "range", "generate_series", "rejects"];
+const TABLE_FUNCTIONS: &[&str] =
+    &["read_csv", "read_parquet", "parquet_metadata", "parquet_schema", "range", "generate_series", "rejects"];
 
 /// Rows that `range` and `generate_series` may make, since they are made at once.
 const MAX_SERIES: i128 = 10_000_000;
@@ -172,6 +174,8 @@ impl Binder<'_> {
         let format = match called.as_str() {
             "read_csv" | "read_csv_auto" | "scan_csv" => FileFormat::Csv,
             "read_parquet" | "scan_parquet" | "parquet_scan" => FileFormat::Parquet,
+            "parquet_metadata" => FileFormat::ParquetFacts(ParquetFacts::Metadata),
+            "parquet_schema" => FileFormat::ParquetFacts(ParquetFacts::Schema),
             "range" | "generate_series" => {
                 let arguments = table_arguments(args).map_err(|error| at(error, place))?;
                 return series(&called, &arguments, place)?.alias(&called, &[]);

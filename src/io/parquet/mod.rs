@@ -13,6 +13,7 @@ mod batches;
 mod bloom;
 mod condition;
 mod convert;
+mod facts;
 mod file;
 mod index;
 mod input;
@@ -29,6 +30,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use self::batches::OutputColumn;
 use self::condition::Condition;
+pub use self::facts::{ParquetFacts, ParquetFactsTable};
 use self::file::ParquetFile;
 use self::partition::{Partition, Wanted};
 use self::source::ParquetSource;

@@ -11,6 +11,7 @@ use arrow::array::*;
 use arrow::datatypes::{DataType, i256};
 use proptest::prelude::*;
 
+mod facts;
 mod lists;
 mod pruning;
 
