@@ -61,6 +61,28 @@ impl Scope {
     /// # Errors
     /// An SQL error where there are several.
     pub fn find(&self, table: Option<&str>, name: &str) -> Result<Option<usize>> {
+        let mut found = self.named(table, name);
+        if found.is_empty() {
+            found = match (table, name.split_once('.')) {
+                // `table.column` as one text, and `column.field` in two parts.
+                (None, Some((table, column))) => self.named(Some(table), column),
+                (Some(column), _) => self.named(None, &format!("{column}.{name}")),
+                (None, None) => found,
+            };
+        }
+        match found.as_slice() {
+            [] => Ok(None),
+            [only] => Ok(Some(*only)),
+            several => {
+                let names: Vec<String> = several.iter().map(|&index| self.qualified(index)).collect();
+                Err(Error::sql(format!("the name '{name}' is ambiguous: {}", names.join(", ")))
+                    .with_hint("write the table's alias before it, or rename the columns by AS"))
+            }
+        }
+    }
+
+    /// The columns of that name, spelled exactly so where there is one.
+    fn named(&self, table: Option<&str>, name: &str) -> Vec<usize> {
         let of_table = |column: &ScopeColumn| match (table, &column.table) {
             (None, _) => true,
             (Some(wanted), Some(table)) => table.eq_ignore_ascii_case(wanted),
@@ -71,20 +93,8 @@ impl Scope {
             let same = |column: &ScopeColumn| of_table(column) && (!is_exact || column.name == name);
             known.iter().copied().filter(|&index| same(&self.columns[index])).collect()
         };
-        let mut found = indices(true);
-        if found.is_empty() {
-            found = indices(false);
-        }
-        match (found.as_slice(), name.split_once('.')) {
-            ([only], _) => Ok(Some(*only)),
-            ([], Some((table_part, column))) if table.is_none() => self.find(Some(table_part), column),
-            ([], _) => Ok(None),
-            (several, _) => {
-                let names: Vec<String> = several.iter().map(|&index| self.qualified(index)).collect();
-                Err(Error::sql(format!("the name '{name}' is ambiguous: {}", names.join(", ")))
-                    .with_hint("write the table's alias before it, or rename the columns by AS"))
-            }
-        }
+        let exact = indices(true);
+        if exact.is_empty() { indices(false) } else { exact }
     }
 
     fn qualified(&self, index: usize) -> String {
@@ -96,6 +106,14 @@ impl Scope {
     }
 
     fn unknown(&self, table: Option<&str>, name: &str) -> Error {
+        let above = table.map_or(format!("{name}."), |table| format!("{table}."));
+        let fields = self.columns.iter().map(|column| column.name.as_str());
+        let fields: Vec<&str> = fields.filter(|known| known.starts_with(&above)).take(20).collect();
+        if !fields.is_empty() {
+            let wanted = table.map_or(name.to_string(), |table| format!("{table}.{name}"));
+            return Error::sql(format!("there is no column '{wanted}'"))
+                .with_hint(format!("the fields there are {}", fields.join(", ")));
+        }
         if let Some(table) = table
             && !self.columns.iter().any(|column| column.table.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(table)))
         {

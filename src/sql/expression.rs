@@ -57,7 +57,13 @@ impl<'a> Converter<'a> {
             E::Identifier(ident) => Ok(column(None, ident)),
             E::CompoundIdentifier(parts) => match parts.as_slice() {
                 [table, name] => Ok(column(Some(table), name)),
-                _ => Err(not_yet("names of more than two parts are", anchor(expr))),
+                // A field of a field, or of a table's column.
+                [table, rest @ ..] => {
+                    let names: Vec<&str> = rest.iter().map(|part| part.value.as_str()).collect();
+                    let name = ast::Ident { value: names.join("."), ..rest.first().unwrap_or(table).clone() };
+                    Ok(column(Some(table), &name))
+                }
+                [] => Err(Error::internal("a name without parts")),
             },
             E::Nested(inner) => self.expr(inner),
             E::Value(value) => literal::value(value, false),

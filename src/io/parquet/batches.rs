@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, make_array};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, SchemaRef};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
 use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
@@ -37,9 +38,10 @@ impl OutputColumn {
 /// A column of the batches to come.
 #[derive(Debug)]
 enum BatchColumn {
-    /// From that place in the batches of the Parquet reader.
+    /// From that place in the batches of the Parquet reader, and the field there.
     Read {
         position: usize,
+        path: Vec<String>,
         own: DataType,
         to: DataType,
     },
@@ -73,17 +75,18 @@ impl BatchReader {
             None => file.row_group_rows(input.row_group),
         };
         // The Parquet reader gives columns in the order of the file, each once.
-        let mut roots: Vec<usize> =
-            columns.iter().filter_map(OutputColumn::file_column).map(|column| file.columns[column].root).collect();
+        let read = || columns.iter().filter_map(OutputColumn::file_column).map(|column| &file.columns[column]);
+        let mut roots: Vec<usize> = read().map(|column| column.root).collect();
         roots.sort_unstable();
         roots.dedup();
-        let batch_size = rows_of_width(batch_size, roots.len());
+        let leaves: Vec<usize> = read().map(|column| column.leaf).collect();
+        let batch_size = rows_of_width(batch_size, columns.len());
         let columns = columns.iter().map(|column| match column {
             OutputColumn::Constant(value) => BatchColumn::Constant(value.clone()),
             OutputColumn::Read { column, to } => {
                 let found = &file.columns[*column];
                 let position = roots.partition_point(|root| *root < found.root);
-                BatchColumn::Read { position, own: found.data_type.clone(), to: to.clone() }
+                BatchColumn::Read { position, path: found.path.clone(), own: found.data_type.clone(), to: to.clone() }
             }
         });
         let columns = columns.collect();
@@ -91,7 +94,7 @@ impl BatchReader {
             None
         } else {
             let described = file.metadata.parquet_schema();
-            let mask = ProjectionMask::roots(described, roots);
+            let mask = ProjectionMask::leaves(described, leaves);
             let levels = parquet_to_arrow_field_levels(described, mask, Some(file.metadata.schema().fields()));
             let reader = levels.and_then(|levels| {
                 ParquetRecordBatchReader::try_new_with_row_groups(&levels, input, batch_size, selection)
@@ -125,15 +128,32 @@ impl BatchReader {
     fn batch(&mut self, read: Option<&RecordBatch>, rows: usize) -> Result<RecordBatch> {
         let columns = self.columns.iter().zip(self.schema.fields()).map(|(column, field)| match column {
             BatchColumn::Constant(value) => Ok(value.to_array(rows)),
-            BatchColumn::Read { position, own, to } => {
+            BatchColumn::Read { position, path, own, to } => {
                 let array = read
                     .and_then(|read| read.columns().get(*position))
+                    .and_then(|array| field_below(array, path))
                     .ok_or_else(|| Error::internal("the Parquet reader left out a column"))?;
-                convert(array, own, to).map_err(|error| error.with_column(field.name()).with_file(&self.file.path))
+                convert(&array, own, to).map_err(|error| error.with_column(field.name()).with_file(&self.file.path))
             }
         });
         let batch = record_batch(&self.schema, columns.collect::<Result<_>>()?, rows)?;
         self.rows_left = self.rows_left.saturating_sub(rows as u64);
         Ok(batch)
     }
+}
+
+/// The field of a struct that a path of names leads to, null also where a struct on the way is.
+fn field_below(array: &ArrayRef, path: &[String]) -> Option<ArrayRef> {
+    let Some((name, rest)) = path.split_first() else { return Some(array.clone()) };
+    let structs = array.as_struct_opt()?;
+    let field = structs.column_by_name(name)?;
+    let hidden = structs.nulls().filter(|nulls| nulls.null_count() > 0);
+    let field = match hidden {
+        Some(hidden) => {
+            let nulls = NullBuffer::union(Some(hidden), field.logical_nulls().as_ref());
+            make_array(field.to_data().into_builder().nulls(nulls).build().ok()?)
+        }
+        None => field.clone(),
+    };
+    field_below(&field, rest)
 }

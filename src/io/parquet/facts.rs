@@ -172,17 +172,17 @@ impl ChunkRow<'_> {
 }
 
 fn schema(files: &[ParquetFile]) -> Result<RecordBatch> {
-    let mut rows: Vec<(&ParquetFile, &Type, bool)> = Vec::new();
+    let mut rows: Vec<Element<'_>> = Vec::new();
     for file in files {
-        collect(file, file.metadata.parquet_schema().root_schema(), true, &mut rows);
+        collect(file, file.metadata.parquet_schema().root_schema(), None, &mut rows);
     }
-    let text = |f: &dyn Fn(&(&ParquetFile, &Type, bool)) -> Option<String>| texts(rows.iter().map(f).collect());
+    let text = |f: &dyn Fn(&Element<'_>) -> Option<String>| texts(rows.iter().map(f).collect());
     let number = |f: &dyn Fn(&Type) -> Option<i32>| -> ArrayRef {
         Arc::new(rows.iter().map(|(_, element, _)| f(element)).collect::<Int32Array>())
     };
     let primitive = |element: &Type| element.is_primitive().then(|| element.get_physical_type());
-    let engine_type = |file: &ParquetFile, element: &Type, top: bool| {
-        let column = file.columns.iter().find(|column| top && column.name == element.name())?;
+    let engine_type = |(file, _, name): &Element<'_>| {
+        let column = file.columns.iter().find(|column| Some(&column.name) == name.as_ref())?;
         Some(sql_name(&column.data_type))
     };
     table(vec![
@@ -235,27 +235,22 @@ fn schema(files: &[ParquetFile]) -> Result<RecordBatch> {
                 info.has_id().then(|| info.id())
             }),
         ),
-        // What a column is here; null for what cannot be read, and below columns.
-        ("column_type", text(&|row| engine_type(row.0, row.1, row.2))),
+        // What a column or field is here; null for what cannot be read, and for what is not read by itself.
+        ("column_type", text(&engine_type)),
     ])
 }
 
-/// The elements of a schema, groups first. Columns are those directly below the root.
-fn collect<'a>(
-    file: &'a ParquetFile,
-    root: &'a Type,
-    is_root: bool,
-    rows: &mut Vec<(&'a ParquetFile, &'a Type, bool)>,
-) {
-    if is_root {
-        rows.push((file, root, false));
-    }
-    if !root.is_group() {
-        return;
-    }
-    for field in root.get_fields() {
-        rows.push((file, field, is_root));
-        collect(file, field, false, rows);
+/// An element of a file's schema, with the name that it would have as a column; the root has none.
+type Element<'a> = (&'a ParquetFile, &'a Type, Option<String>);
+
+/// The elements of a schema, groups first.
+fn collect<'a>(file: &'a ParquetFile, element: &'a Type, name: Option<String>, rows: &mut Vec<Element<'a>>) {
+    rows.push((file, element, name.clone()));
+    if element.is_group() {
+        for field in element.get_fields() {
+            let below = name.as_ref().map_or(field.name().to_string(), |name| format!("{name}.{}", field.name()));
+            collect(file, field, Some(below), rows);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! One Parquet file: its footer, its columns as the engine sees them, and the bounds of its row groups.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -23,10 +24,12 @@ use crate::types::{TEXT, is_float, is_list};
 const MAGIC: &[u8; 4] = b"PAR1";
 const MAGIC_ENCRYPTED: &[u8; 4] = b"PARE";
 
-/// A column of a file that the engine can read.
+/// A column of a file that the engine can read, or a field of one: fields of a column `place` are columns `place.x`, `place.y`.
 #[derive(Debug)]
 pub(super) struct FileColumn {
     pub name: String,
+    /// The names of the fields that lead from the file's column to this one; none where it is one itself.
+    pub path: Vec<String>,
     /// Its place among the file's columns.
     pub root: usize,
     /// Its place among the leaves of the file's schema.
@@ -70,16 +73,17 @@ impl ParquetFile {
             let options = ArrowReaderOptions::new().with_parquet_schema(Arc::new(changed));
             found = ArrowReaderMetadata::load(&file, options).map_err(damaged)?;
         }
-        let leaves = leaves_of_roots(found.parquet_schema(), found.schema().fields().len());
-        let fields = found.schema().fields().iter().zip(&leaves).map(|(field, leaf)| {
-            let physical = leaf.map(|leaf| found.parquet_schema().column(leaf).physical_type());
-            let data_type = read_type(field.data_type(), physical, options.binary_as_string);
-            field.as_ref().clone().with_data_type(data_type)
-        });
+        let physical = |leaf: usize| found.parquet_schema().column(leaf).physical_type();
+        let mut leaf = 0;
+        let fields = found.schema().fields().iter();
+        let fields = fields.map(|field| read_field(field, &mut leaf, &physical, options.binary_as_string));
         let wanted = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        if leaf != found.parquet_schema().num_columns() {
+            return Err(Error::internal(format!("{leaf} leaves where '{}' has others", path.display())));
+        }
         let hinted = ArrowReaderOptions::new().with_schema(wanted);
         let metadata = ArrowReaderMetadata::try_new(found.metadata().clone(), hinted).map_err(damaged)?;
-        let columns = columns(path, &metadata, &leaves, options, zone)?;
+        let columns = columns(path, &metadata, options, zone)?;
         Ok(Self { path: path.to_path_buf(), length, metadata, columns })
     }
 
@@ -234,35 +238,50 @@ fn damaged(path: &Path, error: &ParquetError) -> Error {
         .with_hint("the file may be damaged or truncated: write or copy it again")
 }
 
-/// For each column of the file the one leaf that it is, or has; `None` for columns of several.
-fn leaves_of_roots(schema: &SchemaDescriptor, roots: usize) -> Vec<Option<usize>> {
-    let mut leaves = vec![None; roots];
-    let mut counts = vec![0; roots];
-    for leaf in 0..schema.num_columns() {
-        let root = schema.get_column_root_idx(leaf);
-        if let (Some(slot), Some(count)) = (leaves.get_mut(root), counts.get_mut(root)) {
-            *count += 1;
-            *slot = (*count == 1).then_some(leaf);
+/// A field as it is asked of the Parquet reader; `leaf` is its first leaf, and is moved behind its last one.
+fn read_field(
+    field: &Field,
+    leaf: &mut usize,
+    physical: &dyn Fn(usize) -> PhysicalType,
+    binary_as_string: bool,
+) -> Field {
+    let mut below = |field: &Field| Arc::new(read_field(field, leaf, physical, binary_as_string));
+    let data_type = match field.data_type() {
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| below(field)).collect()),
+        DataType::List(item) | DataType::LargeList(item) => DataType::List(below(item)),
+        DataType::FixedSizeList(item, length) => DataType::FixedSizeList(below(item), *length),
+        DataType::Map(entries, sorted) => DataType::Map(below(entries), *sorted),
+        other => {
+            *leaf += 1;
+            read_type(other, physical(*leaf - 1), binary_as_string)
         }
-    }
-    leaves
+    };
+    field.clone().with_data_type(data_type)
 }
 
-/// The type to ask of the Parquet reader: text as string views, everything else as it lies there.
-fn read_type(found: &DataType, physical: Option<PhysicalType>, binary_as_string: bool) -> DataType {
+/// The type to ask of the Parquet reader for a leaf: text as string views, everything else as it lies there.
+fn read_type(found: &DataType, physical: PhysicalType, binary_as_string: bool) -> DataType {
     match found {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => TEXT,
         DataType::Dictionary(_, values) => read_type(values, physical, binary_as_string),
-        DataType::List(item) | DataType::LargeList(item) => {
-            let of = read_type(item.data_type(), physical, binary_as_string);
-            DataType::List(Arc::new(item.as_ref().clone().with_data_type(of)))
-        }
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView if binary_as_string => TEXT,
         // The legacy timestamps of 96 bits reach far beyond what 64 bits of nanoseconds hold.
-        DataType::Timestamp(_, zone) if physical == Some(PhysicalType::INT96) => {
+        DataType::Timestamp(_, zone) if physical == PhysicalType::INT96 => {
             DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
         }
         other => other.clone(),
+    }
+}
+
+/// How many leaves a type has in a Parquet schema.
+fn leaves_of(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::Struct(fields) => fields.iter().map(|field| leaves_of(field.data_type())).sum(),
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::Map(item, _) => leaves_of(item.data_type()),
+        _ => 1,
     }
 }
 
@@ -290,34 +309,55 @@ fn intervals_as_bytes(found: &ArrowReaderMetadata) -> Result<Option<SchemaDescri
     Ok(Some(SchemaDescriptor::new(Arc::new(changed))))
 }
 
-/// The columns that the engine can read.
-fn columns(
-    path: &Path,
-    metadata: &ArrowReaderMetadata,
-    leaves: &[Option<usize>],
-    options: &ReadOptions,
-    zone: &str,
-) -> Result<Vec<FileColumn>> {
-    let mut columns: Vec<FileColumn> = Vec::new();
-    let mut unsupported = Vec::new();
-    let mut has_binary = false;
-    for (root, (field, leaf)) in metadata.schema().fields().iter().zip(leaves).enumerate() {
-        let name = field.name();
-        if columns.iter().any(|column| column.name == *name) {
-            return Err(Error::data(format!("'{}' has two columns \"{name}\"", path.display()))
-                .with_file(path)
-                .with_column(name));
-        }
+/// The columns and fields of a schema that the engine can read.
+struct Found<'a> {
+    zone: &'a str,
+    columns: Vec<FileColumn>,
+    unsupported: Vec<String>,
+    has_binary: bool,
+}
+
+impl Found<'_> {
+    /// Takes note of a field and those below it. `leaf` is its first leaf, `path` leads to it from the column `root`.
+    fn visit(&mut self, field: &Field, name: &str, root: usize, path: &[String], leaf: usize) {
         let read_type = field.data_type().clone();
-        match (engine_type(&read_type, zone), *leaf) {
-            (Some(data_type), Some(leaf)) => {
-                columns.push(FileColumn { name: name.clone(), root, leaf, read_type, data_type });
+        if let DataType::Struct(fields) = &read_type {
+            let mut leaf = leaf;
+            for field in fields {
+                let path: Vec<String> = path.iter().chain([field.name()]).cloned().collect();
+                self.visit(field, &format!("{name}.{}", field.name()), root, &path, leaf);
+                leaf += leaves_of(field.data_type());
             }
-            _ => {
-                has_binary |= matches!(read_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView);
-                unsupported.push(format!("\"{name}\" ({})", type_name(&read_type)));
+            return;
+        }
+        match engine_type(&read_type, self.zone) {
+            Some(data_type) => {
+                let (name, path) = (name.to_string(), path.to_vec());
+                self.columns.push(FileColumn { name, path, root, leaf, read_type, data_type });
+            }
+            None => {
+                self.has_binary |= matches!(read_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView);
+                self.unsupported.push(format!("\"{name}\" ({})", type_name(&read_type)));
             }
         }
+    }
+}
+
+/// The columns that the engine can read.
+fn columns(path: &Path, metadata: &ArrowReaderMetadata, options: &ReadOptions, zone: &str) -> Result<Vec<FileColumn>> {
+    let mut found = Found { zone, columns: Vec::new(), unsupported: Vec::new(), has_binary: false };
+    let mut leaf = 0;
+    for (root, field) in metadata.schema().fields().iter().enumerate() {
+        found.visit(field, field.name(), root, &[], leaf);
+        leaf += leaves_of(field.data_type());
+    }
+    let Found { columns, unsupported, has_binary, .. } = found;
+    let mut names = HashSet::with_capacity(columns.len());
+    if let Some(column) = columns.iter().find(|column| !names.insert(column.name.as_str())) {
+        let name = &column.name;
+        return Err(Error::data(format!("'{}' has two columns \"{name}\"", path.display()))
+            .with_file(path)
+            .with_column(name));
     }
     if unsupported.is_empty() || options.skip_unsupported {
         return Ok(columns);

@@ -13,6 +13,7 @@ use proptest::prelude::*;
 
 mod facts;
 mod lists;
+mod nested;
 mod pruning;
 
 use super::*;
@@ -254,12 +255,15 @@ fn columns_without_a_type_of_ours_are_refused_or_left_out_when_asked() {
     let dir = tempfile::tempdir().unwrap();
     let item = Arc::new(arrow::datatypes::Field::new("x", DataType::Int64, true));
     let pair = StructArray::from(vec![(item, ints(0..2))]);
+    let pair_type = Arc::new(Field::new("item", pair.data_type().clone(), true));
+    let ones = arrow::buffer::OffsetBuffer::from_lengths([1, 1]);
+    let pairs = ListArray::new(pair_type, ones, Arc::new(pair), None);
     let binary: ArrayRef = Arc::new(BinaryArray::from_vec(vec![b"x", b"y"]));
-    let columns: Vec<(&str, ArrayRef)> = vec![("p", Arc::new(pair)), ("a", ints(0..2)), ("raw", binary)];
+    let columns: Vec<(&str, ArrayRef)> = vec![("p", Arc::new(pairs)), ("a", ints(0..2)), ("raw", binary)];
     let path = foreign(&dir.path().join("a.parquet"), columns, 10);
     let error = open(std::slice::from_ref(&path)).unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("\"p\" (struct), \"raw\" (binary)") && text.contains("skip_unsupported"), "{text}");
+    assert!(text.contains("\"p\" (list), \"raw\" (binary)") && text.contains("skip_unsupported"), "{text}");
     let mut asked = options("skip_unsupported", OptionValue::Boolean(true));
     let table = ParquetTable::open(vec![path.clone()], &asked, &Config::default()).unwrap();
     assert_eq!(rows(&table, &ScanRequest::default()), [some(&["0"]), some(&["1"])]);

@@ -99,7 +99,7 @@ fn what_is_not_there_yet_is_refused_by_name() {
         ("SELECT * FROM main.flights", "schemas"),
         ("SELECT * RENAME (a AS b) FROM flights", "RENAME"),
         ("SELECT * ILIKE '%a' FROM flights", "ILIKE"),
-        ("SELECT a.b.c FROM flights", "more than two parts"),
+        ("SELECT a.b.c FROM flights", "there is no table 'a' here"),
         ("SELECT [[1, 2]]", "lists of lists"),
         ("SELECT a[1:2] FROM flights", "slices"),
         ("SELECT CAST(NULL AS INTEGER[][])", "lists of lists"),
