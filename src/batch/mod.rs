@@ -139,6 +139,12 @@ pub fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
     record_batch(&batch.schema(), columns, batch.num_rows())
 }
 
+/// Bytes of memory that [`compact`] leaves at most.
+pub fn compacted_memory(batch: &RecordBatch) -> u64 {
+    let shown: u64 = batch.columns().iter().map(shown_bytes).sum();
+    kept_bytes(batch.columns()).min(2 * shown + SLACK) + SLACK
+}
+
 /// What buffers are rounded up to is not worth a copy.
 const SLACK: u64 = 1024;
 
@@ -210,6 +216,7 @@ mod tests {
         assert!(batch_memory(&part) > 500_000);
         let copy = compact(&part).unwrap();
         assert_eq!(copy, part);
+        assert!(batch_memory(&copy) <= compacted_memory(&part));
         assert!(batch_memory(&copy) < 20_000, "{}", batch_memory(&copy));
         let most = whole.slice(0, 9_000);
         assert_eq!(batch_memory(&compact(&most).unwrap()), batch_memory(&most));

@@ -15,11 +15,16 @@ use arrow_row::Rows;
 use hashbrown::HashTable;
 
 use super::direct::{DirectGroups, direct_groups, index_growth};
-use super::layout::Layout;
+use super::layout::{Layout, variable_bytes};
 use super::partition::radix_first;
 use crate::batch::{hash_rows, normalize_equal};
 use crate::error::{Error, Result};
 use crate::functions::aggregate::{vec_growth, vec_memory};
+
+/// Encoded keys of a batch are kept for their memory up to so many bytes.
+const KEPT_BYTES: usize = 1 << 20;
+/// Texts of a batch's keys that take less than that are not worth to be foreseen.
+const SMALL_BYTES: usize = 1 << 16;
 
 /// What the keys of a table come from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -129,8 +134,22 @@ impl EncodedRows {
         Self { rows: Vec::new(), keys: layout.converter.empty_rows(0, 0), hashes: Vec::new() }
     }
 
+    fn memory(&self) -> usize {
+        self.keys.size() + vec_memory(&self.rows) + vec_memory(&self.hashes)
+    }
+
+    /// Bytes by which `memory` rises at most while keys are encoded that have so many bytes of texts.
+    fn growth(rows: usize, columns: usize, bytes: usize) -> usize {
+        // Eight bytes of a text become nine, and its last block is filled; other types take a few words.
+        let encoded = bytes / 8 * 9 + rows * columns * 64;
+        2 * (encoded + rows * (2 * size_of::<u64>() + size_of::<u32>()))
+    }
+
     /// Encodes and hashes the keys of `rows`.
     fn encode(&mut self, layout: &Layout, columns: &[ArrayRef]) -> Result<()> {
+        if self.keys.size() > KEPT_BYTES {
+            self.keys = layout.converter.empty_rows(0, 0);
+        }
         self.keys.clear();
         self.hashes.clear();
         if !self.rows.is_empty() {
@@ -184,7 +203,17 @@ impl GroupKeys {
     }
 
     pub(super) fn memory(&self) -> usize {
-        self.index.allocation_size() + self.direct.as_ref().map_or(0, |direct| direct.memory()) + self.encoded.memory()
+        let direct = self.direct.as_ref().map_or(0, |direct| direct.memory());
+        self.index.allocation_size() + direct + self.encoded.memory() + self.others.memory()
+    }
+
+    /// Bytes by which `memory` rises at most while the keys of a batch are taken up.
+    pub(super) fn prepare_growth(&self, columns: &[ArrayRef]) -> usize {
+        let bytes = columns.iter().map(variable_bytes).sum();
+        if bytes < SMALL_BYTES {
+            return 0;
+        }
+        EncodedRows::growth(columns.first().map_or(0, |column| column.len()), columns.len(), bytes)
     }
 
     /// Takes up the keys of a batch, ahead of [`GroupKeys::assign`] and [`GroupKeys::growth`].

@@ -68,6 +68,11 @@ impl GroupTable {
         self.keys.states_growth(groups, groups * self.layout.packed_key_bytes)
     }
 
+    /// Bytes by which `memory` can rise at most while the keys of a batch are taken up.
+    pub(super) fn prepare_growth(&self, input: &InputRows) -> usize {
+        if self.layout.global { 0 } else { self.keys.prepare_growth(input.keys(&self.layout.rows)) }
+    }
+
     /// Takes up the keys of a batch, ahead of [`GroupTable::update`].
     pub(super) fn prepare(&mut self, input: &InputRows) -> Result<()> {
         if self.layout.global { Ok(()) } else { self.keys.prepare(input.keys(&self.layout.rows)) }
