@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arrow::array::RecordBatch;
 
 use super::read::{RejectReader, batch_of};
-use super::{Reject, RejectScan, reject_schema};
+use super::{Reject, RejectScan};
 use crate::error::{Error, ErrorClass, Result};
 use crate::memory::{MemoryPool, MemoryReservation};
 use crate::metrics::OperatorMetrics;

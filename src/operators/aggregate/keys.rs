@@ -15,9 +15,9 @@ use arrow_row::Rows;
 use hashbrown::HashTable;
 
 use super::direct::{DirectGroups, direct_groups, index_growth};
-use super::layout::{Layout, variable_bytes};
+use super::layout::Layout;
 use super::partition::radix_first;
-use crate::batch::{hash_rows, normalize_equal};
+use crate::batch::{hash_rows, normalize_equal, variable_bytes};
 use crate::error::{Error, Result};
 use crate::functions::aggregate::{vec_growth, vec_memory};
 

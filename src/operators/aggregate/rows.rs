@@ -7,8 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::layout::variable_bytes;
-use crate::batch::record_batch;
+use crate::batch::{record_batch, variable_bytes};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Predicate};
@@ -132,11 +131,14 @@ impl InputRows {
 
     /// Some of the rows.
     pub(super) fn slice(&self, rows: Range<usize>) -> Self {
-        let positions = if self.positions.is_empty() { rows.start..rows.start } else { rows.clone() };
+        let positions = match self.positions.is_empty() {
+            true => ScalarBuffer::default(),
+            false => self.positions.slice(rows.start, rows.len()),
+        };
         Self {
             count: rows.len(),
             columns: self.columns.iter().map(|column| column.slice(rows.start, rows.len())).collect(),
-            positions: self.positions.slice(positions.start, positions.len()),
+            positions,
         }
     }
 

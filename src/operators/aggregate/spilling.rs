@@ -47,6 +47,8 @@ const MOST_PIECE: usize = 1 << 22;
 /// Where a table of so many groups was hardly ever given a row of a group it had, groups are not looked for any more. The
 /// tables of unit tests get there too.
 const FUTILE_GROUPS: usize = if cfg!(test) { 40 } else { 1 << 18 };
+/// A table of so many groups has outgrown every cache: it pays only where groups have two rows or more.
+const OUTGROWN_GROUPS: usize = if cfg!(test) { 80 } else { 1 << 20 };
 /// A table looks again with so many groups, after rows were put aside.
 const AGAIN_GROUPS: usize = if cfg!(test) { 10 } else { 1 << 16 };
 /// Of so many groups one may have been given a second row, and the search is still futile.
@@ -63,6 +65,8 @@ pub(super) struct SpillingTable {
     rows: usize,
     /// Whether the table only looks whether it is still futile to look for groups.
     again: bool,
+    /// One in so many groups may get a second row, and it is still futile.
+    share: usize,
     /// How many more rows are put aside.
     aside_left: usize,
     aside: Option<RowsAside>,
@@ -95,6 +99,7 @@ impl SpillingTable {
             reservation,
             rows: 0,
             again: false,
+            share: FUTILE_SHARE,
             aside_left: 0,
             aside: None,
             left: Vec::new(),
@@ -150,10 +155,16 @@ impl SpillingTable {
         }
         self.update(input)?;
         let groups = self.table.group_count();
-        if groups < if self.again { AGAIN_GROUPS } else { FUTILE_GROUPS } {
+        let (least, share) = match groups {
+            _ if self.again => (AGAIN_GROUPS, self.share),
+            OUTGROWN_GROUPS.. => (OUTGROWN_GROUPS, 1),
+            _ => (FUTILE_GROUPS, FUTILE_SHARE),
+        };
+        if groups < least {
             return Ok(());
         }
-        if self.rows - groups <= groups / FUTILE_SHARE {
+        if self.rows - groups <= groups / share {
+            self.share = share;
             let groups = self.drain()?;
             self.left.push(groups);
             self.aside_left = ASIDE_ROWS;
@@ -259,6 +270,12 @@ impl SpillingTable {
             return Ok(());
         }
         if self.can_spill() { self.spill() } else { self.shed() }
+    }
+
+    /// Bytes of the table.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.table.memory()
     }
 
     /// Writes runs where there is not the memory to merge the table with others.
