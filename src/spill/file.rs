@@ -109,12 +109,7 @@ impl Counts {
 }
 
 impl SpillWriter {
-    pub(super) fn new(
-        manager: Arc<SpillManager>,
-        file: File,
-        operator: &str,
-        metrics: Arc<OperatorMetrics>,
-    ) -> Self {
+    pub(super) fn new(manager: Arc<SpillManager>, file: File, operator: &str, metrics: Arc<OperatorMetrics>) -> Self {
         let extent = Arc::new(Extent::new(manager, file, operator));
         Self { extent, at: 0, all: Counts::default(), part: Counts::default(), metrics }
     }
@@ -210,12 +205,7 @@ pub struct SharedSpillFile {
 }
 
 impl SharedSpillFile {
-    pub(super) fn new(
-        manager: Arc<SpillManager>,
-        file: File,
-        operator: &str,
-        metrics: Arc<OperatorMetrics>,
-    ) -> Self {
+    pub(super) fn new(manager: Arc<SpillManager>, file: File, operator: &str, metrics: Arc<OperatorMetrics>) -> Self {
         Self { extent: Arc::new(Extent::new(manager, file, operator)), end: AtomicU64::new(0), metrics }
     }
 
@@ -434,7 +424,9 @@ mod tests {
                     let shared = &shared;
                     scope.spawn(move || {
                         let numbers = write(thread);
-                        numbers.map(|(a, b)| (a, b, shared.write(&batch(a * 1000, b * 50)).unwrap())).collect::<Vec<_>>()
+                        numbers
+                            .map(|(a, b)| (a, b, shared.write(&batch(a * 1000, b * 50)).unwrap()))
+                            .collect::<Vec<_>>()
                     })
                 })
                 .collect();

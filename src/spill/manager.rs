@@ -45,11 +45,7 @@ impl SpillManager {
     ///
     /// # Errors
     /// Where the folder is missing or cannot be written.
-    pub fn create_shared(
-        self: &Arc<Self>,
-        operator: &str,
-        metrics: &Arc<OperatorMetrics>,
-    ) -> Result<SharedSpillFile> {
+    pub fn create_shared(self: &Arc<Self>, operator: &str, metrics: &Arc<OperatorMetrics>) -> Result<SharedSpillFile> {
         Ok(SharedSpillFile::new(self.clone(), self.open(operator, metrics)?, operator, metrics.clone()))
     }
 

@@ -37,7 +37,8 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
             let impossible =
                 |name: &str| Error::data(format!("date_trunc: a timestamp cannot be truncated to '{name}'"));
             let constant_zone = zones.and_then(|zones| zones.constant()).map(zone_of).transpose()?;
-            if let (Some(part), Some(name), true) = (constant, names.constant(), zones.is_none() || constant_zone.is_some())
+            if let (Some(part), Some(name), true) =
+                (constant, names.constant(), zones.is_none() || constant_zone.is_some())
             {
                 let (last, zone) = (LastBucket::default(), constant_zone.or(session));
                 return map_column::<TimestampMicrosecondType>(args, 1, data_type, |micros| {

@@ -134,15 +134,18 @@ impl EncodedRows {
         Self { rows: Vec::new(), keys: layout.converter.empty_rows(0, 0), hashes: Vec::new() }
     }
 
+    /// Bytes held.
     fn memory(&self) -> usize {
         self.keys.size() + vec_memory(&self.rows) + vec_memory(&self.hashes)
     }
 
-    /// Bytes by which `memory` rises at most while keys are encoded that have so many bytes of texts.
-    fn growth(rows: usize, columns: usize, bytes: usize) -> usize {
-        // Eight bytes of a text become nine, and its last block is filled; other types take a few words.
-        let encoded = bytes / 8 * 9 + rows * columns * 64;
-        2 * (encoded + rows * (2 * size_of::<u64>() + size_of::<u32>()))
+    /// Bytes by which `memory` rises at most while keys of those columns are encoded that have so many bytes of texts.
+    fn growth(&self, layout: &Layout, columns: &[ArrayRef], bytes: usize) -> usize {
+        let rows = columns.first().map_or(0, |column| column.len());
+        // Eight bytes of a text become nine, and more of its last block than of a packed text may have to be filled.
+        let encoded = bytes / 8 * 9 + rows * (layout.packed_key_bytes + 16 * columns.len());
+        let needed = encoded + rows * (2 * size_of::<u64>() + size_of::<u32>());
+        (2 * needed).saturating_sub(self.memory())
     }
 
     /// Encodes and hashes the keys of `rows`.
@@ -213,7 +216,7 @@ impl GroupKeys {
         if bytes < SMALL_BYTES {
             return 0;
         }
-        EncodedRows::growth(columns.first().map_or(0, |column| column.len()), columns.len(), bytes)
+        self.others.growth(&self.layout, columns, bytes)
     }
 
     /// Takes up the keys of a batch, ahead of [`GroupKeys::assign`] and [`GroupKeys::growth`].

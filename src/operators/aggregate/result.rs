@@ -165,7 +165,8 @@ impl ResultStream {
             Part::Memory(..) => &[],
         });
         let blocks = spilled.filter(|spilled| spilled.kind == Kind::Rows).map(|spilled| &spilled.block);
-        let (rows, memory) = blocks.fold((0, 0), |(rows, memory), block| (rows + block.rows(), memory + block.memory()));
+        let (rows, memory) =
+            blocks.fold((0, 0), |(rows, memory), block| (rows + block.rows(), memory + block.memory()));
         if rows <= CUT_ROWS {
             Rows::Grouped
         } else if self.context.memory.reservation("aggregate", &self.metrics).try_grow(2 * memory) {
@@ -185,9 +186,7 @@ impl ResultStream {
                 let mut reading = self.context.memory.reservation("aggregate", &self.metrics);
                 reading.grow(blocks.iter().map(|spilled| spilled.block.memory()).max().unwrap_or(0))?;
                 let mut blocks = blocks.into_iter();
-                blocks.try_for_each(|Spilled { kind, block }| {
-                    self.merge_block(&block.into_batch()?, kind, table, rows)
-                })
+                blocks.try_for_each(|Spilled { kind, block }| self.merge_block(&block.into_batch()?, kind, table, rows))
             }
         }
     }

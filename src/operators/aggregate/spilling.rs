@@ -127,7 +127,9 @@ impl SpillingTable {
     fn each_piece(&mut self, input: &InputRows, take: impl Fn(&mut Self, &InputRows) -> Result<()>) -> Result<()> {
         let budget = usize::try_from(self.reservation.pool().budget()).unwrap_or(usize::MAX);
         let mut pieces = input.pieces((budget / PIECE_SHARE).clamp(LEAST_PIECE, MOST_PIECE)).into_iter();
-        pieces.try_for_each(|rows| if rows.len() == input.count { take(self, input) } else { take(self, &input.slice(rows)) })
+        pieces.try_for_each(
+            |rows| if rows.len() == input.count { take(self, input) } else { take(self, &input.slice(rows)) },
+        )
     }
 
     fn update_piece(&mut self, input: &InputRows) -> Result<()> {
@@ -238,7 +240,14 @@ impl SpillingTable {
                     Ok(()) => return Ok(count),
                     // What is foreseen for so many rows may be far more than they need.
                     Err(_) if count > 1 => count = count.div_ceil(2),
-                    Err(error) => return Err(error),
+                    Err(error) if self.table.group_count() > 1 => return Err(error),
+                    Err(error) => {
+                        return Err(error.without_hint().with_hint(
+                            "the values of one group do not fit: mode, DISTINCT, array_agg and string_agg keep them in \
+                             memory; group by more keys, take approx_count_distinct or approx_quantile, or raise \
+                             --memory-limit",
+                        ));
+                    }
                 }
             }
         }

@@ -83,9 +83,8 @@ impl GroupTable {
         let bytes = |&column: &usize| variable_bytes(&input.columns[column].slice(rows.start, rows.len()));
         let new_groups = self.new_groups(rows.len());
         let accumulators = self.accumulators.iter().zip(&self.layout.rows.aggregates);
-        let accumulators = accumulators.map(|(accumulator, of)| {
-            accumulator.growth(rows.len(), new_groups, of.arguments.iter().map(bytes).sum())
-        });
+        let accumulators = accumulators
+            .map(|(accumulator, of)| accumulator.growth(rows.len(), new_groups, of.arguments.iter().map(bytes).sum()));
         let keys = if self.layout.global { 0 } else { self.keys.growth(rows) };
         keys + vec_growth_to(&self.groups, rows.len()) + accumulators.sum::<usize>()
     }

@@ -409,6 +409,7 @@ fn a_budget_too_small_for_one_group_is_an_error_that_says_who_holds_it() {
     let error = run.feed(&sink, &batches).unwrap_err();
     assert_eq!(error.exit_code(), 3);
     assert!(error.to_string().contains("aggregate"), "{error}");
+    assert!(error.to_string().contains("group by more keys"), "{error}");
     drop(sink);
     run.check_nothing_is_left();
 }

@@ -342,7 +342,9 @@ impl LineState {
                         let next = self.search.behind(span, offset, column, rows);
                         let next = next.map(|next| (values.value(next), rows.place_of(next)));
                         filled.append_option(
-                            self.known.zip(next).and_then(|(from, to)| between(&self.line, self.zone, from, to, *place)),
+                            self.known
+                                .zip(next)
+                                .and_then(|(from, to)| between(&self.line, self.zone, from, to, *place)),
                         );
                     }
                 }

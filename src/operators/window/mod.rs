@@ -215,7 +215,8 @@ impl Window {
             _ => 0,
         };
         let entering = usize::try_from(entering).unwrap_or(usize::MAX);
-        let bytes = |column: Option<usize>| column.and_then(|column| self.columns.get(column)).map_or(0, HeldColumn::bytes);
+        let bytes =
+            |column: Option<usize>| column.and_then(|column| self.columns.get(column)).map_or(0, HeldColumn::bytes);
         let aggregates = self.aggregates.iter().map(|(aggregate, column)| {
             let growth = if frames > 0 { aggregate.growth(entering, frames, bytes(*column) as usize) } else { 0 };
             aggregate.memory() + growth

@@ -281,10 +281,14 @@ proptest! {
 fn counting_the_days_of_all_time_takes_no_time() {
     let berlin = zone("Europe/Berlin");
     let grid = grid("1D", Side::Left, Side::Left, "2000-01-01", berlin);
-    let [first, end] = [-200_000i64, 200_000].map(|year| grid.floor(days_from_civil(year, 6, 1) * MICROS_PER_DAY).unwrap());
+    let [first, end] =
+        [-200_000i64, 200_000].map(|year| grid.floor(days_from_civil(year, 6, 1) * MICROS_PER_DAY).unwrap());
     let days = days_from_civil(200_000, 6, 1) - days_from_civil(-200_000, 6, 1);
     // The first of them begins a little earlier, in local mean time.
     assert_eq!(grid.count(first, end, u64::MAX), Some(days as u64));
     let months = super::tests::grid("MS", Side::Left, Side::Left, "2000-01-01", None);
-    assert_eq!(months.count(at("2000-01-01"), days_from_civil(200_000, 1, 1) * MICROS_PER_DAY, u64::MAX), Some(198_000 * 12));
+    assert_eq!(
+        months.count(at("2000-01-01"), days_from_civil(200_000, 1, 1) * MICROS_PER_DAY, u64::MAX),
+        Some(198_000 * 12)
+    );
 }
