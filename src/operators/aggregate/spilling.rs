@@ -240,7 +240,9 @@ impl SpillingTable {
                     Ok(()) => return Ok(count),
                     // What is foreseen for so many rows may be far more than they need.
                     Err(_) if count > 1 => count = count.div_ceil(2),
-                    Err(error) if self.table.group_count() > 1 => return Err(error),
+                    Err(error) if self.table.group_count() != 1 || needed < self.reservation.pool().budget() / 2 => {
+                        return Err(error);
+                    }
                     Err(error) => {
                         return Err(error.without_hint().with_hint(
                             "the values of one group do not fit: mode, DISTINCT, array_agg and string_agg keep them in \

@@ -234,7 +234,7 @@ fn states_of_different_values_are_foreseen_by_their_true_number() {
     let rows = GroupedRows { groups: &groups, group_count: 10, filter: None, positions: &[] };
     for (name, distinct) in [("mode", false), ("count", true)] {
         let mut part = accumulator(name, &[DataType::Int64], &[], distinct);
-        part.update(&[integers.clone()], &rows).unwrap();
+        part.update(std::slice::from_ref(&integers), &rows).unwrap();
         let states = part.state().unwrap();
         let mut merged = accumulator(name, &[DataType::Int64], &[], distinct);
         let foreseen = merged.merge_growth(&states, 10);
