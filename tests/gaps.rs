@@ -180,6 +180,17 @@ fn ohlc_takes_rows_in_the_order_of_their_time() -> Result<()> {
     Ok(())
 }
 
+/// Of rows of one time, as of trades of one second, pandas opens with the first and closes with the last.
+#[test]
+fn ohlc_closes_with_the_last_row_of_a_time() -> Result<()> {
+    let rows = "('2024-01-01 10:00', 'a', 1, NULL), ('2024-01-01 10:00', 'a', 5, NULL), ('2024-01-01 23:00', 'a', 3, NULL), \
+                ('2024-01-01 23:00', 'a', 2, NULL), ('2024-01-01 23:00', 'a', NULL, NULL), (NULL, 'a', 7, NULL)";
+    let days = session_with(rows)?.table("t")?.resample("1D").ohlc("x")?.compute()?;
+    assert_eq!(numbers(&days, "open")[0], Some(1.0));
+    assert_eq!(numbers(&days, "close")[0], Some(2.0));
+    Ok(())
+}
+
 #[test]
 fn only_what_is_used_is_filled_and_what_comes_in_order_is_not_sorted_again() -> Result<()> {
     let frame = session_with(ROWS)?.sql(

@@ -139,6 +139,12 @@ pub fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
     record_batch(&batch.schema(), columns, batch.num_rows())
 }
 
+/// Bytes of memory that [`compact`] leaves at most.
+pub fn compacted_memory(batch: &RecordBatch) -> u64 {
+    let shown: u64 = batch.columns().iter().map(shown_bytes).sum();
+    kept_bytes(batch.columns()).min(2 * shown + SLACK) + SLACK
+}
+
 /// What buffers are rounded up to is not worth a copy.
 const SLACK: u64 = 1024;
 
@@ -191,6 +197,37 @@ pub fn shown_bytes(array: &ArrayRef) -> u64 {
     bytes as u64
 }
 
+/// Bytes of an encoded item of a list, besides those of a text.
+const ENCODED_ITEM_BYTES: usize = 64;
+
+/// Bytes of texts, binaries and lists that a column shows; none for types of a fixed width outside of lists.
+pub fn variable_bytes(array: &ArrayRef) -> usize {
+    match array.data_type() {
+        DataType::Utf8View => array.as_string_view().lengths().map(|length| length as usize).sum(),
+        DataType::LargeBinary => {
+            let offsets = array.as_binary::<i64>().value_offsets();
+            let shown = offsets.last().copied().unwrap_or(0) - offsets.first().copied().unwrap_or(0);
+            shown as usize + array.len() * size_of::<i64>()
+        }
+        DataType::List(_) => {
+            let lists = shown_items(array.as_list::<i32>());
+            // Each item is encoded on its own, in blocks.
+            lists.values().len() * ENCODED_ITEM_BYTES + 2 * variable_bytes(lists.values())
+        }
+        DataType::LargeList(_) => {
+            let list = array.as_list::<i64>();
+            let first = list.value_offsets().first().copied().unwrap_or(0) as usize;
+            let last = list.value_offsets().last().copied().unwrap_or(0) as usize;
+            let shown = list.values().slice(first, last - first);
+            match shown.data_type().primitive_width() {
+                Some(width) => width * shown.len(),
+                None => variable_bytes(&shown),
+            }
+        }
+        _ => 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use arrow::array::{Int64Array, StringViewArray};
@@ -210,6 +247,7 @@ mod tests {
         assert!(batch_memory(&part) > 500_000);
         let copy = compact(&part).unwrap();
         assert_eq!(copy, part);
+        assert!(batch_memory(&copy) <= compacted_memory(&part));
         assert!(batch_memory(&copy) < 20_000, "{}", batch_memory(&copy));
         let most = whole.slice(0, 9_000);
         assert_eq!(batch_memory(&compact(&most).unwrap()), batch_memory(&most));

@@ -195,16 +195,18 @@ impl Expr {
     }
 
     /// The value in the first row by `time`, the greatest, the least and the one in the last row, under the names `open`, `high`,
-    /// `low` and `close`. Rows count in the order of their time, not in the one they come in; of rows with the same time the
-    /// first counts. Rows where the value or the time is null do not.
+    /// `low` and `close`. Rows count in the order of their time, not in the one they come in; of rows with the same time
+    /// `open` is the first and `close` the last. Rows where the value or the time is null do not count.
     #[must_use]
     pub fn ohlc(self, time: impl Into<Expr>) -> [Expr; 4] {
         let time = time.into();
+        let known = self.clone().is_not_null().and(time.clone().is_not_null());
+        let close = Expr::call("last", vec![self.clone()]).order_by([time.clone()]).filter_where(known);
         [
-            Expr::call("arg_min", vec![self.clone(), time.clone()]).alias("open"),
+            Expr::call("arg_min", vec![self.clone(), time]).alias("open"),
             self.clone().max().alias("high"),
-            self.clone().min().alias("low"),
-            Expr::call("arg_max", vec![self, time]).alias("close"),
+            self.min().alias("low"),
+            close.alias("close"),
         ]
     }
 

@@ -129,7 +129,7 @@ impl Materialize {
     /// Writes all that is in memory; the pieces of a chunk keep their order.
     fn spill(&self, local: &mut BufferLocal) -> Result<()> {
         if local.writer.is_none() {
-            local.writer = Some(local.context.spill.create(&self.name, &self.schema, &self.metrics)?);
+            local.writer = Some(local.context.spill.create(&self.name, &self.metrics)?);
         }
         let Some(writer) = &mut local.writer else { return Ok(()) };
         for chunk in &mut local.chunks {

@@ -192,7 +192,8 @@ pub(super) fn ordinal(expr: &Expr, count: usize, clause: &str) -> Result<Option<
     let error = match value.map(usize::try_from) {
         Some(Ok(position)) if (1..=count).contains(&position) => return Ok(Some(position - 1)),
         Some(_) => Error::sql(format!("there is no column {inner} in the result, which has {count}")),
-        None => Error::sql(format!("the constant {inner} in {clause} is no column's number")),
+        None => Error::sql(format!("the constant {inner} in {clause} is no column's number"))
+            .with_hint("name a column, or its number in the result; without any all rows are one group, in no order"),
     };
     Err(match span {
         Some(span) => error.with_span(span),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arrow::array::RecordBatch;
 
 use super::read::{RejectReader, batch_of};
-use super::{Reject, RejectScan, reject_schema};
+use super::{Reject, RejectScan};
 use crate::error::{Error, ErrorClass, Result};
 use crate::memory::{MemoryPool, MemoryReservation};
 use crate::metrics::OperatorMetrics;
@@ -306,10 +306,9 @@ impl State {
 
     /// Writes all that is in memory, each task's behind what it wrote before.
     fn spill(&mut self, spill: &Arc<SpillManager>) -> Result<()> {
-        let schema = reject_schema();
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            none => none.insert(spill.create("rejected rows", &schema, &OperatorMetrics::new())?),
+            none => none.insert(spill.create("rejected rows", &OperatorMetrics::new())?),
         };
         for (chunk, kept) in self.chunks.iter_mut().filter(|(_, kept)| !kept.rejects.is_empty()) {
             let Some(scan) = self.scans.get(chunk.scan) else { continue };

@@ -62,7 +62,10 @@ pub(super) fn encode(batch: &RecordBatch) -> Result<Block> {
         codec = CODEC_NONE;
     }
     block.truncate(HEADER_BYTES + payload_bytes);
-    let too_large = |_| Error::internal("a spill block of more than 4 GiB");
+    let too_large = |_| {
+        Error::resource("a single row of a spill file, such as the state of one group, takes more than 4 GiB")
+            .with_hint("group by more keys, or aggregate fewer or shorter values")
+    };
     let checksum = crc32fast::hash(&block[HEADER_BYTES..]);
     block[0..4].copy_from_slice(&u32::try_from(payload_bytes).map_err(too_large)?.to_le_bytes());
     block[4..8].copy_from_slice(&u32::try_from(raw.len()).map_err(too_large)?.to_le_bytes());

@@ -1,4 +1,6 @@
-//! Writing a spill file once, and reading it back: again and again, or once, freeing the disk as it goes.
+//! Writing a spill file once, and reading it back: again and again, or once, freeing the disk as it goes. One thread
+//! writes it, to be read in parts of many batches ([`SpillWriter`]), or many do, to be read batch by batch
+//! ([`SharedSpillFile`]).
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -6,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use rustix::fs::FallocateFlags;
 
 use super::SpillManager;
@@ -24,6 +25,41 @@ struct Extent {
 }
 
 impl Extent {
+    fn new(manager: Arc<SpillManager>, file: File, operator: &str) -> Self {
+        Self { manager, file, operator: operator.to_string(), held: AtomicU64::new(0) }
+    }
+
+    /// Writes a block at a place that nobody else writes to.
+    fn write(&self, block: &[u8], at: u64, metrics: &OperatorMetrics) -> Result<()> {
+        let bytes = block.len() as u64;
+        self.manager.take(bytes, &self.operator)?;
+        self.held.fetch_add(bytes, Relaxed);
+        self.file.write_all_at(block, at).map_err(|error| self.manager.write_failed(&self.operator, &error))?;
+        metrics.spilled_bytes.fetch_add(bytes, Relaxed);
+        Ok(())
+    }
+
+    /// Reads the block at a place, which ends at `end` or before; also gives its length on disk. With `free` the disk under
+    /// it is free then.
+    fn read(&self, at: u64, end: u64, free: bool) -> Result<(RecordBatch, u64)> {
+        let failed = |error: std::io::Error| {
+            Error::resource(format!("{} cannot read its spill file back: {error}", self.operator))
+        };
+        let mut header = [0; HEADER_BYTES];
+        self.file.read_exact_at(&mut header, at).map_err(failed)?;
+        let header = BlockHeader::parse(&header);
+        let bytes = (HEADER_BYTES + header.payload_bytes) as u64;
+        if bytes > end - at {
+            return Err(damaged());
+        }
+        let mut payload = vec![0; header.payload_bytes];
+        self.file.read_exact_at(&mut payload, at + HEADER_BYTES as u64).map_err(failed)?;
+        if free {
+            self.free(at, bytes);
+        }
+        Ok((decode(header, payload)?, bytes))
+    }
+
     /// Frees the disk under what was read. Where the file system cannot, it is free when the file is dropped.
     fn free(&self, start: u64, bytes: u64) {
         // Only whole pages are freed; the quota is told all of it, which is near enough.
@@ -45,7 +81,6 @@ impl Drop for Extent {
 #[derive(Debug)]
 pub struct SpillWriter {
     extent: Arc<Extent>,
-    schema: SchemaRef,
     at: u64,
     all: Counts,
     /// Since the last [`cut`](Self::cut).
@@ -74,15 +109,9 @@ impl Counts {
 }
 
 impl SpillWriter {
-    pub(super) fn new(
-        manager: Arc<SpillManager>,
-        file: File,
-        operator: &str,
-        schema: SchemaRef,
-        metrics: Arc<OperatorMetrics>,
-    ) -> Self {
-        let extent = Arc::new(Extent { manager, file, operator: operator.to_string(), held: AtomicU64::new(0) });
-        Self { extent, schema, at: 0, all: Counts::default(), part: Counts::default(), metrics }
+    pub(super) fn new(manager: Arc<SpillManager>, file: File, operator: &str, metrics: Arc<OperatorMetrics>) -> Self {
+        let extent = Arc::new(Extent::new(manager, file, operator));
+        Self { extent, at: 0, all: Counts::default(), part: Counts::default(), metrics }
     }
 
     /// Writes one batch as one block. What it is compressed in, about three times its size, is not reserved here: keep
@@ -95,19 +124,12 @@ impl SpillWriter {
             return Ok(());
         }
         let Block { bytes: block, raw_bytes } = encode(batch)?;
+        self.extent.write(&block, self.at, &self.metrics)?;
         let bytes = block.len() as u64;
-        let extent = &self.extent;
-        extent.manager.take(bytes, &extent.operator)?;
-        extent.held.fetch_add(bytes, Relaxed);
-        extent
-            .file
-            .write_all_at(&block, self.at)
-            .map_err(|error| extent.manager.write_failed(&extent.operator, &error))?;
         self.at += bytes;
         for counts in [&mut self.all, &mut self.part] {
             counts.add(bytes, batch.num_rows() as u64, raw_bytes as u64);
         }
-        self.metrics.spilled_bytes.fetch_add(bytes, Relaxed);
         Ok(())
     }
 
@@ -126,11 +148,6 @@ impl SpillWriter {
     pub fn cut(&mut self) -> SpillSegment {
         let counts = std::mem::take(&mut self.part);
         SpillSegment { extent: self.extent.clone(), end: self.at, counts }
-    }
-
-    /// Ends writing.
-    pub fn finish(self) -> SpillFile {
-        SpillFile { segment: SpillSegment { extent: self.extent, end: self.at, counts: self.all }, schema: self.schema }
     }
 }
 
@@ -179,52 +196,64 @@ impl SpillSegment {
     }
 }
 
-/// A spill file that is complete. The disk is free again when it and its readers are dropped.
-#[derive(Clone, Debug)]
-pub struct SpillFile {
-    segment: SpillSegment,
-    schema: SchemaRef,
+/// A spill file that many threads append to at the same time. Each batch can be read on its own.
+#[derive(Debug)]
+pub struct SharedSpillFile {
+    extent: Arc<Extent>,
+    end: AtomicU64,
+    metrics: Arc<OperatorMetrics>,
 }
 
-impl SpillFile {
+impl SharedSpillFile {
+    pub(super) fn new(manager: Arc<SpillManager>, file: File, operator: &str, metrics: Arc<OperatorMetrics>) -> Self {
+        Self { extent: Arc::new(Extent::new(manager, file, operator)), end: AtomicU64::new(0), metrics }
+    }
+
+    /// Writes one batch, as [`SpillWriter::write`] does.
+    ///
+    /// # Errors
+    /// A resource error where the disk or the quota is full.
+    pub fn write(&self, batch: &RecordBatch) -> Result<SpillBlock> {
+        let Block { bytes: block, raw_bytes } = encode(batch)?;
+        let bytes = block.len() as u64;
+        let at = self.end.fetch_add(bytes, Relaxed);
+        self.extent.write(&block, at, &self.metrics)?;
+        Ok(SpillBlock { extent: self.extent.clone(), at, bytes, rows: batch.num_rows(), memory: raw_bytes as u64 })
+    }
+}
+
+/// A batch in a [`SharedSpillFile`]. The disk is free again when all blocks are read or dropped.
+#[derive(Debug)]
+pub struct SpillBlock {
+    extent: Arc<Extent>,
+    at: u64,
+    bytes: u64,
+    rows: usize,
+    memory: u64,
+}
+
+impl SpillBlock {
     /// Rows in it.
-    pub fn rows(&self) -> u64 {
-        self.segment.rows()
+    pub fn rows(&self) -> usize {
+        self.rows
     }
 
     /// Bytes on disk.
     pub fn bytes(&self) -> u64 {
-        self.segment.bytes()
+        self.bytes
     }
 
-    /// Batches in it; each is read back as it was written.
-    pub fn blocks(&self) -> u64 {
-        self.segment.blocks()
-    }
-
-    /// Memory of its largest batch: what a reader needs to reserve.
-    pub fn largest_block(&self) -> u64 {
-        self.segment.largest_block()
-    }
-
-    /// Memory of all its batches once read back.
+    /// Memory of the batch once read back; while it is decompressed, up to twice of that is in use.
     pub fn memory(&self) -> u64 {
-        self.segment.counts.memory
+        self.memory
     }
 
-    /// The schema of its batches.
-    pub fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    /// Reads from the start; the file stays.
-    pub fn reader(&self) -> SpillReader {
-        self.segment.reader()
-    }
-
-    /// Reads from the start for the last time: the disk under each block is freed once it was read.
-    pub fn into_reader(self) -> SpillReader {
-        self.segment.into_reader()
+    /// The batch, for the only time: the disk under it is freed.
+    ///
+    /// # Errors
+    /// A resource error where it cannot be read, or is not what was written.
+    pub fn into_batch(self) -> Result<RecordBatch> {
+        Ok(self.extent.read(self.at, self.at + self.bytes, true)?.0)
     }
 }
 
@@ -239,23 +268,9 @@ pub struct SpillReader {
 
 impl SpillReader {
     fn read(&mut self) -> Result<RecordBatch> {
-        let failed = |error: std::io::Error| {
-            Error::resource(format!("{} cannot read its spill file back: {error}", self.extent.operator))
-        };
-        let mut header = [0; HEADER_BYTES];
-        self.extent.file.read_exact_at(&mut header, self.at).map_err(failed)?;
-        let header = BlockHeader::parse(&header);
-        let bytes = (HEADER_BYTES + header.payload_bytes) as u64;
-        if bytes > self.end - self.at {
-            return Err(damaged());
-        }
-        let mut payload = vec![0; header.payload_bytes];
-        self.extent.file.read_exact_at(&mut payload, self.at + HEADER_BYTES as u64).map_err(failed)?;
-        if self.free {
-            self.extent.free(self.at, bytes);
-        }
+        let (batch, bytes) = self.extent.read(self.at, self.end, self.free)?;
         self.at += bytes;
-        decode(header, payload)
+        Ok(batch)
     }
 }
 
@@ -289,12 +304,12 @@ mod tests {
             .unwrap()
     }
 
-    fn write(manager: &Arc<SpillManager>, batches: &[RecordBatch]) -> Result<SpillFile> {
-        let mut writer = manager.create("test", &batches[0].schema(), &OperatorMetrics::new())?;
+    fn write(manager: &Arc<SpillManager>, batches: &[RecordBatch]) -> Result<SpillSegment> {
+        let mut writer = manager.create("test", &OperatorMetrics::new())?;
         for batch in batches {
             writer.write(batch)?;
         }
-        Ok(writer.finish())
+        Ok(writer.cut())
     }
 
     #[test]
@@ -327,7 +342,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let manager = SpillManager::new(dir.path(), None);
         let file = write(&manager, &[batch(0, 1000)]).unwrap();
-        file.segment.extent.file.write_all_at(b"?", HEADER_BYTES as u64 + 100).unwrap();
+        file.extent.file.write_all_at(b"?", HEADER_BYTES as u64 + 100).unwrap();
         let error = file.reader().next().unwrap().unwrap_err();
         assert!(error.to_string().contains("not what was written"), "{error}");
     }
@@ -337,7 +352,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let manager = SpillManager::new(dir.path(), None);
         let file = write(&manager, &[batch(0, 10)]).unwrap();
-        file.segment.extent.file.write_all_at(&u32::MAX.to_le_bytes(), 0).unwrap();
+        file.extent.file.write_all_at(&u32::MAX.to_le_bytes(), 0).unwrap();
         let mut reader = file.reader();
         assert!(reader.next().unwrap().is_err());
         assert!(reader.next().is_none(), "a reader ends behind an error");
@@ -348,7 +363,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let manager = SpillManager::new(dir.path(), None);
         let batches = [batch(0, 100), batch(100, 50), batch(150, 200)];
-        let mut writer = manager.create("test", &batches[0].schema(), &OperatorMetrics::new()).unwrap();
+        let mut writer = manager.create("test", &OperatorMetrics::new()).unwrap();
         writer.write(&batches[0]).unwrap();
         writer.write(&batches[1]).unwrap();
         let first = writer.cut();
@@ -357,13 +372,12 @@ mod tests {
         assert_eq!(writer.cut().reader().count(), 0);
         writer.write(&batches[2]).unwrap();
         let second = writer.cut();
-        let whole = writer.finish();
-        assert_eq!(first.bytes() + second.bytes(), whole.bytes());
+        assert_eq!(first.bytes() + second.bytes(), writer.bytes());
         let used = manager.used();
         assert_eq!(first.into_reader().map(Result::unwrap).collect::<Vec<_>>(), batches[..2]);
         assert!(manager.used() <= used, "what was freed does not count twice");
         assert_eq!(second.reader().map(Result::unwrap).collect::<Vec<_>>(), batches[2..]);
-        drop((second, whole));
+        drop((second, writer));
         assert_eq!(manager.used(), 0);
     }
 
@@ -395,6 +409,36 @@ mod tests {
             threads.into_iter().map(|thread| thread.join().unwrap()).sum()
         });
         assert!(refused > 0);
+        assert_eq!(manager.used(), 0);
+    }
+
+    #[test]
+    fn many_threads_write_one_file_whose_blocks_are_read_in_any_order_and_freed() {
+        let dir = tempfile::tempdir().unwrap();
+        let manager = SpillManager::new(dir.path(), None);
+        let shared = manager.create_shared("test", &OperatorMetrics::new()).unwrap();
+        let mut blocks: Vec<_> = std::thread::scope(|scope| {
+            let write = |thread: i64| (0..20).map(move |n| (thread, n + 1));
+            let threads: Vec<_> = (0..4)
+                .map(|thread| {
+                    let shared = &shared;
+                    scope.spawn(move || {
+                        let numbers = write(thread);
+                        numbers
+                            .map(|(a, b)| (a, b, shared.write(&batch(a * 1000, b * 50)).unwrap()))
+                            .collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        drop(shared);
+        assert_eq!(manager.used(), blocks.iter().map(|(_, _, block)| block.bytes()).sum::<u64>());
+        blocks.reverse();
+        for (thread, number, block) in blocks {
+            assert_eq!(block.rows() as i64, number * 50);
+            assert_eq!(block.into_batch().unwrap(), batch(thread * 1000, number * 50));
+        }
         assert_eq!(manager.used(), 0);
     }
 }

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use arrow::datatypes::SchemaRef;
-
-use super::SpillWriter;
+use super::{SharedSpillFile, SpillWriter};
 use crate::error::{Error, Result};
 use crate::metrics::OperatorMetrics;
 use crate::types::format_bytes;
@@ -35,28 +33,31 @@ impl SpillManager {
         self.used.load(Relaxed)
     }
 
-    /// A new spill file for the operator of that name, for batches of `schema`.
+    /// A new spill file for the operator of that name.
     ///
     /// # Errors
     /// Where the folder is missing or cannot be written.
-    pub fn create(
-        self: &Arc<Self>,
-        operator: &str,
-        schema: &SchemaRef,
-        metrics: &Arc<OperatorMetrics>,
-    ) -> Result<SpillWriter> {
-        let file = self.open()?;
-        tracing::debug!(operator, folder = %self.dir.display(), "a spill file is made");
-        metrics.spill_files.fetch_add(1, Relaxed);
-        Ok(SpillWriter::new(self.clone(), file, operator, schema.clone(), metrics.clone()))
+    pub fn create(self: &Arc<Self>, operator: &str, metrics: &Arc<OperatorMetrics>) -> Result<SpillWriter> {
+        Ok(SpillWriter::new(self.clone(), self.open(operator, metrics)?, operator, metrics.clone()))
+    }
+
+    /// A new spill file that many threads of the operator of that name write to.
+    ///
+    /// # Errors
+    /// Where the folder is missing or cannot be written.
+    pub fn create_shared(self: &Arc<Self>, operator: &str, metrics: &Arc<OperatorMetrics>) -> Result<SharedSpillFile> {
+        Ok(SharedSpillFile::new(self.clone(), self.open(operator, metrics)?, operator, metrics.clone()))
     }
 
     /// `tempfile` makes an unnamed file where the file system can, else one that it unlinks at once.
-    fn open(&self) -> Result<File> {
-        tempfile::tempfile_in(&self.dir).map_err(|error| {
+    fn open(&self, operator: &str, metrics: &OperatorMetrics) -> Result<File> {
+        let file = tempfile::tempfile_in(&self.dir).map_err(|error| {
             Error::resource(format!("cannot make a spill file in '{}': {error}", self.dir.display()))
                 .with_hint("name a folder that exists and can be written by --temp-dir")
-        })
+        })?;
+        tracing::debug!(operator, folder = %self.dir.display(), "a spill file is made");
+        metrics.spill_files.fetch_add(1, Relaxed);
+        Ok(file)
     }
 
     /// Counts bytes that are about to be written.

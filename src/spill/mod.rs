@@ -4,5 +4,5 @@ mod block;
 mod file;
 mod manager;
 
-pub use file::{SpillFile, SpillReader, SpillSegment, SpillWriter};
+pub use file::{SharedSpillFile, SpillBlock, SpillReader, SpillSegment, SpillWriter};
 pub use manager::SpillManager;

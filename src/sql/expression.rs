@@ -146,7 +146,8 @@ impl<'a> Converter<'a> {
         let mut list = self.expr(root)?;
         for access in chain {
             let ast::AccessExpr::Subscript(ast::Subscript::Index { index }) = access else {
-                return Err(not_yet("slices of lists and fields of values are", anchor(root)));
+                return Err(not_yet("slices of lists and fields of values are", anchor(root))
+                    .with_hint("list[1] is the first item, list[-1] the last"));
             };
             let args = vec![list, self.expr(index)?];
             let place = args.iter().fold(None, |place, arg| join(place, span_of(arg)));

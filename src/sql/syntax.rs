@@ -152,6 +152,9 @@ fn hint(expected: &str, found: Option<usize>, tokens: &[TokenWithSpan]) -> Optio
     if expected.starts_with("an expression") && word(index).is_some_and(|word| word.keyword != Keyword::NoKeyword) {
         return Some("a value is missing before it; a name that is also a keyword goes into double quotes".into());
     }
+    if before.and_then(word).is_some_and(|word| word.value.eq_ignore_ascii_case("summarize")) {
+        return Some("SUMMARIZE is a statement of its own: SUMMARIZE SELECT …, or SUMMARIZE a_table".into());
+    }
     // A misspelt keyword reads as a name, and what follows it does not fit.
     for candidate in before.into_iter().chain([index]) {
         let Some(word) = word(candidate) else { continue };

@@ -20,6 +20,10 @@ const MONDAY: i64 = 10_959 * MICROS_PER_DAY;
 /// Local midnight of 2000-01-01, the same for those of months.
 const MILLENNIUM: i64 = 10_957 * MICROS_PER_DAY;
 
+/// No zone knows of a clock change before 1800, nor of one of a day from 2100 on.
+const FIRST_CHANGES: i64 = -62_091 * MICROS_PER_DAY;
+const LAST_CHANGES: i64 = 47_482 * MICROS_PER_DAY;
+
 /// An edge of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
@@ -261,15 +265,43 @@ impl Grid {
             return (count <= most).then_some(count);
         }
         let mut count = 0;
-        let mut label = Some(label);
-        while label.is_some_and(|label| label < end) {
-            count += 1;
+        let mut at = Some(label);
+        while let Some(label) = at.filter(|label| *label < end) {
+            // Only where clock changes may leave a bucket without a moment they are passed one by one.
+            let jump = match label {
+                _ if self.zone.is_none() => Some(end),
+                ..FIRST_CHANGES => Some(end.min(FIRST_CHANGES)),
+                LAST_CHANGES.. => Some(end),
+                _ => None,
+            };
+            let (passed, next) = match jump {
+                Some(to) => self.jump(label, to)?,
+                None => (1, self.next(label)),
+            };
+            count += passed;
             if count > most {
                 return None;
             }
-            label = label.and_then(|label| self.next(label));
+            at = next;
         }
         Some(count)
+    }
+
+    /// How many labels there are from one up to, but without, a moment behind it where each bucket has moments; and the next
+    /// label, where there is one.
+    fn jump(&self, label: i64, end: i64) -> Option<(u64, Option<i64>)> {
+        let right = i64::from(self.label == Side::Right);
+        let near = |micros: i64| {
+            let local = self.zone.map_or(micros, |zone| zone.to_local(micros));
+            Some(self.local_index(local.saturating_sub(self.to_label))? - right)
+        };
+        // Clocks may differ by a day from one moment to the next, and edges of months lie behind their start.
+        let first = |near: i64, least: i64| {
+            (near - 2..).find(|&index| self.label_of(index).is_none_or(|found| found >= least)).unwrap_or(near)
+        };
+        let (from, to) = (first(near(label)?, label), first(near(end)?, end));
+        let passed = u64::try_from(to - from).ok()?.max(1);
+        Some((passed, self.label_of(to)))
     }
 
     /// The bucket that a moment is in, counted from that of the anchor, with the edges on both sides.

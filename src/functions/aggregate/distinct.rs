@@ -72,6 +72,16 @@ struct Distinct {
     group_count: usize,
 }
 
+impl Distinct {
+    /// The growth of the set by so many entries, and that of their positions.
+    fn with_positions(&self, set: usize, entries: usize) -> usize {
+        match &self.positions {
+            None => set,
+            Some(positions) => 3 * set + 2 * vec_growth(positions, entries),
+        }
+    }
+}
+
 fn note(positions: &mut Option<Vec<u64>>, entry: usize, position: impl FnOnce() -> u64) {
     if let Some(positions) = positions {
         match positions.get_mut(entry) {
@@ -146,12 +156,11 @@ impl Accumulator for Distinct {
     }
 
     fn growth(&self, rows: usize, _: usize, bytes: usize) -> usize {
-        match &self.positions {
-            None => self.set.growth(rows, bytes),
-            Some(positions) => {
-                let positions = vec_growth(positions, ValueSet::entries_of(rows, bytes));
-                3 * self.set.growth(rows, bytes) + 2 * positions
-            }
-        }
+        self.with_positions(self.set.growth(rows, bytes), rows)
+    }
+
+    fn merge_growth(&self, states: &[ArrayRef], _: usize) -> usize {
+        let (set, values) = self.set.lists_growth(states.first());
+        self.with_positions(set, values)
     }
 }

@@ -12,8 +12,8 @@ use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type};
 use hashbrown::HashMap;
 
 use super::double_double::{DoubleDouble, Lanes, two_sum};
-use super::rows::{vec_growth, vec_memory};
-use super::wide_sum::{WIDE_BYTES, WideSum, add_exactly, exact_value};
+use super::rows::{Coming, table_growth, vec_growth, vec_memory};
+use super::wide_sum::{HELD_BYTES, WIDE_BYTES, WideSum, add_exactly, coming_wide, exact_value};
 use crate::error::{Error, Result};
 
 /// Values that are added at once, in lanes of their own.
@@ -163,12 +163,16 @@ impl ExactSums {
     pub(super) fn memory(&self) -> usize {
         let offsets = (self.pairs.len() + 1) * size_of::<i64>();
         // A wide number once here and once in the state.
-        let wide = self.wide.allocation_size() + 2 * self.wide.len() * size_of::<WideSum>();
+        let wide = self.wide.allocation_size() + self.wide.len() * HELD_BYTES;
         vec_memory(&self.pairs) + offsets + wide
     }
 
-    pub(super) fn growth(&self, new_groups: usize) -> usize {
-        vec_growth(&self.pairs, new_groups) + new_groups * size_of::<i64>()
+    pub(super) fn growth(&self, coming: Coming) -> usize {
+        let wide = coming_wide(coming, self.pairs.len(), 1, self.wide.len());
+        let slot = size_of::<(u32, Box<WideSum>)>();
+        let index = table_growth(self.wide.len(), self.wide.capacity(), wide, slot);
+        let per_group = vec_growth(&self.pairs, coming.new_groups) + coming.new_groups * size_of::<i64>();
+        per_group + wide * HELD_BYTES + index
     }
 }
 

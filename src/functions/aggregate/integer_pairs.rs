@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Int64Type, i256};
 
 use super::double_double::DoubleDouble;
 use super::joint::{Line, PairSums};
-use super::rows::{vec_growth, vec_memory};
+use super::rows::{Coming, vec_growth, vec_memory};
 use crate::error::{Error, Result};
 
 /// Words of a group: Σy, Σx, and then Σy², Σx² and Σxy, each as its lower 128 bits, without a sign, and what is above.
@@ -125,8 +125,8 @@ impl PairSums for IntegerPairs {
         vec_memory(&self.words)
     }
 
-    fn growth(&self, new_groups: usize) -> usize {
-        vec_growth(&self.words, new_groups * WORDS)
+    fn growth(&self, coming: Coming) -> usize {
+        vec_growth(&self.words, coming.new_groups * WORDS)
     }
 }
 

@@ -15,7 +15,7 @@ use super::double_double::{DoubleDouble, Split, two_product};
 use super::integer_pairs::IntegerPairs;
 use super::joint_sums::JointSums;
 use super::moments::{products_about_means, squares_about_mean};
-use super::rows::{vec_growth, vec_memory};
+use super::rows::{Coming, vec_growth, vec_memory};
 use super::{Accumulator, AggregateSignature, GroupedRows};
 use crate::error::{Error, Result};
 
@@ -60,7 +60,7 @@ pub(super) trait PairSums: Default + Send {
 
     fn memory(&self) -> usize;
 
-    fn growth(&self, new_groups: usize) -> usize;
+    fn growth(&self, coming: Coming) -> usize;
 }
 
 type Native<S> = <<S as PairSums>::Number as ArrowPrimitiveType>::Native;
@@ -148,8 +148,8 @@ impl PairSums for JointSums<SUMS> {
         self.memory()
     }
 
-    fn growth(&self, new_groups: usize) -> usize {
-        self.growth(new_groups)
+    fn growth(&self, coming: Coming) -> usize {
+        self.growth(coming)
     }
 }
 
@@ -285,8 +285,8 @@ impl<S: PairSums> Accumulator for Joint<S> {
         vec_memory(&self.counts) + self.sums.memory()
     }
 
-    fn growth(&self, _: usize, new_groups: usize, _: usize) -> usize {
-        vec_growth(&self.counts, new_groups) + self.sums.growth(new_groups)
+    fn growth(&self, rows: usize, new_groups: usize, bytes: usize) -> usize {
+        vec_growth(&self.counts, new_groups) + self.sums.growth(Coming { rows, new_groups, bytes })
     }
 }
 

@@ -10,8 +10,8 @@ use arrow::datatypes::DataType;
 use hashbrown::HashMap;
 
 use super::double_double::{DoubleDouble, Lanes};
-use super::rows::{vec_growth, vec_memory};
-use super::wide_sum::{WIDE_BYTES, WideSum, add_exactly, exact_value};
+use super::rows::{Coming, table_growth, vec_growth, vec_memory};
+use super::wide_sum::{HELD_BYTES, WIDE_BYTES, WideSum, add_exactly, coming_wide, exact_value};
 use crate::error::{Error, Result};
 
 /// The sums of all groups.
@@ -163,11 +163,15 @@ impl<const SUMS: usize> JointSums<SUMS> {
     pub(super) fn memory(&self) -> usize {
         let offsets = (self.halves.len() + 1) * size_of::<i64>();
         // A wide number once here and once in the state.
-        vec_memory(&self.halves) + offsets + self.wide.allocation_size() + 2 * self.wide.len() * (1 + WIDE_BYTES)
+        vec_memory(&self.halves) + offsets + self.wide.allocation_size() + self.wide.len() * HELD_BYTES
     }
 
-    pub(super) fn growth(&self, new_groups: usize) -> usize {
-        vec_growth(&self.halves, new_groups) + new_groups * size_of::<i64>()
+    pub(super) fn growth(&self, coming: Coming) -> usize {
+        let wide = coming_wide(coming, self.halves.len(), SUMS, self.wide.len());
+        let slot = size_of::<((u32, u8), Box<WideSum>)>();
+        let index = table_growth(self.wide.len(), self.wide.capacity(), wide, slot);
+        let per_group = vec_growth(&self.halves, coming.new_groups) + coming.new_groups * size_of::<i64>();
+        per_group + wide * HELD_BYTES + index
     }
 }
 

@@ -57,13 +57,14 @@ mod wide_sum;
 pub use distinct::{create_distinct, is_indifferent_to_repeats};
 pub use order::OrderKey;
 pub use registry::{all, lookup};
-pub(crate) use rows::{vec_growth, vec_memory};
+pub(crate) use rows::{table_growth, vec_growth, vec_memory};
 pub use runs::{Blocks, RunStore};
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray};
 
+use crate::batch::variable_bytes;
 use crate::error::Result;
 use crate::types::{DataType, Scalar};
 
@@ -120,6 +121,12 @@ pub trait Accumulator: Send {
     /// groups are taken; what is allocated anew counts in full, since the old lives until it is copied. `bytes` is the
     /// size of the texts or states among them.
     fn growth(&self, rows: usize, new_groups: usize, bytes: usize) -> usize;
+
+    /// The same for those states, where they tell more than their size.
+    fn merge_growth(&self, states: &[ArrayRef], new_groups: usize) -> usize {
+        let rows = states.first().map_or(0, |column| column.len());
+        self.growth(rows, new_groups, states.iter().map(variable_bytes).sum())
+    }
 }
 
 /// The rows of a batch, and what groups they are in.

@@ -11,6 +11,9 @@ use super::value_set::ValueSet;
 use super::{Accumulator, GroupedRows};
 use crate::error::{Error, Result};
 
+/// Bytes that a group needs in the end: where its best value is, and where its lists start.
+const PER_GROUP: usize = size_of::<Option<usize>>() + 2 * size_of::<i64>();
+
 /// The value that occurs most often; of several the least.
 pub(super) struct Mode {
     data_type: DataType,
@@ -87,13 +90,15 @@ impl Accumulator for Mode {
     }
 
     fn memory(&self) -> usize {
-        let per_group = size_of::<Option<usize>>() + 2 * size_of::<i64>();
-        self.set.memory() + 2 * vec_memory(&self.counts) + self.group_count * per_group
+        self.set.memory() + 2 * vec_memory(&self.counts) + self.group_count * PER_GROUP
     }
 
     fn growth(&self, rows: usize, new_groups: usize, bytes: usize) -> usize {
-        let per_group = size_of::<Option<usize>>() + 2 * size_of::<i64>();
-        let counts = 2 * vec_growth(&self.counts, ValueSet::entries_of(rows, bytes));
-        self.set.growth(rows, bytes) + counts + new_groups * per_group
+        self.set.growth(rows, bytes) + 2 * vec_growth(&self.counts, rows) + new_groups * PER_GROUP
+    }
+
+    fn merge_growth(&self, states: &[ArrayRef], new_groups: usize) -> usize {
+        let (set, values) = self.set.lists_growth(states.first());
+        set + 2 * vec_growth(&self.counts, values) + new_groups * PER_GROUP
     }
 }

@@ -35,7 +35,8 @@ impl OrderEncoder {
     pub(super) fn new(keys: &[OrderKey]) -> Result<Self> {
         if let Some(list) = keys.iter().find(|key| is_list(&key.data_type)) {
             let name = crate::types::sql_name(&list.data_type);
-            return Err(Error::sql(format!("an aggregate cannot be ordered by lists ({name})")));
+            return Err(Error::sql(format!("an aggregate cannot be ordered by lists ({name})"))
+                .with_hint("leave out the brackets of ORDER BY [x], or order by an item: ORDER BY list[1]"));
         }
         let fields = keys.iter().map(|key| SortField::new_with_options(key.data_type.clone(), key.options));
         let fields = fields.chain([SortField::new(DataType::UInt64)]);

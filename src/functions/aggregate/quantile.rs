@@ -185,12 +185,14 @@ where
             return Ok(false);
         }
         let (mut values, starts) = self.by_group();
+        let known = self.runs.by_group();
         self.group_count = group_count;
         for (group, (ends, chosen)) in (0..).zip(starts.windows(2).zip(is_chosen)) {
             let values = &mut values[ends[0] as usize..ends[1] as usize];
             if chosen {
                 values.sort_unstable_by(|a, b| a.rank(*b));
-                self.runs.write::<T>(group, &self.data_type, values)?;
+                let own = known.get(&group).map_or(&[][..], Vec::as_slice);
+                self.runs.write::<T>(group, own, &self.data_type, values)?;
             } else {
                 values.iter().for_each(|value| self.push(group, *value));
             }
@@ -264,7 +266,7 @@ where
     fn finish(&mut self) -> Result<ArrayRef> {
         if !self.runs.is_empty() {
             // Then all values of a group are in its runs, or none.
-            let with_runs: Vec<bool> = (0..).take(self.group_count).map(|group| self.runs.has(group)).collect();
+            let with_runs = self.runs.of_groups(self.group_count);
             self.write_runs(|group, _| with_runs[group as usize])?;
         }
         let runs = std::mem::take(&mut self.runs);

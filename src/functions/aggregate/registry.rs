@@ -444,8 +444,8 @@ static FUNCTIONS: &[AggregateFunction] = &[
             _ => Err(refused(
                 "histogram",
                 types,
-                "histogram(x, low, high, bins) counts numbers in bins of equal width; GROUP BY x with count(*) counts \
-                 each value",
+                "histogram(x, low, high, bins) counts numbers in so many bins of equal width, (high - low) / bins each; \
+                 GROUP BY x with count(*) counts each value",
             )),
         },
         create: |_, constants| Ok(Box::new(Histogram::new(Bins::new(constants)?))),
@@ -585,5 +585,6 @@ pub(super) fn fraction(name: &str, constants: &[Scalar]) -> Result<f64> {
     fraction.ok_or_else(|| {
         let given = constants.first().map_or_else(|| "nothing".to_string(), ToString::to_string);
         Error::sql(format!("the fraction of {name} must be a constant from 0 to 1, not {given}"))
+            .with_hint("0.5 is the median, 0.95 what 95 % of the values do not exceed")
     })
 }

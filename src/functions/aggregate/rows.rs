@@ -83,6 +83,24 @@ impl GroupedRows<'_> {
     }
 }
 
+/// Bytes that a hash table of slots of that size allocates at most to take `additional` more entries: none while they fit.
+pub(crate) fn table_growth(length: usize, capacity: usize, additional: usize, slot_bytes: usize) -> usize {
+    if capacity - length >= additional {
+        return 0;
+    }
+    // The table has four buckets at least and keeps an eighth of them free; a bucket has one byte of control.
+    let buckets = ((length + additional).max(capacity + 1) * 8 / 7 + 1).next_power_of_two().max(4);
+    buckets * (slot_bytes + 1) + 64
+}
+
+/// What is about to be taken: rows, or states of `bytes` bytes, in up to `new_groups` new groups.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Coming {
+    pub(super) rows: usize,
+    pub(super) new_groups: usize,
+    pub(super) bytes: usize,
+}
+
 /// Bytes that a vector has allocated.
 pub(crate) fn vec_memory<T>(vec: &Vec<T>) -> usize {
     vec.capacity() * size_of::<T>()

@@ -60,28 +60,28 @@ impl Runs {
         self.runs.is_empty()
     }
 
-    /// Whether a group has any.
-    pub(super) fn has(&self, group: u32) -> bool {
-        self.runs.iter().any(|run| run.0 == group)
+    /// Whether each of so many groups has any.
+    pub(super) fn of_groups(&self, group_count: usize) -> Vec<bool> {
+        let mut any = vec![false; group_count];
+        self.runs.iter().for_each(|run| any[run.0 as usize] = true);
+        any
     }
 
-    /// Writes sorted values of a group.
+    /// Writes sorted values of a group, which has its `own` runs already.
     pub(super) fn write<T: ArrowPrimitiveType<Native: Ranked>>(
         &mut self,
         group: u32,
+        own: &[u64],
         data_type: &DataType,
         sorted: &[T::Native],
     ) -> Result<()> {
         let store = self.store.clone().ok_or_else(|| Error::internal("runs without a place to go"))?;
-        let mut own: Vec<u64> = self.runs.iter().filter(|run| run.0 == group).map(|run| run.1).collect();
         if own.len() >= MOST_RUNS {
-            let mut blocks = Merged::<T>::new(&store, &own)?.blocks(data_type);
+            let mut blocks = Merged::<T>::new(&store, own)?.blocks(data_type);
             let merged = store.write(&mut blocks)?;
             self.runs.retain(|run| run.0 != group);
-            own = vec![merged];
             self.runs.push((group, merged));
         }
-        debug_assert!(own.len() < MOST_RUNS);
         let mut blocks = sorted.chunks(BLOCK_VALUES).map(|values| Ok(block::<T>(values.to_vec(), data_type)));
         self.runs.push((group, store.write(&mut blocks)?));
         Ok(())

@@ -16,7 +16,7 @@ use super::count::merge_counts;
 use super::double_double::{Split, two_product, two_sum};
 use super::joint_sums::JointSums;
 use super::moments::CentralMoments;
-use super::rows::{vec_growth, vec_memory};
+use super::rows::{Coming, vec_growth, vec_memory};
 use super::{Accumulator, GroupedRows};
 use crate::error::{Error, Result};
 
@@ -154,7 +154,7 @@ impl Accumulator for Shape {
         vec_memory(&self.counts) + self.powers.memory()
     }
 
-    fn growth(&self, _: usize, new_groups: usize, _: usize) -> usize {
-        vec_growth(&self.counts, new_groups) + self.powers.growth(new_groups)
+    fn growth(&self, rows: usize, new_groups: usize, bytes: usize) -> usize {
+        vec_growth(&self.counts, new_groups) + self.powers.growth(Coming { rows, new_groups, bytes })
     }
 }

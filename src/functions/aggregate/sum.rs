@@ -11,7 +11,7 @@ use arrow::datatypes::{
 
 use super::double_double::DoubleDouble;
 use super::exact_sum::ExactSums;
-use super::rows::{vec_growth, vec_memory};
+use super::rows::{Coming, vec_growth, vec_memory};
 use super::tally::Tally;
 use super::{Accumulator, GroupedRows};
 use crate::error::{Error, Result};
@@ -40,7 +40,7 @@ pub(super) trait Sums: Send {
 
     fn memory(&self) -> usize;
 
-    fn growth(&self, new_groups: usize) -> usize;
+    fn growth(&self, coming: Coming) -> usize;
 }
 
 /// `sum` and `avg`: sums, and what is to be known of the rows that went into them.
@@ -92,8 +92,8 @@ impl<S: Sums, T: Tally> Accumulator for Sum<S, T> {
         self.tally.memory() + self.sums.memory()
     }
 
-    fn growth(&self, _: usize, new_groups: usize, _: usize) -> usize {
-        self.tally.growth(new_groups) + self.sums.growth(new_groups)
+    fn growth(&self, rows: usize, new_groups: usize, bytes: usize) -> usize {
+        self.tally.growth(new_groups) + self.sums.growth(Coming { rows, new_groups, bytes })
     }
 }
 
@@ -191,8 +191,8 @@ impl Sums for IntegerSums {
         vec_memory(&self.0)
     }
 
-    fn growth(&self, new_groups: usize) -> usize {
-        vec_growth(&self.0, new_groups)
+    fn growth(&self, coming: Coming) -> usize {
+        vec_growth(&self.0, coming.new_groups)
     }
 }
 
@@ -290,8 +290,8 @@ impl Sums for DecimalSums {
         vec_memory(&self.sums)
     }
 
-    fn growth(&self, new_groups: usize) -> usize {
-        vec_growth(&self.sums, new_groups)
+    fn growth(&self, coming: Coming) -> usize {
+        vec_growth(&self.sums, coming.new_groups)
     }
 }
 
@@ -351,8 +351,8 @@ impl Sums for FloatSums {
         self.0.memory()
     }
 
-    fn growth(&self, new_groups: usize) -> usize {
-        self.0.growth(new_groups)
+    fn growth(&self, coming: Coming) -> usize {
+        self.0.growth(coming)
     }
 }
 
@@ -431,7 +431,7 @@ impl Sums for IntervalSums {
         vec_memory(&self.months) + vec_memory(&self.days) + vec_memory(&self.nanos)
     }
 
-    fn growth(&self, new_groups: usize) -> usize {
+    fn growth(&self, Coming { new_groups, .. }: Coming) -> usize {
         vec_growth(&self.months, new_groups) + vec_growth(&self.days, new_groups) + vec_growth(&self.nanos, new_groups)
     }
 }

@@ -11,13 +11,15 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use super::GroupedRows;
-use super::rows::{vec_growth, vec_memory};
+use super::rows::{table_growth, vec_growth, vec_memory};
 use crate::batch::normalize_equal;
 use crate::error::{Error, Result};
 
 /// Values are encoded so that those that are equal in SQL have equal bytes, in their order.
 pub(super) struct ValueSet {
     converter: RowConverter,
+    /// What the values of a row are encoded to at most, besides the bytes of texts.
+    row_bytes: usize,
     /// The batch at hand, encoded; kept for its memory.
     encoded: Rows,
     entries: Entries,
@@ -32,8 +34,6 @@ struct Entries {
     hasher: FixedState,
 }
 
-/// What a hash table has behind its slots, at most.
-const TABLE_END: usize = 64;
 /// The longest that a value of fixed width is encoded to, with its null byte.
 pub(super) const FIXED_WIDTH: usize = 17;
 /// What a text adds to its own length: terminator, and filling of its last block.
@@ -76,7 +76,9 @@ impl ValueSet {
     pub(super) fn new(types: &[DataType]) -> Result<Self> {
         let converter = RowConverter::new(types.iter().cloned().map(SortField::new).collect())?;
         let encoded = converter.empty_rows(0, 0);
-        Ok(Self { converter, encoded, entries: Entries::default() })
+        let width = |of: &DataType| of.primitive_width().map_or(FIXED_WIDTH + TEXT_PADDING, |width| width + 1);
+        let row_bytes = types.iter().map(width).sum();
+        Ok(Self { converter, row_bytes, encoded, entries: Entries::default() })
     }
 
     /// Adds the values of those rows that are not among the nulls, and calls `f(entry, row)` for each.
@@ -175,23 +177,27 @@ impl ValueSet {
         index.allocation_size() + columns + self.encoded.size()
     }
 
-    /// How many entries the next rows, or states with `bytes` in all, can add at most.
-    pub(super) fn entries_of(rows: usize, bytes: usize) -> usize {
-        // A value of a state has at least one byte, and eight that say where it starts.
-        rows + bytes / 9
+    /// Bytes by which `memory` can rise at most while rows with so many bytes of texts are added.
+    pub(super) fn growth(&self, rows: usize, bytes: usize) -> usize {
+        let encoded = rows * self.row_bytes + bytes / 8 * 9;
+        let batch = 2 * (encoded + rows * size_of::<usize>());
+        self.entries_growth(rows, encoded) + batch.saturating_sub(self.encoded.size())
     }
 
-    pub(super) fn growth(&self, rows: usize, bytes: usize) -> usize {
-        let Entries { index, groups, starts, bytes: held, .. } = &self.entries;
-        let entries = Self::entries_of(rows, bytes);
-        let slots = match index.capacity() - index.len() < entries {
-            true => 2 * (index.len() + entries).next_power_of_two() * (size_of::<u32>() + 1) + TABLE_END,
-            false => 0,
-        };
-        let encoded = rows * (FIXED_WIDTH + TEXT_PADDING) + bytes / 8 * 9;
-        let set = slots + vec_growth(groups, entries) + vec_growth(starts, entries) + vec_growth(held, encoded);
-        let batch = 2 * (encoded + rows * size_of::<usize>());
-        2 * set + batch.saturating_sub(self.encoded.size())
+    /// The same for what [`ValueSet::take_lists`] gave, and how many values that has.
+    pub(super) fn lists_growth(&self, lists: Option<&ArrayRef>) -> (usize, usize) {
+        let Some(lists) = lists.and_then(|lists| lists.as_list_opt::<i64>()) else { return (0, 0) };
+        let ends = |offsets: &[i64]| [offsets.first(), offsets.last()].map(|end| end.copied().unwrap_or(0) as usize);
+        let [first, last] = ends(lists.value_offsets());
+        let values = lists.values().slice(first, last - first);
+        let [start, end] = ends(values.as_binary::<i64>().value_offsets());
+        (self.entries_growth(last - first, end - start), last - first)
+    }
+
+    fn entries_growth(&self, entries: usize, encoded: usize) -> usize {
+        let Entries { index, groups, starts, bytes, .. } = &self.entries;
+        let columns = vec_growth(groups, entries) + 2 * vec_growth(starts, entries) + 2 * vec_growth(bytes, encoded);
+        table_growth(index.len(), index.capacity(), entries, size_of::<u32>()) + columns
     }
 }
 

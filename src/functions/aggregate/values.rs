@@ -114,6 +114,9 @@ pub(super) trait Values: Send + Sized {
     /// Replaces the value of a group.
     fn set(&mut self, group: usize, value: Self::Item<'_>);
 
+    /// Gives a group that has none yet the value of the one before it.
+    fn repeat(&mut self, group: usize);
+
     /// All values as an array; leaves none behind.
     fn take(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef>;
 
@@ -169,6 +172,11 @@ where
         self.values[group] = value.normal();
     }
 
+    #[inline]
+    fn repeat(&mut self, group: usize) {
+        self.values[group] = self.values[group - 1];
+    }
+
     fn take(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
         let values = ScalarBuffer::from(std::mem::take(&mut self.values));
         let array = PrimitiveArray::<T>::try_new(values, nulls)?;
@@ -218,6 +226,10 @@ impl Values for BooleanValues {
 
     fn set(&mut self, group: usize, value: bool) {
         self.0[group] = value;
+    }
+
+    fn repeat(&mut self, group: usize) {
+        self.0[group] = self.0[group - 1];
     }
 
     fn take(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
@@ -307,6 +319,11 @@ impl Values for TextValues {
         if self.gaps > LEAST_GAPS && self.gaps > self.arena.len() / 2 {
             self.close_gaps();
         }
+    }
+
+    /// Both share the text, which must not be replaced then.
+    fn repeat(&mut self, group: usize) {
+        self.spans[group] = self.spans[group - 1];
     }
 
     fn take(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {

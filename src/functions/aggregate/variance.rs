@@ -16,7 +16,7 @@ use super::count::merge_counts;
 use super::double_double::{DoubleDouble, Lanes, square, two_product};
 use super::exact_sum::{ExactSums, LANES};
 use super::moments::squares_about_mean;
-use super::rows::{vec_growth, vec_memory};
+use super::rows::{Coming, vec_growth, vec_memory};
 use super::{Accumulator, GroupedRows};
 use crate::error::{Error, Result};
 
@@ -108,8 +108,8 @@ impl Moments {
         self.values.memory() + self.squares.memory() + self.errors.memory()
     }
 
-    fn growth(&self, new_groups: usize) -> usize {
-        self.values.growth(new_groups) + self.squares.growth(new_groups) + self.errors.growth(new_groups)
+    fn growth(&self, coming: Coming) -> usize {
+        self.values.growth(coming) + self.squares.growth(coming) + self.errors.growth(coming)
     }
 }
 
@@ -208,7 +208,7 @@ impl Accumulator for Variance {
         vec_memory(&self.counts) + self.moments.memory()
     }
 
-    fn growth(&self, _: usize, new_groups: usize, _: usize) -> usize {
-        vec_growth(&self.counts, new_groups) + self.moments.growth(new_groups)
+    fn growth(&self, rows: usize, new_groups: usize, bytes: usize) -> usize {
+        vec_growth(&self.counts, new_groups) + self.moments.growth(Coming { rows, new_groups, bytes })
     }
 }

@@ -3,6 +3,7 @@
 
 use super::double_double::{DoubleDouble, two_sum};
 use super::exact_number::ExactNumber;
+use super::rows::Coming;
 use crate::error::{Error, Result};
 
 /// Words of a wide number: 2098 bits reach from the least to the greatest double; the rest takes carries and the sign.
@@ -10,8 +11,23 @@ const WORDS: usize = 34;
 const MANTISSA_BITS: u32 = 52;
 const MANTISSA_MASK: u64 = (1 << MANTISSA_BITS) - 1;
 
+/// How many wide numbers come with what is taken, at most. `known` is how many there are of `groups` groups, each of `sums`
+/// sums. As long as nothing is known of the values, all sums may get one; later as many as so far, and as many again.
+pub(super) fn coming_wide(coming: Coming, groups: usize, sums: usize, known: usize) -> usize {
+    let Coming { rows, bytes, .. } = coming;
+    let seen = match groups {
+        0 if bytes > 0 => 0,
+        0 => rows * sums,
+        groups => (2 * rows * known).div_ceil(groups).min(rows * sums),
+    };
+    seen + bytes / WIDE_BYTES
+}
+
 /// Bytes that a wide number is written to.
 pub(super) const WIDE_BYTES: usize = WORDS * 8;
+
+/// Bytes of a wide number: once in memory, and once in a state, with its number.
+pub(super) const HELD_BYTES: usize = WIDE_BYTES + 1 + WIDE_BYTES;
 
 /// A fixed-point number in two's complement, least word first, in units of 2^-1074.
 #[derive(Clone, Debug, PartialEq)]

@@ -236,6 +236,19 @@ pub fn grid_of(function: &str, args: &[Value]) -> Result<Option<Grid>> {
     }
 }
 
+/// The zone in whose local time such a call counts days.
+///
+/// # Errors
+/// Where there is no such zone.
+pub fn zone_of_buckets(function: &str, args: &[Value]) -> Result<Option<Zone>> {
+    let index = match function {
+        "time_bucket" if args.get(2).is_some_and(|arg| *arg.data_type() == TEXT) => 2,
+        "resample_bucket" if args.len() > 5 => 5,
+        _ => return Ok(None),
+    };
+    text(args, index)?.get(0).map(zone_of).transpose()
+}
+
 /// Dates among the arguments as timestamps.
 fn all_moments(args: &[Value]) -> Result<Vec<Value>> {
     args.iter().map(moments).collect()

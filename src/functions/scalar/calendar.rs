@@ -230,13 +230,8 @@ impl Part {
         })
     }
 
-    /// The start of the unit of this part that local microseconds are in; `None` for parts without one (dow, doy,
-    /// epoch), and where it is out of range.
-    pub fn truncate(self, micros: i64) -> Option<i64> {
-        self.start_of(self.ordinal(micros)?)
-    }
-
-    /// The whole unit, which its start names.
+    /// The unit that local microseconds are in, which its start names; `None` for parts without one (dow, doy, epoch), and
+    /// where it is out of range.
     pub fn bucket(self, micros: i64) -> Option<Bucket> {
         let ordinal = self.ordinal(micros)?;
         let start = self.start_of(ordinal)?;
@@ -313,7 +308,7 @@ mod tests {
             ];
             for micros in moments.into_iter().flat_map(|micros| [micros, micros, micros ^ 1, micros ^ 0xfff_ffff]) {
                 let found = last.label(micros, |micros| part.bucket(micros));
-                assert_eq!(found, part.truncate(micros), "{part:?} {micros}");
+                assert_eq!(found, part.bucket(micros).map(|unit| unit.start), "{part:?} {micros}");
             }
         }
     }

@@ -10,7 +10,7 @@ use super::{ScalarFunction, Signature, Value};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::types::calendar::{days_from_civil, days_in_month};
-use crate::types::grid::LastBucket;
+use crate::types::grid::{Bucket, LastBucket};
 use crate::types::strftime::Pattern;
 use crate::types::temporal::{MICROS_PER_DAY, MICROS_PER_SECOND, Zone};
 use crate::types::{DataType, TEXT, TIMESTAMP, is_timestamp, timestamp_tz};
@@ -36,13 +36,15 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
             let constant = names.constant().map(Part::parse).transpose()?;
             let impossible =
                 |name: &str| Error::data(format!("date_trunc: a timestamp cannot be truncated to '{name}'"));
-            if let (Some(part), Some(name), None, None) = (constant, names.constant(), session, zones) {
-                let last = LastBucket::default();
+            let constant_zone = zones.and_then(|zones| zones.constant()).map(zone_of).transpose()?;
+            if let (Some(part), Some(name), true) =
+                (constant, names.constant(), zones.is_none() || constant_zone.is_some())
+            {
+                let (last, zone) = (LastBucket::default(), constant_zone.or(session));
                 return map_column::<TimestampMicrosecondType>(args, 1, data_type, |micros| {
-                    last.label(micros, |micros| part.bucket(micros)).ok_or_else(|| impossible(name))
+                    last.label(micros, |micros| unit_of(part, micros, zone.as_ref())).ok_or_else(|| impossible(name))
                 });
             }
-            let constant_zone = zones.and_then(|zones| zones.constant()).map(zone_of).transpose()?;
             map_primitive_as::<TimestampMicrosecondType>(args, rows, data_type, |row| {
                 let Some((name, utc)) = names.get(row).zip(input.get(row)) else { return Ok(None) };
                 let part = constant.map_or_else(|| Part::parse(name), Ok)?;
@@ -52,7 +54,8 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
                     (Some(_), Some(zone)) => Some(zone),
                     (Some(Some(name)), None) => Some(zone_of(name)?),
                 };
-                truncate(part, utc, zone.as_ref()).map(Some).ok_or_else(|| impossible(name))
+                let unit = unit_of(part, utc, zone.as_ref());
+                unit.map(|unit| Some(unit.label)).ok_or_else(|| impossible(name))
             })
         }
     ),
@@ -224,17 +227,29 @@ fn out_of_range(function: &str) -> Error {
     Error::data(format!("{function}: the result is out of the range of timestamps"))
 }
 
-/// The start of the unit that a moment is in, by local time. Units up to an hour keep the offset of the moment, so that
-/// an hour that a clock change repeats stays the one it was.
-fn truncate(part: Part, utc: i64, zone: Option<&Zone>) -> Option<i64> {
-    let local = to_local(zone, utc);
-    let start = part.truncate(local)?;
-    if zone.is_none() {
-        Some(start)
-    } else if part.fixed_micros().is_some() {
-        Some(utc - (local - start))
-    } else {
-        Some(to_utc(zone, start))
+/// The unit that a moment is in, by local time. Units up to an hour keep the offset of the moment, so that an hour that a
+/// clock change repeats stays the one it was. Longer ones begin at the first moment at which the clock shows their start or
+/// more, as the buckets of `time_bucket` do.
+fn unit_of(part: Part, utc: i64, zone: Option<&Zone>) -> Option<Bucket> {
+    let Some(zone) = zone else { return part.bucket(utc) };
+    let local = zone.to_local(utc);
+    let mut unit = part.bucket(local)?;
+    if part.fixed_micros().is_some() {
+        // How long it is was not asked for: it holds nothing for the next row.
+        return Some(Bucket { start: utc, end: utc, label: utc - (local - unit.start) });
+    }
+    let mut start = zone.first_moment(unit.start);
+    // Where clocks are set back over midnight, local time is twice on either side of it.
+    while start > utc {
+        unit = part.bucket(unit.start.checked_sub(1)?)?;
+        start = zone.first_moment(unit.start);
+    }
+    loop {
+        let end = zone.first_moment(unit.end);
+        if end > utc || unit.end == i64::MAX {
+            return Some(Bucket { start, end, label: start });
+        }
+        (unit, start) = (part.bucket(unit.end)?, end);
     }
 }
 

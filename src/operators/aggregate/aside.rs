@@ -10,8 +10,7 @@ use arrow::compute::interleave;
 
 use super::layout::Layout;
 use super::partition::{Sliced, slice_of, sort_by_slice};
-use super::rows::InputRows;
-use crate::batch::{batch_memory, compact, hash_rows, record_batch};
+use crate::batch::{batch_memory, compact, compacted_memory, hash_rows, record_batch};
 use crate::error::Result;
 use crate::memory::MemoryReservation;
 
@@ -21,11 +20,19 @@ const PART_ROWS: usize = if cfg!(test) { 20 } else { 1 << 17 };
 /// No more of the budget than one in so many bytes is sorted at once.
 const PART_SHARE: u64 = 32;
 
+/// What rows of so much memory need until they are sorted.
+fn needed(memory: u64, rows: usize) -> u64 {
+    // Held once more while sorted, with two words a row for the order.
+    let sorting = 2 * size_of::<usize>() + size_of::<u32>() + size_of::<u8>();
+    2 * memory + (rows * sorting) as u64
+}
+
 /// Rows put aside that are not sorted yet.
 #[derive(Debug)]
 pub(super) struct RowsAside {
     layout: Arc<Layout>,
-    level: u32,
+    /// The bits of the hash that were used to cut before.
+    used: u32,
     batch_size: usize,
     batches: Vec<RecordBatch>,
     /// The slice of each row.
@@ -37,10 +44,10 @@ pub(super) struct RowsAside {
 }
 
 impl RowsAside {
-    pub(super) fn new(layout: &Arc<Layout>, level: u32, batch_size: usize, reservation: MemoryReservation) -> Self {
+    pub(super) fn new(layout: &Arc<Layout>, used: u32, batch_size: usize, reservation: MemoryReservation) -> Self {
         Self {
             layout: layout.clone(),
-            level,
+            used,
             batch_size,
             batches: Vec::new(),
             slices: Vec::new(),
@@ -58,31 +65,25 @@ impl RowsAside {
         self.reservation.bytes()
     }
 
-    /// The rows as they will be kept, and the memory that they need on top of what is held.
-    pub(super) fn prepare(&self, input: &InputRows) -> Result<(RecordBatch, u64)> {
-        let batch = compact(&input.to_batch(&self.layout.rows)?)?;
-        // Held once more while sorted, with two words a row for the order.
-        let sorting = 2 * size_of::<usize>() + size_of::<u32>() + size_of::<u8>();
-        let bytes = 2 * batch_memory(&batch) + (batch.num_rows() * sorting) as u64;
-        Ok((batch, bytes))
+    /// Whether the rows may be held, which is reserved then.
+    pub(super) fn try_reserve(&mut self, batch: &RecordBatch) -> bool {
+        self.reservation.try_grow(needed(compacted_memory(batch), batch.num_rows()))
     }
 
-    /// Whether `bytes` more may be held.
-    pub(super) fn try_reserve(&mut self, bytes: u64) -> bool {
-        self.reservation.try_grow(bytes)
+    /// Reserves what cannot be done without for the rows.
+    pub(super) fn reserve(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.reservation.grow(needed(compacted_memory(batch), batch.num_rows()))
     }
 
-    /// Takes `bytes` more that cannot be done without.
-    pub(super) fn reserve(&mut self, bytes: u64) -> Result<()> {
-        self.reservation.grow(bytes)
-    }
-
-    /// Takes rows that were prepared and reserved; they are put aside, sorted by slice, once there are enough.
-    pub(super) fn push(&mut self, batch: RecordBatch, keys: &[ArrayRef]) -> Result<()> {
+    /// Takes rows that were reserved; they are put aside, to be sorted by slice once there are enough.
+    pub(super) fn push(&mut self, batch: &RecordBatch, keys: &[ArrayRef]) -> Result<()> {
+        let foreseen = needed(compacted_memory(batch), batch.num_rows());
+        let batch = compact(batch)?;
+        self.reservation.shrink(foreseen.saturating_sub(needed(batch_memory(&batch), batch.num_rows())));
         self.hashes.clear();
         hash_rows(keys, &mut self.hashes)?;
-        let level = self.level;
-        self.slices.extend(self.hashes.iter().map(|&hash| slice_of(hash, level)));
+        let used = self.used;
+        self.slices.extend(self.hashes.iter().map(|&hash| slice_of(hash, used)));
         self.batches.push(batch);
         Ok(())
     }

@@ -10,6 +10,7 @@ use super::layout::Layout;
 use super::packed::{PackedGroups, words_of};
 use super::texts::TextGroups;
 use crate::error::Result;
+use crate::functions::aggregate::table_growth;
 use crate::types::DataType;
 
 /// Groups by key, and the keys of the batch at hand. Whether a key is found here is told by its values alone, so that
@@ -51,11 +52,5 @@ pub(super) fn direct_groups(layout: &Layout) -> Option<Box<dyn DirectGroups>> {
 
 /// Bytes that an index allocates at most to take `additional` more entries: none while they fit.
 pub(super) fn index_growth<T>(index: &HashTable<T>, additional: usize) -> usize {
-    let (length, capacity) = (index.len(), index.capacity());
-    if capacity - length >= additional {
-        return 0;
-    }
-    // The table has four buckets at least and keeps an eighth of them free; a bucket has one byte of control.
-    let buckets = ((length + additional).max(capacity + 1) * 8 / 7 + 1).next_power_of_two().max(4);
-    buckets * (size_of::<T>() + 1) + 64
+    table_growth(index.len(), index.capacity(), additional, size_of::<T>())
 }

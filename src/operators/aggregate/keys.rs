@@ -17,9 +17,14 @@ use hashbrown::HashTable;
 use super::direct::{DirectGroups, direct_groups, index_growth};
 use super::layout::Layout;
 use super::partition::radix_first;
-use crate::batch::{hash_rows, normalize_equal};
+use crate::batch::{hash_rows, normalize_equal, variable_bytes};
 use crate::error::{Error, Result};
 use crate::functions::aggregate::{vec_growth, vec_memory};
+
+/// Encoded keys of a batch are kept for their memory up to so many bytes.
+const KEPT_BYTES: usize = 1 << 20;
+/// Texts of a batch's keys that take less than that are not worth to be foreseen.
+const SMALL_BYTES: usize = 1 << 16;
 
 /// What the keys of a table come from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -129,8 +134,25 @@ impl EncodedRows {
         Self { rows: Vec::new(), keys: layout.converter.empty_rows(0, 0), hashes: Vec::new() }
     }
 
+    /// Bytes held.
+    fn memory(&self) -> usize {
+        self.keys.size() + vec_memory(&self.rows) + vec_memory(&self.hashes)
+    }
+
+    /// Bytes by which `memory` rises at most while keys of those columns are encoded that have so many bytes of texts.
+    fn growth(&self, layout: &Layout, columns: &[ArrayRef], bytes: usize) -> usize {
+        let rows = columns.first().map_or(0, |column| column.len());
+        // Eight bytes of a text become nine, and more of its last block than of a packed text may have to be filled.
+        let encoded = bytes / 8 * 9 + rows * (layout.packed_key_bytes + 16 * columns.len());
+        let needed = encoded + rows * (2 * size_of::<u64>() + size_of::<u32>());
+        (2 * needed).saturating_sub(self.memory())
+    }
+
     /// Encodes and hashes the keys of `rows`.
     fn encode(&mut self, layout: &Layout, columns: &[ArrayRef]) -> Result<()> {
+        if self.keys.size() > KEPT_BYTES {
+            self.keys = layout.converter.empty_rows(0, 0);
+        }
         self.keys.clear();
         self.hashes.clear();
         if !self.rows.is_empty() {
@@ -184,7 +206,17 @@ impl GroupKeys {
     }
 
     pub(super) fn memory(&self) -> usize {
-        self.index.allocation_size() + self.direct.as_ref().map_or(0, |direct| direct.memory()) + self.encoded.memory()
+        let direct = self.direct.as_ref().map_or(0, |direct| direct.memory());
+        self.index.allocation_size() + direct + self.encoded.memory() + self.others.memory()
+    }
+
+    /// Bytes by which `memory` rises at most while the keys of a batch are taken up.
+    pub(super) fn prepare_growth(&self, columns: &[ArrayRef]) -> usize {
+        let bytes = columns.iter().map(variable_bytes).sum();
+        if bytes < SMALL_BYTES {
+            return 0;
+        }
+        self.others.growth(&self.layout, columns, bytes)
     }
 
     /// Takes up the keys of a batch, ahead of [`GroupKeys::assign`] and [`GroupKeys::growth`].

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringViewArray, new_null_array};
+use arrow::array::{ArrayRef, StringViewArray, new_null_array};
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow_row::{RowConverter, SortField};
@@ -12,7 +12,6 @@ use arrow_row::{RowConverter, SortField};
 use super::rows::RowLayout;
 use super::runs::WideRuns;
 use super::texts::LONGEST_INLINE;
-use crate::batch::shown_items;
 use crate::error::{Error, Result};
 use crate::expr::{AggregateExpr, BoundExpr};
 use crate::functions::aggregate::{
@@ -24,9 +23,6 @@ use crate::types::Scalar;
 pub(super) const HASH_COLUMN: usize = 0;
 pub(super) const KEY_COLUMN: usize = 1;
 const STATE_COLUMNS: usize = 2;
-
-/// Bytes of an encoded item of a list, besides those of a text.
-const ENCODED_ITEM_BYTES: usize = 64;
 
 /// One aggregate, ready to make accumulators.
 struct Aggregate {
@@ -178,33 +174,5 @@ fn packed_key_bytes(converter: &RowConverter, types: &[DataType]) -> Result<usiz
 impl fmt::Debug for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Layout").field("schema", &self.schema).field("state_schema", &self.state_schema).finish()
-    }
-}
-
-/// Bytes of texts, binaries and lists that a column shows; none for types of a fixed width outside of lists.
-pub(super) fn variable_bytes(array: &ArrayRef) -> usize {
-    match array.data_type() {
-        DataType::Utf8View => array.as_string_view().lengths().map(|length| length as usize).sum(),
-        DataType::LargeBinary => {
-            let offsets = array.as_binary::<i64>().value_offsets();
-            let shown = offsets.last().copied().unwrap_or(0) - offsets.first().copied().unwrap_or(0);
-            shown as usize + array.len() * size_of::<i64>()
-        }
-        DataType::List(_) => {
-            let lists = shown_items(array.as_list::<i32>());
-            // Each item is encoded on its own, in blocks.
-            lists.values().len() * ENCODED_ITEM_BYTES + 2 * variable_bytes(lists.values())
-        }
-        DataType::LargeList(_) => {
-            let list = array.as_list::<i64>();
-            let first = list.value_offsets().first().copied().unwrap_or(0) as usize;
-            let last = list.value_offsets().last().copied().unwrap_or(0) as usize;
-            let shown = list.values().slice(first, last - first);
-            match shown.data_type().primitive_width() {
-                Some(width) => width * shown.len(),
-                None => variable_bytes(&shown),
-            }
-        }
-        _ => 0,
     }
 }

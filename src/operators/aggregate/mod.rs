@@ -3,7 +3,7 @@
 //! ```text
 //! rows ─┬─► table of a worker ───────┬─combine─► states and rows by partition, ┐
 //!       │                            │           in memory                     ├─► a partition: merged into a fresh table,
-//!       └─► rows put aside, where ───┴─────────► spill files of each           ┘   cut by further bits if need be, put out
+//!       └─► rows put aside, where ───┴─────────► a spill file, partition by    ┘   cut by further bits if need be, put out
 //!           each makes a group         memory    partition
 //!                                      ends
 //! ```
@@ -17,7 +17,7 @@
 //! | `table` | the groups and their accumulators |
 //! | `aside` | rows that are not looked for in a table until all have been seen |
 //! | `spilling` | a table inside of the memory budget |
-//! | `partition` | states and rows by partition, and the spill files |
+//! | `partition` | states and rows by slice of the hash, and the spill file of their partitions |
 //! | `result` | merging partitions, and putting them out |
 //! | `runs` | values of groups that are too large for the memory |
 
@@ -44,7 +44,7 @@ use arrow::datatypes::SchemaRef;
 
 use self::keys::Keys;
 use self::layout::Layout;
-use self::partition::{PartitionFiles, Sliced};
+use self::partition::{PartitionFile, Sliced};
 use self::result::{AggregateSource, memory_portions, spilled_portions};
 use self::rows::{InputRows, RowEvaluator};
 use self::spilling::SpillingTable;
@@ -64,8 +64,8 @@ const POSITION_BITS: u32 = 40;
 pub struct HashAggregate {
     layout: Arc<Layout>,
     metrics: Arc<OperatorMetrics>,
-    /// The spill files of the first level, shared by all workers.
-    files: Arc<PartitionFiles>,
+    /// The spill file of the first level, shared by all workers.
+    file: Arc<PartitionFile>,
     /// What workers that are through have left.
     combined: Mutex<Vec<Sliced>>,
 }
@@ -85,8 +85,8 @@ impl HashAggregate {
         let keys: Vec<_> = keys.into_iter().map(|(key, _)| key).collect();
         let aggregates: Vec<_> = aggregates.into_iter().map(|(aggregate, _)| aggregate).collect();
         let layout = Arc::new(Layout::new(&keys, &aggregates, schema)?);
-        let files = PartitionFiles::new(&layout, &metrics);
-        Ok(Self { layout, metrics, files, combined: Mutex::default() })
+        let file = PartitionFile::new(&layout, &metrics);
+        Ok(Self { layout, metrics, file, combined: Mutex::default() })
     }
 }
 
@@ -114,7 +114,7 @@ impl Sink for HashAggregate {
 
     fn combine(&self, mut local: Local) -> Result<()> {
         let worker = worker(&mut local)?;
-        if self.files.spilled() {
+        if self.file.spilled() {
             return worker.table.spill();
         }
         worker.table.make_room()?;
@@ -125,11 +125,9 @@ impl Sink for HashAggregate {
 
     fn finish(&self, context: &QueryContext) -> Result<Arc<dyn Source>> {
         let combined = std::mem::take(&mut *self.combined.lock().unwrap_or_else(PoisonError::into_inner));
-        let portions = if self.files.spilled() {
-            for groups in combined {
-                self.files.write(&groups, context)?;
-            }
-            spilled_portions(&self.files, 1).collect()
+        let portions = if self.file.spilled() {
+            self.file.write(&combined, context)?;
+            spilled_portions(&self.file, 0)
         } else {
             memory_portions(combined, 0, &self.layout, context.config.batch_size)
         };
@@ -157,7 +155,7 @@ impl Worker {
             context: context.clone(),
             workers,
             evaluator: RowEvaluator::new(&sink.layout.rows, &context.config)?,
-            table: SpillingTable::new(&sink.layout, Keys::Rows, 0, Some(sink.files.clone()), context, &sink.metrics)?,
+            table: SpillingTable::new(&sink.layout, Keys::Rows, 0, Some(sink.file.clone()), context, &sink.metrics)?,
             rows_of_tasks: sink.layout.needs_positions.then(HashMap::new),
         })
     }

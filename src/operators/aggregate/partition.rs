@@ -1,13 +1,15 @@
-//! States and rows by partition, in memory and in spill files.
+//! States and rows by slice of the hash, in memory and in a spill file.
 //!
-//! A partition is five bits of the hash, further bits at each level of recursion. They are taken from the middle: the
-//! hash table tells groups apart by the lowest bits and by the highest seven, which have to differ within a partition.
+//! A slice is eight bits of the hash, further bits at each level of recursion. They are taken from the middle: the hash
+//! table tells groups apart by the lowest bits and by the highest seven, which have to differ within a slice. A partition
+//! is what is kept apart on disk and read at once: one slice, or a few that lie side by side.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{AsArray, RecordBatch, UInt32Array};
+use arrow::compute::concat_batches;
 use arrow::datatypes::UInt64Type;
 
 use super::layout::{HASH_COLUMN, Layout};
@@ -16,37 +18,35 @@ use crate::context::QueryContext;
 use crate::error::Result;
 use crate::memory::MemoryReservation;
 use crate::metrics::OperatorMetrics;
-use crate::spill::{SpillFile, SpillWriter};
+use crate::spill::{SharedSpillFile, SpillBlock};
 
-const RADIX_BITS: u32 = 5;
-/// Partitions at each level.
-pub(super) const PARTITIONS: usize = 1 << RADIX_BITS;
-/// The last level of recursion: 32^6 partitions. What is too large there is so for another reason than many groups.
-pub(super) const LAST_LEVEL: u32 = 5;
-const FIRST_SHIFT: u32 = 52;
-/// Further bits that cut what is in memory: a table of one slice fits into the cache where one of a partition does not.
-const SLICE_BITS: u32 = 3;
-/// Slices of all partitions of a level.
-pub(super) const SLICES: usize = PARTITIONS << SLICE_BITS;
+/// Bits of a slice.
+const SLICE_BITS: u32 = 8;
+/// Slices at each level.
+pub(super) const SLICES: usize = 1 << SLICE_BITS;
+/// Where so many bits are used up, nothing is cut further: there are millions of partitions, and what is too large in one
+/// of them is so for another reason than many groups.
+pub(super) const MOST_BITS: u32 = 24;
+/// The bits that cut lie below this one.
+const FIRST_BIT: u32 = 57;
+/// Partitions on disk: fewer where memory is small, since each gets a block of its own whenever a worker spills.
+const PARTITION_BITS: std::ops::RangeInclusive<u32> = 5..=SLICE_BITS;
+/// That much of the budget for each partition makes blocks of about half of it where two workers share the budget.
+const BUDGET_OF_PARTITION: u64 = 1 << 20;
 /// Bytes of a spilled block, about.
 const BLOCK_BYTES: u64 = 1 << 20;
 
-/// The slice of a hash; there are as many as a byte has values.
-pub(super) fn slice_of(hash: u64, level: u32) -> u8 {
-    (hash >> (FIRST_SHIFT - RADIX_BITS * level - SLICE_BITS)) as u8
+/// The slice of a hash, of which `used` bits have been used to cut before; there are as many as a byte has values.
+pub(super) fn slice_of(hash: u64, used: u32) -> u8 {
+    (hash >> (FIRST_BIT - SLICE_BITS - used)) as u8
 }
 
 const _: () = assert!(SLICES == 1 << u8::BITS);
 
-/// The slices of a partition.
-fn slices_of(partition: usize) -> Range<usize> {
-    partition << SLICE_BITS..(partition + 1) << SLICE_BITS
-}
-
 /// The hash with the bits that cut partitions in front, those of the first level first: groups in this order are in the
 /// order of their partitions at every level.
 pub(super) fn radix_first(hash: u64) -> u64 {
-    hash.rotate_left(u64::BITS - FIRST_SHIFT - RADIX_BITS)
+    hash.rotate_left(u64::BITS - FIRST_BIT)
 }
 
 /// What is kept apart until partitions are merged.
@@ -101,13 +101,13 @@ impl Sliced {
     /// held from now on.
     pub(super) fn states(
         states: RecordBatch,
-        level: u32,
+        used: u32,
         batch_size: usize,
         reservation: MemoryReservation,
     ) -> Result<Self> {
         let hashes = states.column(HASH_COLUMN).as_primitive::<UInt64Type>().values();
         // There are fewer than 2^32 groups.
-        let (order, starts) = sort_by_slice(hashes.iter().map(|&hash| slice_of(hash, level)), 0..hashes.len() as u32);
+        let (order, starts) = sort_by_slice(hashes.iter().map(|&hash| slice_of(hash, used)), 0..hashes.len() as u32);
         let memory = batch_memory(&states) + size_of_val(order.as_slice()) as u64;
         Self { kind: Kind::States, batch: states, starts, order: Some(order), block_rows: 1, reservation }
             .with_blocks(batch_size, memory)
@@ -126,8 +126,7 @@ impl Sliced {
     }
 
     fn with_blocks(mut self, batch_size: usize, memory: u64) -> Result<Self> {
-        let block_bytes = BLOCK_BYTES.min(self.reservation.pool().budget() / 64);
-        let fitting = block_bytes * self.batch.num_rows() as u64 / memory.max(1);
+        let fitting = block_bytes(self.reservation.pool().budget()) * self.batch.num_rows() as u64 / memory.max(1);
         self.block_rows = usize::try_from(fitting).unwrap_or(batch_size).clamp(1, batch_size.max(1));
         self.reservation.resize(memory)?;
         Ok(self)
@@ -140,6 +139,11 @@ impl Sliced {
     /// How many states or rows there are.
     pub(super) fn count(&self) -> usize {
         self.batch.num_rows()
+    }
+
+    /// Bytes that a row takes, about.
+    fn row_bytes(&self) -> u64 {
+        self.reservation.bytes() / self.batch.num_rows().max(1) as u64
     }
 
     /// How many of them are in some slices.
@@ -168,73 +172,133 @@ impl Sliced {
     }
 }
 
-/// What was spilled of a partition.
+/// The size of blocks that a budget allows for.
+fn block_bytes(budget: u64) -> u64 {
+    BLOCK_BYTES.min(budget / 64)
+}
+
+/// A spilled block of states or rows.
 #[derive(Debug)]
 pub(super) struct Spilled {
     pub(super) kind: Kind,
-    pub(super) file: SpillFile,
+    pub(super) block: SpillBlock,
 }
 
-/// The spill files of each partition that got anything: one of states, one of rows. Shared by the workers that spill.
+/// The spill file of a level, and which blocks in it belong to which partition. Shared by the workers that spill.
 #[derive(Debug)]
-pub(super) struct PartitionFiles {
+pub(super) struct PartitionFile {
     layout: Arc<Layout>,
     metrics: Arc<OperatorMetrics>,
-    writers: Vec<Mutex<PartitionWriters>>,
-    spilled: AtomicBool,
+    /// Made when something is spilled.
+    opened: Mutex<Option<Arc<Opened>>>,
 }
 
-#[derive(Debug, Default)]
-struct PartitionWriters {
-    states: Option<SpillWriter>,
-    rows: Option<SpillWriter>,
+#[derive(Debug)]
+struct Opened {
+    file: SharedSpillFile,
+    /// The bits of the hash that tell partitions apart.
+    bits: u32,
+    partitions: Vec<Mutex<Vec<Spilled>>>,
 }
 
-impl PartitionFiles {
+impl PartitionFile {
     pub(super) fn new(layout: &Arc<Layout>, metrics: &Arc<OperatorMetrics>) -> Arc<Self> {
-        Arc::new(Self {
-            layout: layout.clone(),
-            metrics: metrics.clone(),
-            writers: (0..PARTITIONS).map(|_| Mutex::default()).collect(),
-            spilled: AtomicBool::new(false),
-        })
+        Arc::new(Self { layout: layout.clone(), metrics: metrics.clone(), opened: Mutex::default() })
     }
 
     /// Whether anything was written.
     pub(super) fn spilled(&self) -> bool {
-        self.spilled.load(Relaxed)
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Appends to the files of all partitions.
-    pub(super) fn write(&self, sliced: &Sliced, context: &QueryContext) -> Result<()> {
-        for (partition, writers) in self.writers.iter().enumerate() {
-            for block in sliced.blocks(slices_of(partition)) {
-                context.cancel.check()?;
-                let block = block?;
-                let mut writers = writers.lock().unwrap_or_else(PoisonError::into_inner);
-                let (slot, schema) = match sliced.kind() {
-                    Kind::States => (&mut writers.states, &self.layout.state_schema),
-                    Kind::Rows => (&mut writers.rows, &self.layout.rows.schema),
-                };
-                let writer = match slot {
-                    Some(writer) => writer,
-                    None => slot.insert(context.spill.create("aggregate", schema, &self.metrics)?),
-                };
-                let before = writer.bytes();
-                writer.write(&block)?;
-                context.progress.bytes_spilled.fetch_add(writer.bytes() - before, Relaxed);
+    fn open(&self, context: &QueryContext) -> Result<Arc<Opened>> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(opened) = &*opened {
+            return Ok(opened.clone());
+        }
+        let wanted = (context.memory.budget() / BUDGET_OF_PARTITION).max(1).ilog2();
+        let bits = wanted.clamp(*PARTITION_BITS.start(), *PARTITION_BITS.end());
+        let file = context.spill.create_shared("aggregate", &self.metrics)?;
+        let partitions = (0..1 << bits).map(|_| Mutex::default()).collect();
+        Ok(opened.insert(Arc::new(Opened { file, bits, partitions })).clone())
+    }
+
+    /// Writes all of it, partition by partition, in blocks as large as may be.
+    pub(super) fn write(&self, all: &[Sliced], context: &QueryContext) -> Result<()> {
+        let opened = self.open(context)?;
+        let width = SLICES >> opened.bits;
+        let block_bytes = block_bytes(context.memory.budget());
+        let block_rows = context.config.batch_size.max(1);
+        for (partition, blocks) in opened.partitions.iter().enumerate() {
+            let slices = partition * width..(partition + 1) * width;
+            for kind in [Kind::States, Kind::Rows] {
+                let mut block = GrowingBlock::default();
+                for sliced in all.iter().filter(|sliced| sliced.kind() == kind) {
+                    for piece in sliced.blocks(slices.clone()) {
+                        context.cancel.check()?;
+                        let piece = piece?;
+                        let bytes = piece.num_rows() as u64 * sliced.row_bytes();
+                        if block.rows + piece.num_rows() > block_rows || block.bytes + bytes > block_bytes {
+                            self.write_block(&opened, kind, blocks, &mut block, context)?;
+                        }
+                        block.push(piece, bytes);
+                    }
+                }
+                self.write_block(&opened, kind, blocks, &mut block, context)?;
             }
         }
-        self.spilled.store(true, Relaxed);
         Ok(())
     }
 
-    /// What was spilled of a partition, once.
-    pub(super) fn take(&self, partition: usize) -> Vec<Spilled> {
-        let Some(writers) = self.writers.get(partition) else { return Vec::new() };
-        let PartitionWriters { states, rows } =
-            std::mem::take(&mut *writers.lock().unwrap_or_else(PoisonError::into_inner));
-        let files = [(Kind::States, states), (Kind::Rows, rows)].into_iter();
-        files.filter_map(|(kind, writer)| Some(Spilled { kind, file: writer?.finish() })).collect()
+    fn write_block(
+        &self,
+        opened: &Opened,
+        kind: Kind,
+        blocks: &Mutex<Vec<Spilled>>,
+        block: &mut GrowingBlock,
+        context: &QueryContext,
+    ) -> Result<()> {
+        let GrowingBlock { pieces, .. } = std::mem::take(block);
+        let schema = match kind {
+            Kind::States => &self.layout.state_schema,
+            Kind::Rows => &self.layout.rows.schema,
+        };
+        let batch = match pieces.as_slice() {
+            [] => return Ok(()),
+            [piece] => piece.clone(),
+            pieces => concat_batches(schema, pieces)?,
+        };
+        drop(pieces);
+        let block = opened.file.write(&batch)?;
+        context.progress.bytes_spilled.fetch_add(block.bytes(), Relaxed);
+        blocks.lock().unwrap_or_else(PoisonError::into_inner).push(Spilled { kind, block });
+        Ok(())
+    }
+
+    /// What was spilled of each partition, once, and the bits of the hash that tell them apart.
+    pub(super) fn take(&self) -> (Vec<Vec<Spilled>>, u32) {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner).take();
+        opened.map_or((Vec::new(), 0), |opened| {
+            let take = |blocks: &Mutex<Vec<Spilled>>| {
+                std::mem::take(&mut *blocks.lock().unwrap_or_else(PoisonError::into_inner))
+            };
+            (opened.partitions.iter().map(take).collect(), opened.bits)
+        })
+    }
+}
+
+/// Pieces of a partition on their way into a block.
+#[derive(Debug, Default)]
+struct GrowingBlock {
+    pieces: Vec<RecordBatch>,
+    rows: usize,
+    bytes: u64,
+}
+
+impl GrowingBlock {
+    fn push(&mut self, piece: RecordBatch, bytes: u64) {
+        self.rows += piece.num_rows();
+        self.bytes += bytes;
+        self.pieces.push(piece);
     }
 }

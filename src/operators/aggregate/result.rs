@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::keys::Keys;
 use super::layout::Layout;
-use super::partition::{Kind, LAST_LEVEL, PARTITIONS, PartitionFiles, SLICES, Sliced, Spilled};
+use super::partition::{Kind, MOST_BITS, PartitionFile, SLICES, Sliced, Spilled};
 use super::rows::InputRows;
 use super::spilling::SpillingTable;
 use super::table::FinishedGroups;
@@ -19,15 +19,15 @@ use crate::memory::MemoryReservation;
 use crate::metrics::OperatorMetrics;
 
 /// So many spilled rows of a partition are worth to be cut in memory. Those of unit tests get there too.
-const CUT_ROWS: u64 = if cfg!(test) { 100 } else { 1 << 18 };
+const CUT_ROWS: usize = if cfg!(test) { 100 } else { 1 << 17 };
 
 /// States or rows of one partition.
 #[derive(Debug)]
 pub(super) enum Part {
     /// Those slices of what a worker kept in memory.
     Memory(Arc<Sliced>, Range<usize>),
-    /// A spill file.
-    Spilled(Spilled),
+    /// Blocks of a spill file.
+    Spilled(Vec<Spilled>),
 }
 
 impl Part {
@@ -40,11 +40,23 @@ impl Part {
     }
 }
 
-/// What has groups that occur nowhere else. Where it does not fit into memory it is cut by the bits of `level`.
+/// What has groups that occur nowhere else. Where it does not fit into memory it is cut by the bits of the hash that follow
+/// those used so far.
 #[derive(Debug)]
 pub(super) struct Portion {
     pub(super) parts: Vec<Part>,
-    pub(super) level: u32,
+    pub(super) used: u32,
+}
+
+/// What becomes of the spilled rows of a partition.
+#[derive(Clone, Copy, PartialEq)]
+enum Rows {
+    /// They are grouped by one table.
+    Grouped,
+    /// They are cut in memory: tables that stay in the cache save more than that costs.
+    Cut,
+    /// They are more than the memory holds, so that they are cut, also on disk, unless a table finds groups to repeat.
+    GroupedOrCut,
 }
 
 /// The result of an aggregation. A partition can be opened once: reading it gives its memory and disk back.
@@ -121,22 +133,22 @@ impl ResultStream {
     }
 
     fn process(&mut self, portion: Portion) -> Result<()> {
-        let Portion { parts, level } = portion;
-        let files = (level <= LAST_LEVEL).then(|| PartitionFiles::new(&self.layout, &self.metrics));
-        let cut = level < LAST_LEVEL && self.worth_cutting(&parts);
+        let Portion { parts, used } = portion;
+        let file = (used <= MOST_BITS).then(|| PartitionFile::new(&self.layout, &self.metrics));
+        let rows = if file.is_some() { self.what_becomes_of(&parts) } else { Rows::Grouped };
         let mut table =
-            SpillingTable::new(&self.layout, Keys::States, level, files.clone(), &self.context, &self.metrics)?;
+            SpillingTable::new(&self.layout, Keys::States, used, file.clone(), &self.context, &self.metrics)?;
         table.reserve(parts.iter().map(Part::rows_in_memory).sum());
         for part in parts {
-            self.merge(part, &mut table, cut)?;
+            self.merge(part, &mut table, rows)?;
         }
-        match files.filter(|files| files.spilled()) {
-            Some(files) => {
+        match file.filter(|file| file.spilled()) {
+            Some(file) => {
                 table.spill()?;
-                self.portions.extend(spilled_portions(&files, level + 1).rev());
+                self.portions.extend(spilled_portions(&file, used).into_iter().rev());
             }
-            None if cut => {
-                let portions = memory_portions(table.take()?, level, &self.layout, self.context.config.batch_size);
+            None if table.is_cut() => {
+                let portions = memory_portions(table.take()?, used, &self.layout, self.context.config.batch_size);
                 self.portions.extend(portions.into_iter().rev());
             }
             None => {
@@ -147,63 +159,69 @@ impl ResultStream {
         Ok(())
     }
 
-    /// Whether what was spilled is so much that it is first cut in memory, where it fits: tables that stay in the cache
-    /// save more than that costs.
-    fn worth_cutting(&self, parts: &[Part]) -> bool {
-        let spilled = parts.iter().filter_map(|part| match part {
-            Part::Spilled(Spilled { kind: Kind::Rows, file }) => Some(file),
-            _ => None,
+    fn what_becomes_of(&self, parts: &[Part]) -> Rows {
+        let spilled = parts.iter().flat_map(|part| match part {
+            Part::Spilled(blocks) => blocks.as_slice(),
+            Part::Memory(..) => &[],
         });
-        let (rows, memory) = spilled.fold((0, 0), |(rows, memory), file| (rows + file.rows(), memory + file.memory()));
-        // Another worker may do the same.
-        rows > CUT_ROWS && self.context.memory.reservation("aggregate", &self.metrics).try_grow(2 * memory)
+        let blocks = spilled.filter(|spilled| spilled.kind == Kind::Rows).map(|spilled| &spilled.block);
+        let (rows, memory) =
+            blocks.fold((0, 0), |(rows, memory), block| (rows + block.rows(), memory + block.memory()));
+        if rows <= CUT_ROWS {
+            Rows::Grouped
+        } else if self.context.memory.reservation("aggregate", &self.metrics).try_grow(2 * memory) {
+            // Twice, as another worker may do the same.
+            Rows::Cut
+        } else {
+            Rows::GroupedOrCut
+        }
     }
 
-    fn merge(&self, part: Part, table: &mut SpillingTable, cut: bool) -> Result<()> {
+    fn merge(&self, part: Part, table: &mut SpillingTable, rows: Rows) -> Result<()> {
         match part {
             Part::Memory(sliced, slices) => {
-                sliced.blocks(slices).try_for_each(|block| self.merge_block(&block?, sliced.kind(), table, cut))
+                sliced.blocks(slices).try_for_each(|block| self.merge_block(&block?, sliced.kind(), table, rows))
             }
-            Part::Spilled(Spilled { kind, file }) => {
+            Part::Spilled(blocks) => {
                 let mut reading = self.context.memory.reservation("aggregate", &self.metrics);
-                reading.grow(file.largest_block())?;
-                file.into_reader().try_for_each(|block| self.merge_block(&block?, kind, table, cut))
+                reading.grow(blocks.iter().map(|spilled| spilled.block.memory()).max().unwrap_or(0))?;
+                let mut blocks = blocks.into_iter();
+                blocks.try_for_each(|Spilled { kind, block }| self.merge_block(&block.into_batch()?, kind, table, rows))
             }
         }
     }
 
-    fn merge_block(&self, block: &RecordBatch, kind: Kind, table: &mut SpillingTable, cut: bool) -> Result<()> {
+    fn merge_block(&self, block: &RecordBatch, kind: Kind, table: &mut SpillingTable, rows: Rows) -> Result<()> {
         self.context.cancel.check()?;
-        let rows = || InputRows::from_batch(block, &self.layout.rows);
-        match kind {
-            Kind::States => table.merge(block),
-            Kind::Rows if cut => table.put_aside(&rows()),
-            Kind::Rows => table.update(&rows()),
+        let input = || InputRows::from_batch(block, &self.layout.rows);
+        match (kind, rows) {
+            (Kind::States, _) => table.merge(block),
+            (Kind::Rows, Rows::Grouped) => table.update(&input()),
+            (Kind::Rows, Rows::Cut) => table.put_aside(&input()),
+            (Kind::Rows, Rows::GroupedOrCut) => table.update_or_put_aside(&input()),
         }
     }
 }
 
-/// What is in memory, sliced at that level, as portions: few where there is little.
-pub(super) fn memory_portions(all: Vec<Sliced>, level: u32, layout: &Layout, batch_size: usize) -> Vec<Portion> {
+/// What is in memory, sliced by the bits that follow the used ones, as portions: few where there is little.
+pub(super) fn memory_portions(all: Vec<Sliced>, used: u32, layout: &Layout, batch_size: usize) -> Vec<Portion> {
     let rows: usize = all.iter().map(Sliced::count).sum();
     let wanted = if layout.global { 1 } else { (rows / batch_size.max(1)).clamp(1, SLICES) };
-    let width = SLICES / (1 << wanted.ilog2());
-    // A portion of several partitions is cut into these first, so that its groups come in their order.
-    let level = if width > SLICES / PARTITIONS { level } else { level + 1 };
+    let bits = wanted.ilog2();
+    let width = SLICES >> bits;
     let all: Vec<_> = all.into_iter().map(Arc::new).collect();
     let portion = |start: usize| {
         let parts = all.iter().map(|sliced| Part::Memory(sliced.clone(), start..start + width));
-        Portion { parts: parts.collect(), level }
+        Portion { parts: parts.collect(), used: used + bits }
     };
     (0..SLICES).step_by(width).map(portion).collect()
 }
 
-/// What was spilled, partition by partition.
-pub(super) fn spilled_portions(files: &PartitionFiles, level: u32) -> impl DoubleEndedIterator<Item = Portion> {
-    (0..PARTITIONS).map(move |partition| {
-        let parts = files.take(partition).into_iter().map(Part::Spilled).collect();
-        Portion { parts, level }
-    })
+/// What was spilled, partition by partition; `used` bits had been used to cut before.
+pub(super) fn spilled_portions(file: &PartitionFile, used: u32) -> Vec<Portion> {
+    let (partitions, bits) = file.take();
+    let portion = |blocks| Portion { parts: vec![Part::Spilled(blocks)], used: used + bits };
+    partitions.into_iter().map(portion).collect()
 }
 
 impl Iterator for ResultStream {

@@ -4,9 +4,10 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::batch::record_batch;
+use crate::batch::{record_batch, variable_bytes};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::eval::{Evaluator, Predicate};
@@ -126,6 +127,37 @@ impl InputRows {
     /// The columns of the key.
     pub(super) fn keys(&self, layout: &RowLayout) -> &[ArrayRef] {
         &self.columns[..layout.keys]
+    }
+
+    /// Some of the rows.
+    pub(super) fn slice(&self, rows: Range<usize>) -> Self {
+        let positions = match self.positions.is_empty() {
+            true => ScalarBuffer::default(),
+            false => self.positions.slice(rows.start, rows.len()),
+        };
+        Self {
+            count: rows.len(),
+            columns: self.columns.iter().map(|column| column.slice(rows.start, rows.len())).collect(),
+            positions,
+        }
+    }
+
+    /// Cuts the rows so that no piece of more than one row has more than so many bytes of texts and lists.
+    pub(super) fn pieces(&self, most_bytes: usize) -> Vec<Range<usize>> {
+        let mut pieces = Vec::new();
+        self.cut(0..self.count, most_bytes, &mut pieces);
+        pieces
+    }
+
+    fn cut(&self, rows: Range<usize>, most_bytes: usize, pieces: &mut Vec<Range<usize>>) {
+        let bytes = |column: &ArrayRef| variable_bytes(&column.slice(rows.start, rows.len()));
+        if rows.len() <= 1 || self.columns.iter().map(bytes).sum::<usize>() <= most_bytes {
+            pieces.push(rows);
+        } else {
+            let middle = rows.start + rows.len() / 2;
+            self.cut(rows.start..middle, most_bytes, pieces);
+            self.cut(middle..rows.end, most_bytes, pieces);
+        }
     }
 
     /// The rows as a batch, to be kept.

@@ -52,7 +52,7 @@ impl RunStore for WideRuns {
             let schema = Arc::new(Schema::new(vec![Field::new("value", block.data_type().clone(), true)]));
             let writer = match writer {
                 Some(writer) => writer,
-                None => writer.insert(context.spill.create("aggregate", &schema, metrics)?),
+                None => writer.insert(context.spill.create("aggregate", metrics)?),
             };
             let before = writer.bytes();
             writer.write(&RecordBatch::try_new(schema, vec![block])?)?;

@@ -17,7 +17,7 @@ use arrow::array::RecordBatch;
 use super::aside::RowsAside;
 use super::keys::Keys;
 use super::layout::Layout;
-use super::partition::{PartitionFiles, Sliced};
+use super::partition::{PartitionFile, Sliced};
 use super::rows::InputRows;
 use super::table::{FinishedGroups, GroupTable};
 use crate::context::QueryContext;
@@ -37,9 +37,18 @@ const LARGE_SHARE: u64 = 1024;
 /// Merging a state takes about so many times its memory.
 const MERGING: u64 = 4;
 
+/// No more of the budget than one in so many bytes is taken of rows at once, where they have long texts,
+const PIECE_SHARE: usize = 64;
+/// and at least so much,
+const LEAST_PIECE: usize = 1 << 16;
+/// and no more than that.
+const MOST_PIECE: usize = 1 << 22;
+
 /// Where a table of so many groups was hardly ever given a row of a group it had, groups are not looked for any more. The
 /// tables of unit tests get there too.
 const FUTILE_GROUPS: usize = if cfg!(test) { 40 } else { 1 << 18 };
+/// A table of so many groups has outgrown every cache: it pays only where groups have two rows or more.
+const OUTGROWN_GROUPS: usize = if cfg!(test) { 80 } else { 1 << 20 };
 /// A table looks again with so many groups, after rows were put aside.
 const AGAIN_GROUPS: usize = if cfg!(test) { 10 } else { 1 << 16 };
 /// Of so many groups one may have been given a second row, and the search is still futile.
@@ -56,15 +65,17 @@ pub(super) struct SpillingTable {
     rows: usize,
     /// Whether the table only looks whether it is still futile to look for groups.
     again: bool,
+    /// One in so many groups may get a second row, and it is still futile.
+    share: usize,
     /// How many more rows are put aside.
     aside_left: usize,
     aside: Option<RowsAside>,
     /// What left the table or was put aside, and has groups that may come again.
     left: Vec<Sliced>,
-    /// The bits of the hash that cut what leaves the table.
-    level: u32,
-    /// `None` where partitions cannot be cut further.
-    files: Option<Arc<PartitionFiles>>,
+    /// How many bits of the hash were used to cut before: those that follow cut what leaves the table.
+    used: u32,
+    /// `None` where it cannot be cut further.
+    file: Option<Arc<PartitionFile>>,
     context: QueryContext,
     metrics: Arc<OperatorMetrics>,
 }
@@ -73,8 +84,8 @@ impl SpillingTable {
     pub(super) fn new(
         layout: &Arc<Layout>,
         keys: Keys,
-        level: u32,
-        files: Option<Arc<PartitionFiles>>,
+        used: u32,
+        file: Option<Arc<PartitionFile>>,
         context: &QueryContext,
         metrics: &Arc<OperatorMetrics>,
     ) -> Result<Self> {
@@ -88,11 +99,12 @@ impl SpillingTable {
             reservation,
             rows: 0,
             again: false,
+            share: FUTILE_SHARE,
             aside_left: 0,
             aside: None,
             left: Vec::new(),
-            level,
-            files,
+            used,
+            file,
             context: context.clone(),
             metrics: metrics.clone(),
         })
@@ -108,6 +120,20 @@ impl SpillingTable {
 
     /// Takes rows.
     pub(super) fn update(&mut self, input: &InputRows) -> Result<()> {
+        self.each_piece(input, Self::update_piece)
+    }
+
+    /// Rows of long texts are taken a few at a time: what is made of them is as large as they are.
+    fn each_piece(&mut self, input: &InputRows, take: impl Fn(&mut Self, &InputRows) -> Result<()>) -> Result<()> {
+        let budget = usize::try_from(self.reservation.pool().budget()).unwrap_or(usize::MAX);
+        let mut pieces = input.pieces((budget / PIECE_SHARE).clamp(LEAST_PIECE, MOST_PIECE)).into_iter();
+        pieces.try_for_each(
+            |rows| if rows.len() == input.count { take(self, input) } else { take(self, &input.slice(rows)) },
+        )
+    }
+
+    fn update_piece(&mut self, input: &InputRows) -> Result<()> {
+        self.admit(1, 1, |table, _| table.prepare_growth(input))?;
         self.table.prepare(input)?;
         let (mut start, end) = (0, input.count);
         while start < end {
@@ -131,10 +157,16 @@ impl SpillingTable {
         }
         self.update(input)?;
         let groups = self.table.group_count();
-        if groups < if self.again { AGAIN_GROUPS } else { FUTILE_GROUPS } {
+        let (least, share) = match groups {
+            _ if self.again => (AGAIN_GROUPS, self.share),
+            OUTGROWN_GROUPS.. => (OUTGROWN_GROUPS, 1),
+            _ => (FUTILE_GROUPS, FUTILE_SHARE),
+        };
+        if groups < least {
             return Ok(());
         }
-        if self.rows - groups <= groups / FUTILE_SHARE {
+        if self.rows - groups <= groups / share {
+            self.share = share;
             let groups = self.drain()?;
             self.left.push(groups);
             self.aside_left = ASIDE_ROWS;
@@ -145,19 +177,23 @@ impl SpillingTable {
 
     /// Puts rows aside.
     pub(super) fn put_aside(&mut self, input: &InputRows) -> Result<()> {
+        self.each_piece(input, Self::put_piece_aside)
+    }
+
+    fn put_piece_aside(&mut self, input: &InputRows) -> Result<()> {
         let mut aside = match self.aside.take() {
             Some(aside) => aside,
-            None => RowsAside::new(&self.layout, self.level, self.context.config.batch_size, self.fresh_reservation()),
+            None => RowsAside::new(&self.layout, self.used, self.context.config.batch_size, self.fresh_reservation()),
         };
-        let (batch, bytes) = aside.prepare(input)?;
-        if !aside.try_reserve(bytes) {
+        let batch = input.to_batch(&self.layout.rows)?;
+        if !aside.try_reserve(&batch) {
             if aside.count() > 0 {
                 self.left.push(aside.sort(self.fresh_reservation())?);
             }
             self.spill()?;
-            aside.reserve(bytes)?;
+            aside.reserve(&batch)?;
         }
-        aside.push(batch, input.keys(&self.layout.rows))?;
+        aside.push(&batch, input.keys(&self.layout.rows))?;
         if aside.is_full() {
             self.left.push(aside.sort(self.fresh_reservation())?);
         }
@@ -204,7 +240,16 @@ impl SpillingTable {
                     Ok(()) => return Ok(count),
                     // What is foreseen for so many rows may be far more than they need.
                     Err(_) if count > 1 => count = count.div_ceil(2),
-                    Err(error) => return Err(error),
+                    Err(error) if self.table.group_count() != 1 || needed < self.reservation.pool().budget() / 2 => {
+                        return Err(error);
+                    }
+                    Err(error) => {
+                        return Err(error.without_hint().with_hint(
+                            "the values of one group do not fit: mode, DISTINCT, array_agg and string_agg keep them in \
+                             memory; group by more keys, take approx_count_distinct or approx_quantile, or raise \
+                             --memory-limit",
+                        ));
+                    }
                 }
             }
         }
@@ -218,8 +263,12 @@ impl SpillingTable {
 
     /// A single group would come back as it went.
     fn can_spill(&self) -> bool {
-        let aside = self.aside.as_ref().is_some_and(|aside| aside.count() > 0);
-        self.files.is_some() && (self.table.group_count() > 1 || aside || !self.left.is_empty())
+        self.file.is_some() && (self.table.group_count() > 1 || self.is_cut())
+    }
+
+    /// Whether there is more than the table, so that groups may be in several places.
+    pub(super) fn is_cut(&self) -> bool {
+        self.aside.as_ref().is_some_and(|aside| aside.count() > 0) || !self.left.is_empty()
     }
 
     /// Spills where memory is short and the table holds more than a fair share of it.
@@ -234,6 +283,12 @@ impl SpillingTable {
         if self.can_spill() { self.spill() } else { self.shed() }
     }
 
+    /// Bytes of the table.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.table.memory()
+    }
+
     /// Writes runs where there is not the memory to merge the table with others.
     pub(super) fn make_room(&mut self) -> Result<()> {
         let pool = self.reservation.pool();
@@ -246,15 +301,13 @@ impl SpillingTable {
         self.settle()
     }
 
-    /// Writes everything to the files of the partitions.
+    /// Writes everything to the spill file.
     pub(super) fn spill(&mut self) -> Result<()> {
-        if let Some(files) = self.files.clone() {
+        if let Some(file) = self.file.clone() {
             // No state may be so large that it does not come back.
             let large = usize::try_from(self.reservation.pool().budget() / LARGE_SHARE).unwrap_or(usize::MAX);
             self.table.shed(large.max(FEW_VALUES))?;
-            for sliced in self.take()? {
-                files.write(&sliced, &self.context)?;
-            }
+            file.write(&self.take()?, &self.context)?;
         }
         Ok(())
     }
@@ -276,7 +329,7 @@ impl SpillingTable {
         let mut reservation = self.fresh_reservation();
         std::mem::swap(&mut reservation, &mut self.reservation);
         let states = self.table.drain()?;
-        let groups = Sliced::states(states, self.level, self.context.config.batch_size, reservation)?;
+        let groups = Sliced::states(states, self.used, self.context.config.batch_size, reservation)?;
         self.rows = 0;
         self.settle()?;
         Ok(groups)

@@ -7,9 +7,9 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array, new_empty
 use arrow::datatypes::UInt64Type;
 
 use super::keys::{EncodedKeys, GroupKeys, Keys};
-use super::layout::{HASH_COLUMN, KEY_COLUMN, Layout, variable_bytes};
+use super::layout::{HASH_COLUMN, KEY_COLUMN, Layout};
 use super::rows::InputRows;
-use crate::batch::{drop_hidden_text, record_batch};
+use crate::batch::{drop_hidden_text, record_batch, variable_bytes};
 use crate::error::Result;
 use crate::functions::aggregate::{Accumulator, GroupedRows, vec_memory};
 
@@ -68,6 +68,11 @@ impl GroupTable {
         self.keys.states_growth(groups, groups * self.layout.packed_key_bytes)
     }
 
+    /// Bytes by which `memory` can rise at most while the keys of a batch are taken up.
+    pub(super) fn prepare_growth(&self, input: &InputRows) -> usize {
+        if self.layout.global { 0 } else { self.keys.prepare_growth(input.keys(&self.layout.rows)) }
+    }
+
     /// Takes up the keys of a batch, ahead of [`GroupTable::update`].
     pub(super) fn prepare(&mut self, input: &InputRows) -> Result<()> {
         if self.layout.global { Ok(()) } else { self.keys.prepare(input.keys(&self.layout.rows)) }
@@ -76,25 +81,28 @@ impl GroupTable {
     /// Bytes by which `memory` can rise at most while those rows are taken, should each be a new group.
     pub(super) fn update_growth(&self, input: &InputRows, rows: &Range<usize>) -> usize {
         let bytes = |&column: &usize| variable_bytes(&input.columns[column].slice(rows.start, rows.len()));
-        let aggregates = &self.layout.rows.aggregates;
-        let arguments = aggregates.iter().map(|of| of.arguments.iter().map(bytes).sum::<usize>());
+        let new_groups = self.new_groups(rows.len());
+        let accumulators = self.accumulators.iter().zip(&self.layout.rows.aggregates);
+        let accumulators = accumulators
+            .map(|(accumulator, of)| accumulator.growth(rows.len(), new_groups, of.arguments.iter().map(bytes).sum()));
         let keys = if self.layout.global { 0 } else { self.keys.growth(rows) };
-        keys + self.growth(rows.len(), arguments)
+        keys + vec_growth_to(&self.groups, rows.len()) + accumulators.sum::<usize>()
     }
 
     /// Bytes by which `memory` can rise at most while those states are taken.
     pub(super) fn merge_growth(&self, states: &RecordBatch) -> usize {
-        let bytes = |range: Range<usize>| states.columns()[range].iter().map(variable_bytes).sum::<usize>();
+        let rows = states.num_rows();
+        let new_groups = self.new_groups(rows);
+        let accumulators = self.accumulators.iter().zip(self.layout.state_columns());
+        let accumulators =
+            accumulators.map(|(accumulator, range)| accumulator.merge_growth(&states.columns()[range], new_groups));
         let key_bytes = variable_bytes(states.column(KEY_COLUMN));
-        let keys = if self.layout.global { 0 } else { self.keys.states_growth(states.num_rows(), key_bytes) };
-        keys + self.growth(states.num_rows(), self.layout.state_columns().map(bytes))
+        let keys = if self.layout.global { 0 } else { self.keys.states_growth(rows, key_bytes) };
+        keys + vec_growth_to(&self.groups, rows) + accumulators.sum::<usize>()
     }
 
-    fn growth(&self, rows: usize, bytes: impl Iterator<Item = usize>) -> usize {
-        let new_groups = if self.layout.global { 0 } else { rows };
-        let accumulators = self.accumulators.iter().zip(bytes);
-        (if rows > self.groups.capacity() { 2 * rows.max(4) * size_of::<u32>() } else { 0 })
-            + accumulators.map(|(accumulator, bytes)| accumulator.growth(rows, new_groups, bytes)).sum::<usize>()
+    fn new_groups(&self, rows: usize) -> usize {
+        if self.layout.global { 0 } else { rows }
     }
 
     /// Takes rows of the batch that was prepared.
@@ -177,6 +185,11 @@ impl GroupTable {
         }
         Ok(FinishedGroups { layout, keys, results, order })
     }
+}
+
+/// Bytes that an emptied vector allocates at most to take so many items.
+fn vec_growth_to<T>(vec: &Vec<T>, items: usize) -> usize {
+    if items > vec.capacity() { 2 * items.max(4) * size_of::<T>() } else { 0 }
 }
 
 /// Results, whose keys are still encoded.

@@ -369,12 +369,12 @@ fn many_distinct_keys_stay_below_a_small_budget() {
 
 #[test]
 fn a_partition_too_large_for_memory_is_cut_further() {
-    // Spilled by a sink with memory enough for that, read where a thirty-second part of it does not fit.
+    // Spilled by a sink with memory enough for that, read where a partition does not fit.
     let run = Run::new(4 << 20, 1, 1024);
     let sink = count_by_number(&run);
     let source = run.feed(&sink, &distinct_numbers(300_000)).unwrap();
     let files = OperatorMetrics::get(&run.metrics.spill_files);
-    assert_eq!(files, 64, "a file of states and one of rows for each partition");
+    assert_eq!(files, 1, "all partitions share a file");
     let mut other_operator = run.context.memory.reservation("other", &OperatorMetrics::new());
     other_operator.grow(2_600_000).unwrap();
     assert_eq!(run.read(&*source).unwrap().len(), 300_000);
@@ -409,6 +409,7 @@ fn a_budget_too_small_for_one_group_is_an_error_that_says_who_holds_it() {
     let error = run.feed(&sink, &batches).unwrap_err();
     assert_eq!(error.exit_code(), 3);
     assert!(error.to_string().contains("aggregate"), "{error}");
+    assert!(error.to_string().contains("group by more keys"), "{error}");
     drop(sink);
     run.check_nothing_is_left();
 }
@@ -537,4 +538,41 @@ fn memory_never_rises_by_more_than_was_foreseen() {
             assert!(merged.memory() <= foreseen, "{} bytes, {foreseen} foreseen at state {start}", merged.memory());
         }
     }
+}
+
+#[test]
+fn long_keys_are_reserved_before_they_are_encoded() {
+    let text = |number: usize| Some(format!("{number}{}", "x".repeat(9_000)));
+    let row = |number: usize| (None, text(number), None, None, text(number));
+    let rows: Vec<Row> = (0..600).chain(0..600).map(row).collect();
+    let run = Run::new(8 << 20, 1, 8192);
+    let sink = run.sink(vec![column(1), column(4)], vec![call("count", vec![], false)]);
+    let mut local = sink.local(&run.context, 1).unwrap();
+    for batch in batches(&rows, 600) {
+        sink.sink(&mut local, TaskId { partition: 0 }, batch).unwrap();
+        // All keys of a batch are 11 MB once they are encoded.
+        assert!(OperatorMetrics::get(&run.metrics.peak_reserved) > 1 << 20);
+        assert!(worker(&mut local).unwrap().table.memory() < 6 << 20);
+    }
+    sink.combine(local).unwrap();
+    let found = run.read(&*sink.finish(&run.context).unwrap()).unwrap();
+    assert_eq!(found.len(), 600);
+    assert!(found.iter().all(|row| row[2] == Some("2".into())));
+    assert!(run.spilled() > 0);
+}
+
+#[test]
+fn correlations_of_values_of_very_different_size_leave_memory() {
+    let value = |n: u32| Some(f64::from(n % 7 + 1) * if n.is_multiple_of(2) { 1e150 } else { 1e-150 });
+    let row = |n: u32| (Some(f64::from(n / 2)), None, None, value(n), None);
+    let rows: Vec<Row> = (0..12_000).map(row).collect();
+    let over = |budget: u64| {
+        let run = Run::new(budget, 2, 1000);
+        let sink = run.sink(vec![column(0)], vec![call("corr", vec![column(3), column(0)], false)]);
+        let source = run.feed(&sink, &batches(&rows, 1000)).unwrap();
+        (run.read(&*source).unwrap(), run.spilled() > 0)
+    };
+    let (found, spilled) = over(6 << 20);
+    assert!(spilled);
+    assert_eq!(found, over(1 << 30).0);
 }

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::expr::{GapColumn, GapFill, Line, Reach};
 use crate::functions::scalar::calendar::add_interval;
 use crate::types::Scalar;
+use crate::types::temporal::Zone;
 
 /// Where a value is taken from: from what fills, from what was carried here from earlier rows, or from the rows.
 const FILL: usize = 0;
@@ -42,7 +43,8 @@ enum Kind {
 }
 
 impl Filler {
-    pub(super) fn new(column: &GapColumn, data_type: &DataType) -> Self {
+    /// Of a column of that type; days are counted in local time of the zone.
+    pub(super) fn new(column: &GapColumn, data_type: &DataType, zone: Option<Zone>) -> Self {
         let kind = match column {
             GapColumn::Key => Kind::Key,
             GapColumn::Bucket => Kind::Bucket,
@@ -51,13 +53,13 @@ impl Filler {
                 Kind::Constant { value: value.clone(), over_nulls: *over_nulls }
             }
             GapColumn::Value(GapFill::Previous { limit, over_nulls }) => {
-                Kind::Previous(Previous { limit: *limit, over_nulls: *over_nulls, known: None, carried: None })
+                Kind::Previous(Previous { limit: *limit, zone, over_nulls: *over_nulls, known: None, carried: None })
             }
             GapColumn::Value(GapFill::Next { limit, over_nulls }) => {
                 Kind::Next(Next { limit: *limit, search: Search::new(*over_nulls) })
             }
             GapColumn::Value(GapFill::Linear(line)) => {
-                Kind::Line(LineState { line: line.clone(), known: None, search: Search::new(line.over_nulls) })
+                Kind::Line(LineState { line: line.clone(), zone, known: None, search: Search::new(line.over_nulls) })
             }
         };
         let waits = matches!(column, GapColumn::Value(fill) if fill.waits()) && *data_type != DataType::Null;
@@ -174,13 +176,14 @@ fn keys(batch: &Batch, rows: &Rows) -> Vec<(usize, usize)> {
 }
 
 /// The last moment that is not farther than this from another; `None` where there is no end to it.
-fn deadline(from: i64, interval: IntervalMonthDayNano) -> Option<i64> {
-    add_interval(from, interval, None)
+fn deadline(from: i64, interval: IntervalMonthDayNano, zone: Option<Zone>) -> Option<i64> {
+    add_interval(from, interval, zone.as_ref())
 }
 
 /// The value before.
 struct Previous {
     limit: Option<Reach>,
+    zone: Option<Zone>,
     over_nulls: bool,
     known: Option<KnownPlace>,
     /// The value, where it came from rows that are gone.
@@ -232,7 +235,7 @@ impl Previous {
 
     fn set(&mut self, row: usize, place: Place) {
         let until = match self.limit {
-            Some(Reach::Time(interval)) => deadline(place.time, interval),
+            Some(Reach::Time(interval)) => deadline(place.time, interval, self.zone),
             _ => None,
         };
         self.known = Some(KnownPlace { at: (ROWS, row), place, until });
@@ -309,6 +312,7 @@ impl Next {
 /// The line between two values.
 struct LineState {
     line: Line,
+    zone: Option<Zone>,
     known: Option<(f64, Place)>,
     search: Search,
 }
@@ -338,7 +342,9 @@ impl LineState {
                         let next = self.search.behind(span, offset, column, rows);
                         let next = next.map(|next| (values.value(next), rows.place_of(next)));
                         filled.append_option(
-                            self.known.zip(next).and_then(|(from, to)| between(&self.line, from, to, *place)),
+                            self.known
+                                .zip(next)
+                                .and_then(|(from, to)| between(&self.line, self.zone, from, to, *place)),
                         );
                     }
                 }
@@ -349,12 +355,18 @@ impl LineState {
 }
 
 /// The value at a place between two known ones; `None` where the line does not reach it.
-fn between(line: &Line, (from, start): (f64, Place), (to, end): (f64, Place), place: Place) -> Option<f64> {
+fn between(
+    line: &Line,
+    zone: Option<Zone>,
+    (from, start): (f64, Place),
+    (to, end): (f64, Place),
+    place: Place,
+) -> Option<f64> {
     let reaches = line.limit.is_none_or(|limit| place.position.abs_diff(start.position) <= limit);
     let joins = match line.max_gap {
         None => true,
         Some(Reach::Buckets(most)) => end.position.abs_diff(start.position) <= most.saturating_add(1),
-        Some(Reach::Time(interval)) => deadline(start.time, interval).is_none_or(|until| end.time <= until),
+        Some(Reach::Time(interval)) => deadline(start.time, interval, zone).is_none_or(|until| end.time <= until),
     };
     if !reaches || !joins {
         return None;

@@ -32,11 +32,12 @@ use crate::error::{Error, Result};
 use crate::eval::Evaluator;
 use crate::expr::{BoundExpr, GapColumn};
 use crate::functions::scalar::Value;
-use crate::functions::scalar::bucket::grid_of;
+use crate::functions::scalar::bucket::{grid_of, zone_of_buckets};
 use crate::memory::MemoryReservation;
 use crate::metrics::OperatorMetrics;
 use crate::operators::{Operator, OperatorFactory, Output};
 use crate::types::grid::Grid;
+use crate::types::temporal::Zone;
 use crate::types::{Scalar, Schema, SchemaRef};
 use columns::Filler;
 use rows::{Bounds, Cursor, LastRow, Rows, SeriesKeys, micros};
@@ -67,8 +68,7 @@ impl FillGapsFactory {
         Self { schema, columns, bucket, starts, finishes, metrics }
     }
 
-    fn bounds(&self, config: &Arc<Config>) -> Result<Bounds> {
-        let grid = grid(&self.bucket, config)?;
+    fn bounds(&self, grid: Grid, config: &Arc<Config>) -> Result<Bounds> {
         let values = |exprs: &[BoundExpr]| -> Result<Vec<Option<i64>>> {
             exprs.iter().map(|expr| moment(expr, config)).collect()
         };
@@ -80,8 +80,8 @@ impl FillGapsFactory {
     }
 }
 
-/// The grid that a call lays.
-fn grid(bucket: &BoundExpr, config: &Arc<Config>) -> Result<Grid> {
+/// The grid that a call lays, and the zone in which it counts days.
+fn grid(bucket: &BoundExpr, config: &Arc<Config>) -> Result<(Grid, Option<Zone>)> {
     let BoundExpr::Call { name, args, .. } = bucket else {
         return Err(Error::internal("buckets of time that are no call"));
     };
@@ -90,7 +90,8 @@ fn grid(bucket: &BoundExpr, config: &Arc<Config>) -> Result<Grid> {
         _ => constant(arg, config).map(|value| Value::Scalar(Scalar::from_array(&value, 0))),
     };
     let args = args.iter().enumerate().map(value).collect::<Result<Vec<_>>>()?;
-    grid_of(name, &args)?.ok_or_else(|| Error::data(format!("the buckets of {bucket} have no width")))
+    let grid = grid_of(name, &args)?.ok_or_else(|| Error::data(format!("the buckets of {bucket} have no width")))?;
+    Ok((grid, zone_of_buckets(name, &args)?))
 }
 
 fn constant(expr: &BoundExpr, config: &Arc<Config>) -> Result<ArrayRef> {
@@ -110,12 +111,13 @@ impl OperatorFactory for FillGapsFactory {
         let keys = (0..self.columns.len()).filter(|&index| self.columns[index] == GapColumn::Key);
         let series = SeriesKeys::new(&self.schema, keys.collect())?;
         let fillers = self.columns.iter().zip(self.schema.fields());
+        let (grid, zone) = grid(&self.bucket, &context.config)?;
         Ok(Box::new(FillGaps {
             schema: self.schema.clone(),
-            bounds: self.bounds(&context.config)?,
+            bounds: self.bounds(grid, &context.config)?,
             bucket,
             series,
-            fillers: fillers.map(|(column, field)| Filler::new(column, field.data_type())).collect(),
+            fillers: fillers.map(|(column, field)| Filler::new(column, field.data_type(), zone)).collect(),
             batch_size: context.config.batch_size.max(1),
             cancel: context.cancel.clone(),
             held: Held { batches: Vec::new(), memory: context.memory.reservation("gap filling", &self.metrics) },

@@ -102,13 +102,13 @@ impl MergeSetup<'_> {
     }
 
     fn spill(&self, run: MemoryRun) -> Result<SpillSegment> {
-        let mut writer = self.context.spill.create(self.name, self.schema, self.metrics)?;
+        let mut writer = self.context.spill.create(self.name, self.metrics)?;
         run.rows.write(&mut writer, self.schema, self.blocks, &self.context.cancel)
     }
 
     fn merge_to_one(&self, runs: Vec<SpillSegment>) -> Result<SpillSegment> {
         self.metrics.add("merge passes", 1);
-        let mut writer = self.context.spill.create(self.name, self.schema, self.metrics)?;
+        let mut writer = self.context.spill.create(self.name, self.metrics)?;
         let cursors = runs.into_iter().map(|run| Cursor::spilled(run.into_reader()));
         let merge = Merge::new(cursors.collect::<Result<_>>()?, self.schema, self.blocks, &self.context.cancel);
         for block in merge {

@@ -176,7 +176,7 @@ impl SortLocal {
         }
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            None => self.writer.insert(self.context.spill.create(self.name, &self.keyed, &self.metrics)?),
+            None => self.writer.insert(self.context.spill.create(self.name, &self.metrics)?),
         };
         let sorted = std::mem::take(&mut self.buffer).sort();
         self.spilled.push(sorted.write(writer, &self.keyed, self.blocks, &self.context.cancel)?);

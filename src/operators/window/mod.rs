@@ -215,8 +215,12 @@ impl Window {
             _ => 0,
         };
         let entering = usize::try_from(entering).unwrap_or(usize::MAX);
-        let growth = |aggregate: &dyn SlidingAggregate| if frames > 0 { aggregate.growth(entering, frames) } else { 0 };
-        let aggregates = self.aggregates.iter().map(|(aggregate, _)| aggregate.memory() + growth(&**aggregate));
+        let bytes =
+            |column: Option<usize>| column.and_then(|column| self.columns.get(column)).map_or(0, HeldColumn::bytes);
+        let aggregates = self.aggregates.iter().map(|(aggregate, column)| {
+            let growth = if frames > 0 { aggregate.growth(entering, frames, bytes(*column) as usize) } else { 0 };
+            aggregate.memory() + growth
+        });
         let held: u64 = self.columns.iter().map(HeldColumn::bytes).sum();
         let total = held + self.waiting_bytes + (self.finder.memory() + aggregates.sum::<usize>()) as u64;
         self.memory.resize(total).map_err(|error| {

@@ -255,3 +255,40 @@ fn widths_lie_on_the_usual_grids_of_databases() {
     assert_eq!(floor("1 month", "2024-03-31 22:30", zone("Europe/Berlin")), Some(at("2024-03-31 22:00")));
     assert_eq!(floor("12 hours", "2024-07-01 09:00", zone("Europe/Berlin")), Some(at("2024-06-30 23:00")));
 }
+
+proptest! {
+    #[test]
+    fn buckets_are_counted_as_they_are_passed(
+        rule in prop::sample::select(vec!["1D", "3D", "W-MON", "ME", "2MS", "QE", "YS"]), label in prop::sample::select(vec![Side::Left, Side::Right]),
+        closed in prop::sample::select(vec![Side::Left, Side::Right]),
+        zone in prop::sample::select(vec![None, Some("Europe/Berlin"), Some("America/St_Johns"), Some("Pacific/Apia"),
+            Some("Pacific/Kwajalein"), Some("Asia/Manila")]),
+        around in prop::sample::select(vec!["1799-12-20", "1844-12-20", "1969-09-25", "1993-08-15", "2011-12-25", "2099-12-20"]),
+        before in 0i64..2000, behind in 0i64..2000, rest in 0..MICROS_PER_DAY,
+    ) {
+        let grid = grid(rule, closed, label, "2000-01-01", zone.and_then(super::tests::zone));
+        let around = at(around);
+        let first = grid.floor(around - before * MICROS_PER_DAY).unwrap();
+        let end = around + behind * MICROS_PER_DAY + rest;
+        let passed = std::iter::successors(Some(first), |label| grid.next(*label)).take_while(|label| *label < end).count();
+        prop_assert_eq!(grid.count(first, end, u64::MAX), Some(passed as u64));
+        let short = (passed as u64).checked_sub(1);
+        prop_assert!(short.is_none_or(|most| grid.count(first, end, most).is_none()));
+    }
+}
+
+#[test]
+fn counting_the_days_of_all_time_takes_no_time() {
+    let berlin = zone("Europe/Berlin");
+    let grid = grid("1D", Side::Left, Side::Left, "2000-01-01", berlin);
+    let [first, end] =
+        [-200_000i64, 200_000].map(|year| grid.floor(days_from_civil(year, 6, 1) * MICROS_PER_DAY).unwrap());
+    let days = days_from_civil(200_000, 6, 1) - days_from_civil(-200_000, 6, 1);
+    // The first of them begins a little earlier, in local mean time.
+    assert_eq!(grid.count(first, end, u64::MAX), Some(days as u64));
+    let months = super::tests::grid("MS", Side::Left, Side::Left, "2000-01-01", None);
+    assert_eq!(
+        months.count(at("2000-01-01"), days_from_civil(200_000, 1, 1) * MICROS_PER_DAY, u64::MAX),
+        Some(198_000 * 12)
+    );
+}

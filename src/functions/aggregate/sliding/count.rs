@@ -53,7 +53,7 @@ impl SlidingAggregate for Count {
         0
     }
 
-    fn growth(&self, _: usize, frames: usize) -> usize {
+    fn growth(&self, _: usize, frames: usize, _: usize) -> usize {
         2 * frames * size_of::<i64>()
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn extreme(beats: Ordering, data_type: &DataType, kind: WindowKind) -
     with_values!(data_type, Kept => Ok(if kind.only_grows {
         let mut best = Kept::new(data_type);
         best.resize(1);
-        Box::new(Slider::new(Best { beats, best, seen: false }, data_type, kind)) as Box<dyn SlidingAggregate>
+        Box::new(Slider::new(Best { beats, best, row: None }, data_type, kind)) as Box<dyn SlidingAggregate>
     } else {
         let unbeaten = Unbeaten::<Kept> { beats, rows: VecDeque::new(), values: PhantomData };
         Box::new(Slider::new(unbeaten, data_type, kind)) as Box<dyn SlidingAggregate>
@@ -69,11 +69,15 @@ impl<V: Values> Slide for Unbeaten<V> {
         column.value::<V>(*first).map(Some)
     }
 
+    fn winner(&self) -> Option<u64> {
+        self.rows.front().copied()
+    }
+
     fn memory(&self) -> usize {
         self.rows.capacity() * size_of::<u64>()
     }
 
-    fn growth(&self, rows: usize) -> usize {
+    fn growth(&self, rows: usize, _: usize) -> usize {
         let needed = self.rows.len() + rows;
         if needed <= self.rows.capacity() { 0 } else { 2 * needed.max(4) * size_of::<u64>() }
     }
@@ -83,7 +87,8 @@ impl<V: Values> Slide for Unbeaten<V> {
 struct Best<V> {
     beats: Ordering,
     best: V,
-    seen: bool,
+    /// The row of the best value; `None` before the first one.
+    row: Option<u64>,
 }
 
 impl<V: Values> Slide for Best<V> {
@@ -91,9 +96,9 @@ impl<V: Values> Slide for Best<V> {
     type Output = V;
 
     #[inline]
-    fn enter(&mut self, _: u64, value: V::Item<'_>, _: &HeldColumn) -> Result<()> {
-        if !self.seen || V::compare(value, self.best.get(0)) == self.beats {
-            self.seen = true;
+    fn enter(&mut self, row: u64, value: V::Item<'_>, _: &HeldColumn) -> Result<()> {
+        if self.row.is_none() || V::compare(value, self.best.get(0)) == self.beats {
+            self.row = Some(row);
             self.best.set(0, value);
         }
         Ok(())
@@ -102,18 +107,23 @@ impl<V: Values> Slide for Best<V> {
     fn leave(&mut self, _: u64, _: V::Item<'_>) {}
 
     fn clear(&mut self) {
-        self.seen = false;
+        self.row = None;
     }
 
     fn result<'a>(&'a mut self, _: u64, _: &'a HeldColumn) -> Result<Option<V::Item<'a>>> {
         Ok(Some(self.best.get(0)))
     }
 
+    fn winner(&self) -> Option<u64> {
+        self.row
+    }
+
     fn memory(&self) -> usize {
         self.best.memory()
     }
 
-    fn growth(&self, _: usize) -> usize {
-        0
+    /// A value that is replaced leaves a gap, and gaps are closed by a copy.
+    fn growth(&self, _: usize, bytes: usize) -> usize {
+        2 * self.best.growth(0, bytes)
     }
 }

@@ -146,7 +146,7 @@ impl Slide for Quantile {
     }
 
     /// Any of the rows may go to either heap, and what is in one to the other.
-    fn growth(&self, rows: usize) -> usize {
+    fn growth(&self, rows: usize, _: usize) -> usize {
         let entries = self.low.len() + self.high.len();
         heap_growth(entries, self.low.capacity(), rows) + heap_growth(entries, self.high.capacity(), rows)
     }

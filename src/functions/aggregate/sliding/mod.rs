@@ -55,8 +55,8 @@ pub trait SlidingAggregate: Send {
     fn memory(&self) -> usize;
 
     /// Bytes by which [`memory`](Self::memory) can rise at most while `rows` rows enter, and those of the results of so many
-    /// frames.
-    fn growth(&self, rows: usize, frames: usize) -> usize;
+    /// frames; `bytes` is what the argument takes in all rows that are held.
+    fn growth(&self, rows: usize, frames: usize, bytes: usize) -> usize;
 }
 
 /// What aggregates need to know of their windows.

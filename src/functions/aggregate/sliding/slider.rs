@@ -32,11 +32,16 @@ pub(super) trait Slide: Send {
         column: &'a HeldColumn,
     ) -> Result<Option<<Self::Output as Values>::Item<'a>>>;
 
+    /// The row whose value the result is, where it is that of one. Such a row comes once and stays for a while.
+    fn winner(&self) -> Option<u64> {
+        None
+    }
+
     /// Bytes of memory held.
     fn memory(&self) -> usize;
 
-    /// Bytes by which that can rise at most while `rows` values enter.
-    fn growth(&self, rows: usize) -> usize;
+    /// Bytes by which that can rise at most while `rows` values enter, of columns that take so many bytes.
+    fn growth(&self, rows: usize, bytes: usize) -> usize;
 }
 
 /// An aggregate of values that are not null.
@@ -65,6 +70,7 @@ impl<S: Slide> SlidingAggregate for Slider<S> {
         let mut results = S::Output::new(&self.result_type);
         results.resize(frames.starts.len());
         let mut valid = vec![false; frames.starts.len()];
+        let mut winner = None;
         for (index, (&start, &end)) in frames.starts.iter().zip(frames.ends).enumerate() {
             if start >= self.end {
                 // Nothing of what was inside still is; rows between were in no window.
@@ -85,9 +91,16 @@ impl<S: Slide> SlidingAggregate for Slider<S> {
                 }
                 self.start += 1;
             }
-            if self.count >= wanted
-                && let Some(result) = self.slide.result(self.count, column)?
-            {
+            let before = winner.take();
+            if self.count < wanted {
+                continue;
+            }
+            winner = self.slide.winner();
+            if winner.is_some() && winner == before {
+                // One text for all frames in which it wins, not one for each.
+                results.repeat(index);
+                valid[index] = true;
+            } else if let Some(result) = self.slide.result(self.count, column)? {
                 results.set(index, result);
                 valid[index] = true;
             }
@@ -99,8 +112,8 @@ impl<S: Slide> SlidingAggregate for Slider<S> {
         self.slide.memory()
     }
 
-    fn growth(&self, rows: usize, frames: usize) -> usize {
-        let results = S::Output::new(&self.result_type).growth(frames, 0) + frames;
-        self.slide.growth(rows) + results
+    fn growth(&self, rows: usize, frames: usize, bytes: usize) -> usize {
+        let results = S::Output::new(&self.result_type).growth(frames, bytes + self.slide.memory()) + frames;
+        self.slide.growth(rows, bytes) + results
     }
 }

@@ -11,7 +11,7 @@ use arrow::datatypes::IntervalMonthDayNano;
 use proptest::prelude::*;
 
 use super::*;
-use crate::batch::normalize_equal;
+use crate::batch::{array_memory, normalize_equal};
 use crate::functions::aggregate::{GroupedRows, lookup};
 
 /// Frames of rows whose edges never go back.
@@ -82,9 +82,13 @@ fn check(
             frames.iter().map(|frame| expected(name, &signature, constants, column, *frame, min_periods)).collect();
         let before = aggregate.memory();
         let entering = ends.last().unwrap() - starts[0];
-        let growth = aggregate.growth(entering as usize, frames.len());
+        let growth = aggregate.growth(entering as usize, frames.len(), held.bytes() as usize);
         let found = aggregate.evaluate(Some(&held), Frames { starts: &starts, ends: &ends });
         prop_assert!(aggregate.memory() <= before + growth, "{name}: {} > {before} + {growth}", aggregate.memory());
+        if let Ok(found) = &found {
+            let results = array_memory(found);
+            prop_assert!(results <= growth as u64 + 1024, "{name}: results of {results} bytes, {growth} foreseen");
+        }
         let Ok(wanted) = wanted else {
             prop_assert!(found.is_err(), "{name} over {frames:?} is out of range");
             return Ok(());

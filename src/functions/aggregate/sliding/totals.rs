@@ -144,7 +144,7 @@ where
         0
     }
 
-    fn growth(&self, _: usize) -> usize {
+    fn growth(&self, _: usize, _: usize) -> usize {
         0
     }
 }
