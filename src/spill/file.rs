@@ -16,7 +16,7 @@ use crate::metrics::OperatorMetrics;
 
 /// A file on disk and what it holds of the quota, given back when dropped or when freed while reading.
 #[derive(Debug)]
-struct Extent {
+pub(super) struct Extent {
     manager: Arc<SpillManager>,
     file: File,
     operator: String,
@@ -24,8 +24,27 @@ struct Extent {
 }
 
 impl Extent {
+    pub(super) fn new(manager: Arc<SpillManager>, file: File, operator: &str) -> Self {
+        Self { manager, file, operator: operator.to_string(), held: AtomicU64::new(0) }
+    }
+
+    /// Writes at a place, counted against the quota first.
+    pub(super) fn write_at(&self, bytes: &[u8], at: u64) -> Result<()> {
+        let length = bytes.len() as u64;
+        self.manager.take(length, &self.operator)?;
+        self.held.fetch_add(length, Relaxed);
+        self.file.write_all_at(bytes, at).map_err(|error| self.manager.write_failed(&self.operator, &error))
+    }
+
+    /// Fills `bytes` from a place.
+    pub(super) fn read_at(&self, bytes: &mut [u8], at: u64) -> Result<()> {
+        self.file
+            .read_exact_at(bytes, at)
+            .map_err(|error| Error::resource(format!("{} cannot read its spill file back: {error}", self.operator)))
+    }
+
     /// Frees the disk under what was read. Where the file system cannot, it is free when the file is dropped.
-    fn free(&self, start: u64, bytes: u64) {
+    pub(super) fn free(&self, start: u64, bytes: u64) {
         // Only whole pages are freed; the quota is told all of it, which is near enough.
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         if rustix::fs::fallocate(&self.file, flags, start, bytes).is_ok() {
@@ -81,7 +100,7 @@ impl SpillWriter {
         schema: SchemaRef,
         metrics: Arc<OperatorMetrics>,
     ) -> Self {
-        let extent = Arc::new(Extent { manager, file, operator: operator.to_string(), held: AtomicU64::new(0) });
+        let extent = Arc::new(Extent::new(manager, file, operator));
         Self { extent, schema, at: 0, all: Counts::default(), part: Counts::default(), metrics }
     }
 
@@ -96,13 +115,7 @@ impl SpillWriter {
         }
         let Block { bytes: block, raw_bytes } = encode(batch)?;
         let bytes = block.len() as u64;
-        let extent = &self.extent;
-        extent.manager.take(bytes, &extent.operator)?;
-        extent.held.fetch_add(bytes, Relaxed);
-        extent
-            .file
-            .write_all_at(&block, self.at)
-            .map_err(|error| extent.manager.write_failed(&extent.operator, &error))?;
+        self.extent.write_at(&block, self.at)?;
         self.at += bytes;
         for counts in [&mut self.all, &mut self.part] {
             counts.add(bytes, batch.num_rows() as u64, raw_bytes as u64);
@@ -239,18 +252,15 @@ pub struct SpillReader {
 
 impl SpillReader {
     fn read(&mut self) -> Result<RecordBatch> {
-        let failed = |error: std::io::Error| {
-            Error::resource(format!("{} cannot read its spill file back: {error}", self.extent.operator))
-        };
         let mut header = [0; HEADER_BYTES];
-        self.extent.file.read_exact_at(&mut header, self.at).map_err(failed)?;
+        self.extent.read_at(&mut header, self.at)?;
         let header = BlockHeader::parse(&header);
         let bytes = (HEADER_BYTES + header.payload_bytes) as u64;
         if bytes > self.end - self.at {
             return Err(damaged());
         }
         let mut payload = vec![0; header.payload_bytes];
-        self.extent.file.read_exact_at(&mut payload, self.at + HEADER_BYTES as u64).map_err(failed)?;
+        self.extent.read_at(&mut payload, self.at + HEADER_BYTES as u64)?;
         if self.free {
             self.extent.free(self.at, bytes);
         }

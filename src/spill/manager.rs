@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use arrow::datatypes::SchemaRef;
 
-use super::SpillWriter;
+use super::file::Extent;
+use super::{SpillPieces, SpillWriter};
 use crate::error::{Error, Result};
 use crate::metrics::OperatorMetrics;
 use crate::types::format_bytes;
@@ -49,6 +50,17 @@ impl SpillManager {
         tracing::debug!(operator, folder = %self.dir.display(), "a spill file is made");
         metrics.spill_files.fetch_add(1, Relaxed);
         Ok(SpillWriter::new(self.clone(), file, operator, schema.clone(), metrics.clone()))
+    }
+
+    /// A new spill file for pieces of bytes, such as encoded pages.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_pieces(self: &Arc<Self>, operator: &str, metrics: &Arc<OperatorMetrics>) -> Result<SpillPieces> {
+        let file = self.open()?;
+        tracing::debug!(operator, folder = %self.dir.display(), "a spill file for pieces is made");
+        metrics.spill_files.fetch_add(1, Relaxed);
+        Ok(SpillPieces::new(Extent::new(self.clone(), file, operator), metrics.clone()))
     }
 
     /// `tempfile` makes an unnamed file where the file system can, else one that it unlinks at once.
