@@ -237,10 +237,10 @@ fn parquet_is_the_same_file_at_any_number_of_threads_memory_and_batches() {
         |(threads, memory, batch)| {
             let file = folder.path().join(format!("{threads}-{memory}-{batch}.parquet"));
             let copy = format!(
-                "SET batch_size = {batch}; COPY (SELECT * FROM 'data/weather/*.csv' ORDER BY origin, time_hour) TO '{}' ({options})",
+                "SET threads = {threads}; SET batch_size = {batch}; COPY (SELECT * FROM 'data/weather/*.csv' ORDER BY origin, time_hour) TO '{}' ({options})",
                 file.display()
             );
-            highwater().args(["--threads", threads, "--memory-limit", memory, "-c", &copy]).assert().success();
+            highwater().args(["--memory-limit", memory, "-c", &copy]).assert().success();
             fs::read(file).unwrap()
         },
     );

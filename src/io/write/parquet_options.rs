@@ -114,8 +114,8 @@ impl ParquetOptions {
 /// Which features of the format are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ParquetVersion {
-    /// Those that readers have known for years: besides dictionaries, differences for integers (DELTA_BINARY_PACKED), in
-    /// pages of version 1.
+    /// Those that readers have known for years: besides dictionaries, differences for integers (DELTA_BINARY_PACKED), and
+    /// floats by their bytes apart (BYTE_STREAM_SPLIT), in pages of version 1.
     #[default]
     Compatible,
     /// Dictionaries and plain values only, for the oldest readers.

@@ -12,7 +12,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::TypePtr;
 
-use super::choose::{Choice, choose};
+use super::choose::choose;
 use super::pages::{Ledger, Pages, unwrapped};
 use crate::batch::shown_items;
 use crate::error::{Error, Result};
@@ -72,7 +72,8 @@ impl Column {
 
     fn properties(&self, first: &ArrayRef) -> WriterProperties {
         let (options, own) = (&self.options, &self.own);
-        let choice = choose(first, options);
+        let codec = own.compression.unwrap_or(options.compression);
+        let choice = choose(first, options, codec);
         let dictionary = match (own.dictionary, own.encoding, options.dictionary) {
             (Some(own), _, _) => own,
             (None, Some(_), _) => false,
@@ -80,7 +81,7 @@ impl Column {
             (None, None, None) => choice.dictionary,
         };
         let mut properties = common(options)
-            .set_compression(own.compression.unwrap_or(options.compression))
+            .set_compression(codec)
             .set_dictionary_enabled(dictionary)
             .set_dictionary_page_size_limit(options.dictionary_page_bytes)
             .set_encoding(own.encoding.unwrap_or(choice.encoding));

@@ -201,7 +201,7 @@ fn row_groups_end_by_rows_and_by_bytes() {
     let by_bytes = rows(&[("row_group_size_bytes", "100kb")]);
     assert!(by_bytes.len() > 3 && by_bytes[0] > 1000 && by_bytes[0] < 3000, "{by_bytes:?}");
     assert_eq!(rows(&[("row_group_bytes", "1")]).len(), 10_000);
-    assert_eq!(read(&write(&[whole.clone()], &options(&[("row_group_bytes", "20kb")]))).num_rows(), 10_000);
+    assert_eq!(read(&write(std::slice::from_ref(&whole), &options(&[("row_group_bytes", "20kb")]))).num_rows(), 10_000);
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn options_reach_the_file() {
         ("sorting_columns".into(), OptionValue::Text("clock".into())),
         ("data_page_size".into(), OptionValue::Number(16384.0)),
     ];
-    let bytes = write(&[whole.clone()], &WriteOptions::parse(&pairs).unwrap());
+    let bytes = write(std::slice::from_ref(&whole), &WriteOptions::parse(&pairs).unwrap());
     let metadata = metadata(&bytes);
     let group = metadata.row_group(0);
     let [clock, name, _, x, _] = group.columns() else { panic!("{group:?}") };
@@ -273,7 +273,7 @@ fn options_of_columns_that_cannot_be_are_refused() {
         let entry = crate::io::write::column_option(spelled).unwrap();
         let pairs: Options = vec![("column_options".into(), OptionValue::Map(vec![entry]))];
         let options = WriteOptions::parse(&pairs).unwrap();
-        let error = try_write(&[whole.clone()], &options, &WriteContext::default()).unwrap_err();
+        let error = try_write(std::slice::from_ref(&whole), &options, &WriteContext::default()).unwrap_err();
         assert!(error.to_string().contains(part), "{error}");
     }
 }
