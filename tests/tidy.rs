@@ -22,7 +22,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("context", &["config", "error", "memory", "metrics", "rejects", "spill"]),
     ("functions", &["batch", "config", "error", "types", "eval"]),
     ("eval", &["batch", "config", "error", "expr", "functions", "types"]),
-    ("io", &["batch", "config", "context", "error", "eval", "expr", "memory", "metrics", "rejects", "types"]),
+    ("io", &["batch", "config", "context", "error", "eval", "expr", "memory", "metrics", "rejects", "spill", "types"]),
     ("generate", &["batch", "context", "error", "io", "types"]),
     (
         "operators",

@@ -1,4 +1,4 @@
-"""What is measured: the queries, and the cases, each a query over a data set.
+"""What is measured: the queries, the conversions, and the cases, each one of these over a data set.
 
 A new case of a known query is one line in `CASES`. A new query is one entry in `QUERIES`, and a function of its name in
 `tools/with_polars.py` and `tools/with_dask.py`, which do not speak SQL.
@@ -22,12 +22,33 @@ class Query:
 
 
 @dataclass(frozen=True)
+class Conversion:
+    """CSV to Parquet, and the query over the output that all tools have to agree on."""
+
+    codec: str
+    level: int
+    """0 where the codec has none."""
+
+    check: Query
+
+
+@dataclass(frozen=True)
 class Case:
-    """A query over a data set of `datasets.py`."""
+    """A query or a conversion over a data set of `datasets.py`."""
 
     name: str
     query: str
     data: str
+
+    @property
+    def conversion(self) -> Conversion | None:
+        """The conversion, where it is one."""
+        return CONVERSIONS.get(self.query)
+
+    @property
+    def result(self) -> Query:
+        """What the results are compared as."""
+        return self.conversion.check if self.conversion else QUERIES[self.query]
 
 
 QUERIES: dict[str, Query] = {
@@ -63,6 +84,16 @@ QUERIES: dict[str, Query] = {
 
 H2O = [f"h2o_q{number}" for number in (1, 2, 3, 4, 5, 6, 7, 9, 10)]
 
+TS_CHECK = Query("SELECT count(*) AS n, sum(id) AS id, min(name) AS name, sum(x) AS x, sum(y) AS y FROM {input}", keys=0)
+H2O_CHECK = Query("SELECT count(*) AS n, max(id1) AS id1, sum(id6) AS id6, sum(v1) AS v1, sum(v3) AS v3 FROM {input}", keys=0)
+
+CONVERSIONS: dict[str, Conversion] = {
+    "convert_ts_zstd": Conversion("zstd", 3, TS_CHECK),
+    "convert_ts_snappy": Conversion("snappy", 0, TS_CHECK),
+    "convert_h2o_zstd": Conversion("zstd", 3, H2O_CHECK),
+    "convert_h2o_snappy": Conversion("snappy", 0, H2O_CHECK),
+}
+
 CASES: list[Case] = [
     Case("ts_filter_std", "filter_std", "timeseries"),
     Case("ts_resample_1h", "resample_1h", "timeseries"),
@@ -77,4 +108,8 @@ CASES: list[Case] = [
     *[Case(f"parquet_{query}", query, "groupby_parquet") for query in H2O],
     Case("parquet_ts_resample_1h", "resample_1h", "timeseries_parquet"),
     Case("parquet_ts_resample_24h", "resample_24h", "timeseries_parquet"),
+    Case("convert_ts_zstd", "convert_ts_zstd", "rounded"),
+    Case("convert_ts_snappy", "convert_ts_snappy", "rounded"),
+    Case("convert_h2o_zstd", "convert_h2o_zstd", "groupby"),
+    Case("convert_h2o_snappy", "convert_h2o_snappy", "groupby"),
 ]

@@ -4,13 +4,14 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from cases import CASES, QUERIES, Case
+from cases import CASES, Case
 from datasets import DATASETS, FULL, TINY, Dataset, Maker, ensure
 from measure import Failure, run, warm
 from report import Outcome, as_json, markdown
@@ -72,6 +73,9 @@ class Measurement:
     results: Path
     """Folder in which the tools leave their results."""
 
+    binary: Binary
+    """Highwater, which looks into what conversions wrote."""
+
     def run(self, tools: list[Tool], options: argparse.Namespace) -> Outcome:
         """In each round every tool runs once, one after another. One that fails is left out from then on."""
         files = self.dataset.files(options.data)
@@ -87,14 +91,16 @@ class Measurement:
     def run_once(self, tool: Tool, options: argparse.Namespace, outcome: Outcome) -> None:
         """One process, which has to leave a result."""
         output = self.result(tool.name)
-        output.unlink(missing_ok=True)
+        shutil.rmtree(output) if output.is_dir() else output.unlink(missing_ok=True)
         source = self.dataset.input(options.data)
-        work = Work(self.case.query, source, self.dataset.newlines, output, options.threads)
+        work = Work(self.case, source, self.dataset.newlines, output, options.threads)
         try:
             sample = run(tool.command(work), options.timeout)
-            if not output.is_file():
+            if not output.exists():
                 raise Failure("it ended well but left no result")
             outcome.samples[tool.name].append(sample)
+            if self.case.conversion:
+                outcome.outputs[tool.name] = sum(file.stat().st_size for file in parquet_files(output))
         except Failure as failure:
             outcome.failures[tool.name] = str(failure)
             outcome.samples[tool.name] = []
@@ -102,11 +108,27 @@ class Measurement:
     def compare(self, outcome: Outcome) -> None:
         """Notes which tools gave another answer."""
         done = [(tool, self.result(tool)) for tool, samples in outcome.samples.items() if samples]
-        outcome.differs = disagreements(done, QUERIES[self.case.query])
+        if self.case.conversion:
+            done = [(tool, self.look_into(output)) for tool, output in done]
+        outcome.differs = disagreements(done, self.case.result)
+
+    def look_into(self, output: Path) -> Path:
+        """What a conversion wrote, as a query of ours sees it."""
+        source = str(output / "**/*.parquet") if output.is_dir() else str(output)
+        answer = output.with_suffix(".csv")
+        command = [str(self.binary.path), *self.binary.query(self.case.result.sql, source, answer)]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        return answer
 
     def result(self, tool: str) -> Path:
         """Where a tool's result goes."""
-        return self.results / f"{self.case.name}-{self.size}-{tool}.csv"
+        ending = "parquet" if self.case.conversion else "csv"
+        return self.results / f"{self.case.name}-{self.size}-{tool}.{ending}"
+
+
+def parquet_files(output: Path) -> list[Path]:
+    """The files of a conversion, which is one file or a folder of them."""
+    return sorted(output.rglob("*.parquet")) if output.is_dir() else [output]
 
 
 def measure_all(options: argparse.Namespace, tools: list[Tool], maker: Maker) -> list[Outcome]:
@@ -122,7 +144,7 @@ def measure_all(options: argparse.Namespace, tools: list[Tool], maker: Maker) ->
         for case, size in cases:
             say(f"data of {case.name} {size}")
             dataset = ensure(case.data, size, options.data, maker)
-            measurements.append(Measurement(case, size, dataset, Path(results)))
+            measurements.append(Measurement(case, size, dataset, Path(results), Binary(OURS, options.binary)))
         outcomes = []
         for measurement in measurements:
             say(f"measuring {measurement.case.name} {measurement.size}")

@@ -20,6 +20,9 @@ class Outcome:
     samples: dict[str, list[Sample]]
     """By tool, one a round."""
 
+    outputs: dict[str, int] = field(default_factory=dict)
+    """Bytes that a conversion wrote, by tool."""
+
     failures: dict[str, str] = field(default_factory=dict)
     """Why a tool has no samples."""
 
@@ -61,6 +64,8 @@ def markdown(outcomes: list[Outcome], tools: list[str]) -> str:
         "\nSeconds of the processors, user + system (medians).\n",
         figures(outcomes, tools, processors),
     ]
+    if conversions := [outcome for outcome in outcomes if outcome.outputs]:
+        parts += ["\nOutput of conversions in MB.\n", figures(conversions, tools, written)]
     complaints = [f"- {name(outcome)}, {text}" for outcome in outcomes for text in remarks(outcome)]
     if complaints:
         parts += ["\nFailed or different:\n", *complaints]
@@ -88,6 +93,11 @@ def figures(outcomes: list[Outcome], tools: list[str], figure: Callable[[Outcome
 def memory(outcome: Outcome, tool: str) -> str:
     """Peak memory."""
     return f"{(outcome.median(tool, lambda sample: sample.peak) or 0) / 1e6:.0f}"
+
+
+def written(outcome: Outcome, tool: str) -> str:
+    """Size of the output."""
+    return f"{outcome.outputs.get(tool, 0) / 1e6:.0f}"
 
 
 def processors(outcome: Outcome, tool: str) -> str:

@@ -4,7 +4,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from cases import QUERIES
+from cases import Case
 
 OURS = "Highwater"
 BASELINE = "Baseline"
@@ -14,9 +14,9 @@ PEERS = {"DuckDB": "duckdb", "Polars": "polars", "DataFusion": "datafusion", "Da
 
 @dataclass(frozen=True)
 class Work:
-    """A query over files, whose result becomes a CSV file."""
+    """A query over files, whose result becomes a CSV file, or a conversion of them, which becomes Parquet."""
 
-    query: str
+    case: Case
     input: str
     newlines: bool
     output: Path
@@ -31,11 +31,18 @@ class Binary:
     path: Path
 
     def command(self, work: Work) -> list[str]:
-        """The whole query is the command."""
-        table = "'" + work.input.replace("'", "''") + "'"
-        sql = QUERIES[work.query].sql.replace("{input}", table)
-        options = ["--threads", str(work.threads), "--progress", "off", "--output", str(work.output)]
-        return [str(self.path), *options, "--command", sql]
+        """The whole query is the command; conversions have one of their own."""
+        options = ["--threads", str(work.threads), "--progress", "off"]
+        if conversion := work.case.conversion:
+            codec = f"{conversion.codec}:{conversion.level}" if conversion.level else conversion.codec
+            into = ["--output", str(work.output), "--compression", codec]
+            return [str(self.path), *options, "convert", work.input, *into]
+        return [str(self.path), *options, *self.query(work.case.result.sql, work.input, work.output)]
+
+    def query(self, sql: str, source: str, output: Path) -> list[str]:
+        """The arguments of a query over files into a CSV file."""
+        table = "'" + source.replace("'", "''") + "'"
+        return ["--output", str(output), "--command", sql.replace("{input}", table)]
 
     def version(self) -> str:
         """What the binary says of itself."""
@@ -51,11 +58,15 @@ class Peer:
     module: str
 
     def command(self, work: Work) -> list[str]:
-        """A script that does one query."""
-        script = Path(__file__).parent / "tools" / f"with_{self.module}.py"
+        """A script that does one query, or one conversion."""
+        tools = Path(__file__).parent / "tools"
+        if conversion := work.case.conversion:
+            arguments = [work.input, str(work.output), conversion.codec, str(conversion.level), str(work.threads)]
+            return [str(self.python), str(tools / f"convert_with_{self.module}.py"), *arguments]
         newlines = "yes" if work.newlines else "no"
-        arguments = [work.query, QUERIES[work.query].sql, work.input, newlines, str(work.output), str(work.threads)]
-        return [str(self.python), str(script), *arguments]
+        sql = work.case.result.sql
+        arguments = [work.case.query, sql, work.input, newlines, str(work.output), str(work.threads)]
+        return [str(self.python), str(tools / f"with_{self.module}.py"), *arguments]
 
     def version(self) -> str:
         """The version of the module; loading it shows that it is there."""

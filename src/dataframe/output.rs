@@ -130,6 +130,21 @@ impl DataFrame {
 
     /// Writes the result to one Parquet file, which is there completely or not at all. Options are those of `COPY … TO`.
     ///
+    /// ```
+    /// # use highwater::prelude::*;
+    /// # use highwater::io::options::OptionValue;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("few.parquet");
+    /// # let session = Session::new(Config::default())?;
+    /// let options = vec![
+    ///     ("row_group_size".to_string(), OptionValue::Number(100_000.0)),
+    ///     ("bloom_filter".to_string(), OptionValue::List(vec![OptionValue::Text("id".into())])),
+    /// ];
+    /// let written = session.sql("SELECT 7 AS id")?.to_parquet(&path, &options)?;
+    /// assert_eq!(written.rows, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// All that can go wrong with a query; where the file is there already and `existing` is not `overwrite`.
     pub fn to_parquet(&self, path: impl AsRef<Path>, options: &Options) -> Result<WriteSummary> {

@@ -21,7 +21,9 @@ use crate::context::CancelToken;
 use crate::error::{Error, Result};
 use crate::io::write::atomic::check_target;
 use crate::io::write::csv::CsvFormat;
-use crate::io::write::{AtomicFile, CsvOptions, FileSink, OutputFormat, WriteOptions, WriteSummary, WrittenFile};
+use crate::io::write::{
+    AtomicFile, CsvOptions, FileSink, OutputFormat, WriteContext, WriteOptions, WriteSummary, WrittenFile,
+};
 
 pub use self::groupby::{GroupbyOptions, groupby};
 pub use self::timeseries::{TimeseriesOptions, timeseries};
@@ -160,7 +162,7 @@ fn write_batches(
     cancel: &CancelToken,
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<WrittenFile> {
-    let mut sink = FileSink::new(path, options, dataset.schema())?;
+    let mut sink = FileSink::new(path, options, dataset.schema(), &WriteContext::default())?;
     in_blocks(
         rows,
         cancel,

@@ -28,6 +28,7 @@ use crate::exec::{StageSink, WORKER_STACK_BYTES, run, run_into};
 use crate::io::csv::CsvOptions;
 use crate::io::options::Options;
 use crate::io::source::Source;
+use crate::io::write::WriteContext;
 use crate::memory::{MemoryPool, MemoryReservation};
 use crate::metrics::{OperatorMetrics, Progress};
 use crate::operators::buffer::Materialize;
@@ -328,6 +329,12 @@ impl Session {
     /// Memory of the session for the caller's own use.
     pub(crate) fn reservation(&self, name: &str, metrics: &Arc<OperatorMetrics>) -> MemoryReservation {
         self.runtime().memory.reservation(name, metrics)
+    }
+
+    /// What writers of the session use: its threads, memory and spill files.
+    pub(super) fn write_context(&self, options: &RunOptions) -> WriteContext {
+        let Runtime { threads, memory, spill, .. } = self.runtime();
+        WriteContext::new(threads, memory, spill, options.progress.clone())
     }
 
     fn bind(&self, statement: &Parsed) -> Result<Statement> {

@@ -11,7 +11,7 @@ use crate::dataframe::DataFrame;
 use crate::error::{Error, ErrorClass, Result};
 use crate::io::glob::FilePatterns;
 use crate::io::rejects::RejectsTable;
-use crate::io::write::{Existing, FileSink, OutputFormat, WriteOptions};
+use crate::io::write::{Existing, FileSink, OutputFormat, WriteContext, WriteOptions};
 use crate::plan::{LogicalPlan, PlanBuilder};
 use crate::rejects::{RejectLog, reject_schema};
 use crate::types::format_count;
@@ -214,7 +214,8 @@ fn begin(target: &Path, log: &RejectLog) -> Result<FileSink> {
             .with_hint("name another file for them"));
     }
     let format = OutputFormat::from_path(target).unwrap_or(OutputFormat::Csv);
-    FileSink::new(target, &WriteOptions::new(format, Existing::Overwrite), &reject_schema())
+    let options = WriteOptions::new(format, Existing::Overwrite);
+    FileSink::new(target, &options, &reject_schema(), &WriteContext::default())
 }
 
 impl fmt::Debug for RejectFiles {

@@ -202,7 +202,7 @@ impl Session {
         options: &RunOptions,
         log: &Arc<RejectLog>,
     ) -> Result<WrittenFile> {
-        let mut sink = FileSink::new(target, write, plan.schema())?;
+        let mut sink = FileSink::new(target, write, plan.schema(), &self.write_context(options))?;
         self.stream_in(plan, options, log, &mut |batch| sink.write(&batch))?;
         sink.seal()
     }

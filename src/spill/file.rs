@@ -17,7 +17,7 @@ use crate::metrics::OperatorMetrics;
 
 /// A file on disk and what it holds of the quota, given back when dropped or when freed while reading.
 #[derive(Debug)]
-struct Extent {
+pub(super) struct Extent {
     manager: Arc<SpillManager>,
     file: File,
     operator: String,
@@ -25,35 +25,39 @@ struct Extent {
 }
 
 impl Extent {
-    fn new(manager: Arc<SpillManager>, file: File, operator: &str) -> Self {
+    pub(super) fn new(manager: Arc<SpillManager>, file: File, operator: &str) -> Self {
         Self { manager, file, operator: operator.to_string(), held: AtomicU64::new(0) }
     }
 
-    /// Writes a block at a place that nobody else writes to.
-    fn write(&self, block: &[u8], at: u64, metrics: &OperatorMetrics) -> Result<()> {
-        let bytes = block.len() as u64;
-        self.manager.take(bytes, &self.operator)?;
-        self.held.fetch_add(bytes, Relaxed);
-        self.file.write_all_at(block, at).map_err(|error| self.manager.write_failed(&self.operator, &error))?;
-        metrics.spilled_bytes.fetch_add(bytes, Relaxed);
+    /// Writes at a place that nobody else writes to, counted against the quota first.
+    pub(super) fn write_at(&self, bytes: &[u8], at: u64, metrics: &OperatorMetrics) -> Result<()> {
+        let length = bytes.len() as u64;
+        self.manager.take(length, &self.operator)?;
+        self.held.fetch_add(length, Relaxed);
+        self.file.write_all_at(bytes, at).map_err(|error| self.manager.write_failed(&self.operator, &error))?;
+        metrics.spilled_bytes.fetch_add(length, Relaxed);
         Ok(())
+    }
+
+    /// Fills `bytes` from a place.
+    pub(super) fn read_at(&self, bytes: &mut [u8], at: u64) -> Result<()> {
+        self.file
+            .read_exact_at(bytes, at)
+            .map_err(|error| Error::resource(format!("{} cannot read its spill file back: {error}", self.operator)))
     }
 
     /// Reads the block at a place, which ends at `end` or before; also gives its length on disk. With `free` the disk under
     /// it is free then.
-    fn read(&self, at: u64, end: u64, free: bool) -> Result<(RecordBatch, u64)> {
-        let failed = |error: std::io::Error| {
-            Error::resource(format!("{} cannot read its spill file back: {error}", self.operator))
-        };
+    fn read_block(&self, at: u64, end: u64, free: bool) -> Result<(RecordBatch, u64)> {
         let mut header = [0; HEADER_BYTES];
-        self.file.read_exact_at(&mut header, at).map_err(failed)?;
+        self.read_at(&mut header, at)?;
         let header = BlockHeader::parse(&header);
         let bytes = (HEADER_BYTES + header.payload_bytes) as u64;
         if bytes > end - at {
             return Err(damaged());
         }
         let mut payload = vec![0; header.payload_bytes];
-        self.file.read_exact_at(&mut payload, at + HEADER_BYTES as u64).map_err(failed)?;
+        self.read_at(&mut payload, at + HEADER_BYTES as u64)?;
         if free {
             self.free(at, bytes);
         }
@@ -61,7 +65,7 @@ impl Extent {
     }
 
     /// Frees the disk under what was read. Where the file system cannot, it is free when the file is dropped.
-    fn free(&self, start: u64, bytes: u64) {
+    pub(super) fn free(&self, start: u64, bytes: u64) {
         // Only whole pages are freed; the quota is told all of it, which is near enough.
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         if rustix::fs::fallocate(&self.file, flags, start, bytes).is_ok() {
@@ -124,7 +128,7 @@ impl SpillWriter {
             return Ok(());
         }
         let Block { bytes: block, raw_bytes } = encode(batch)?;
-        self.extent.write(&block, self.at, &self.metrics)?;
+        self.extent.write_at(&block, self.at, &self.metrics)?;
         let bytes = block.len() as u64;
         self.at += bytes;
         for counts in [&mut self.all, &mut self.part] {
@@ -217,7 +221,7 @@ impl SharedSpillFile {
         let Block { bytes: block, raw_bytes } = encode(batch)?;
         let bytes = block.len() as u64;
         let at = self.end.fetch_add(bytes, Relaxed);
-        self.extent.write(&block, at, &self.metrics)?;
+        self.extent.write_at(&block, at, &self.metrics)?;
         Ok(SpillBlock { extent: self.extent.clone(), at, bytes, rows: batch.num_rows(), memory: raw_bytes as u64 })
     }
 }
@@ -253,7 +257,7 @@ impl SpillBlock {
     /// # Errors
     /// A resource error where it cannot be read, or is not what was written.
     pub fn into_batch(self) -> Result<RecordBatch> {
-        Ok(self.extent.read(self.at, self.at + self.bytes, true)?.0)
+        Ok(self.extent.read_block(self.at, self.at + self.bytes, true)?.0)
     }
 }
 
@@ -268,7 +272,7 @@ pub struct SpillReader {
 
 impl SpillReader {
     fn read(&mut self) -> Result<RecordBatch> {
-        let (batch, bytes) = self.extent.read(self.at, self.end, self.free)?;
+        let (batch, bytes) = self.extent.read_block(self.at, self.end, self.free)?;
         self.at += bytes;
         Ok(batch)
     }

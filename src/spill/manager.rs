@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::{SharedSpillFile, SpillWriter};
+use super::file::Extent;
+use super::{SharedSpillFile, SpillPieces, SpillWriter};
 use crate::error::{Error, Result};
 use crate::metrics::OperatorMetrics;
 use crate::types::format_bytes;
@@ -47,6 +48,15 @@ impl SpillManager {
     /// Where the folder is missing or cannot be written.
     pub fn create_shared(self: &Arc<Self>, operator: &str, metrics: &Arc<OperatorMetrics>) -> Result<SharedSpillFile> {
         Ok(SharedSpillFile::new(self.clone(), self.open(operator, metrics)?, operator, metrics.clone()))
+    }
+
+    /// A new spill file for pieces of bytes, such as encoded pages.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_pieces(self: &Arc<Self>, operator: &str, metrics: &Arc<OperatorMetrics>) -> Result<SpillPieces> {
+        let extent = Extent::new(self.clone(), self.open(operator, metrics)?, operator);
+        Ok(SpillPieces::new(extent, metrics.clone()))
     }
 
     /// `tempfile` makes an unnamed file where the file system can, else one that it unlinks at once.

@@ -3,6 +3,8 @@
 mod block;
 mod file;
 mod manager;
+mod pieces;
 
 pub use file::{SharedSpillFile, SpillBlock, SpillReader, SpillSegment, SpillWriter};
 pub use manager::SpillManager;
+pub use pieces::{SpillPiece, SpillPieces};

@@ -20,7 +20,7 @@ use super::*;
 use crate::batch::record_batch;
 use crate::context::CancelToken;
 use crate::expr::{BinaryOp, BoundExpr, UnaryOp};
-use crate::io::write::{FileSink, WriteOptions};
+use crate::io::write::{FileSink, WriteContext, WriteOptions};
 use crate::memory::{MemoryPool, Thresholds};
 use crate::metrics::{OperatorMetrics, Progress};
 use crate::spill::SpillManager;
@@ -96,7 +96,7 @@ fn every_type_comes_back_as_it_was_written() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("all.parquet");
     let batch = crate::io::write::tests::all_types();
-    let mut sink = FileSink::new(&path, &WriteOptions::default(), &batch.schema()).unwrap();
+    let mut sink = FileSink::new(&path, &WriteOptions::default(), &batch.schema(), &WriteContext::default()).unwrap();
     sink.write(&batch).unwrap();
     sink.write(&batch.slice(1, 2)).unwrap();
     sink.commit().unwrap();
@@ -320,7 +320,7 @@ fn row_groups_are_bounded_by_memory() {
     let batch = RecordBatch::try_from_iter([("a", ints(0..1000))]).unwrap();
     let mut options = WriteOptions::default();
     options.parquet.row_group_bytes = 10_000;
-    let mut sink = FileSink::new(&path, &options, &batch.schema()).unwrap();
+    let mut sink = FileSink::new(&path, &options, &batch.schema(), &WriteContext::default()).unwrap();
     for _ in 0..10 {
         sink.write(&batch).unwrap();
     }

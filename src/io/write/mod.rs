@@ -5,11 +5,13 @@
 
 mod arrow;
 pub mod atomic;
+mod context;
 pub mod csv;
 mod json;
 pub mod options;
 mod output;
 mod parquet;
+mod parquet_options;
 mod sink;
 mod text;
 
@@ -23,7 +25,9 @@ use self::output::Output;
 use crate::error::{Error, Result};
 
 pub use self::atomic::{AtomicFile, Existing};
-pub use self::options::{CsvOptions, ParquetOptions, WriteOptions};
+pub use self::context::WriteContext;
+pub use self::options::{CsvOptions, WriteOptions};
+pub use self::parquet_options::{ColumnOptions, ParquetOptions, ParquetVersion, SortedBy, column_option};
 pub use self::sink::{FileSink, WrittenFile};
 
 /// What a writer wrote.
@@ -35,7 +39,7 @@ pub struct WriteSummary {
     pub bytes: u64,
 }
 
-/// Batches in, bytes of one format out. Holds at most a batch, or the row group under construction.
+/// Batches in, bytes of one format out. Holds at most a batch, or reserves what it holds.
 pub trait BatchWriter: Send {
     /// Writes a batch; its columns are those of the schema that the writer was made with.
     fn write(&mut self, batch: &RecordBatch) -> Result<()>;
@@ -113,7 +117,8 @@ impl OutputFormat {
     }
 }
 
-/// A writer of `format` over `out`; errors call the output by `name`.
+/// A writer of `format` over `out`; errors call the output by `name`. Formats that are worth it are encoded on the threads
+/// of `context`, and hold its memory.
 ///
 /// # Errors
 /// Where the output cannot take the format's first bytes.
@@ -123,6 +128,7 @@ pub fn create_writer(
     schema: &SchemaRef,
     out: Box<dyn Write + Send>,
     name: &Path,
+    context: &WriteContext,
 ) -> Result<Box<dyn BatchWriter>> {
     let out = Output::new(out, name);
     Ok(match format {
@@ -133,7 +139,7 @@ pub fn create_writer(
         }
         OutputFormat::Json => Box::new(json::JsonWriter::array(out, schema)),
         OutputFormat::JsonLines => Box::new(json::JsonWriter::lines(out, schema)),
-        OutputFormat::Parquet => Box::new(parquet::ParquetWriter::new(out, &options.parquet, schema)?),
+        OutputFormat::Parquet => Box::new(parquet::ParquetWriter::new(out, &options.parquet, schema, context)?),
         OutputFormat::Arrow => Box::new(arrow::ArrowFileWriter::new(out, schema)?),
     })
 }

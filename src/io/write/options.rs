@@ -2,27 +2,14 @@
 
 use std::path::Path;
 
-use super::{Existing, OutputFormat};
+use super::parquet_options::{PARQUET_NAMES, ParquetReader};
+use super::{Existing, OutputFormat, ParquetOptions};
 use crate::error::{Error, Result};
-use crate::io::option_values::{boolean, count, text, unknown};
+use crate::io::option_values::{boolean, text, unknown};
 use crate::io::options::Options;
-use ::parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
 
-/// All names, aliases left out.
-const KNOWN: [&str; 12] = [
-    "format",
-    "existing",
-    "overwrite",
-    "header",
-    "delimiter",
-    "quote",
-    "nullstr",
-    "array",
-    "compression",
-    "compression_level",
-    "row_group_size",
-    "row_group_size_bytes",
-];
+/// Names of options that are not Parquet's alone, aliases left out.
+const KNOWN: [&str; 8] = ["format", "existing", "overwrite", "header", "delimiter", "quote", "nullstr", "array"];
 
 /// How text with delimiters is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,26 +30,8 @@ impl Default for CsvOptions {
     }
 }
 
-/// How Parquet is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParquetOptions {
-    /// Of pages; by default ZSTD at level 3, since files are written once and read often. DuckDB's default is Snappy.
-    pub compression: Compression,
-    /// Rows in a row group at most.
-    pub row_group_rows: usize,
-    /// Bytes of memory that the row group under construction may take, about; so a wide table does not need more
-    /// memory than a narrow one.
-    pub row_group_bytes: usize,
-}
-
-impl Default for ParquetOptions {
-    fn default() -> Self {
-        Self { compression: Compression::ZSTD(default_zstd()), row_group_rows: 1 << 20, row_group_bytes: 64 << 20 }
-    }
-}
-
 /// Options of all writers; those of formats that are not written have no effect.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct WriteOptions {
     /// The format; without it the target's ending decides.
     pub format: Option<OutputFormat>,
@@ -93,15 +62,13 @@ impl WriteOptions {
     }
 
     /// Reads options under DuckDB's names: `format`, `header`, `delimiter` (`delim`, `sep`), `quote`, `nullstr` (`null`),
-    /// `array`, `compression`, `compression_level`, `row_group_size`, `row_group_size_bytes`, and
-    /// `existing` (`error` or `overwrite`; `overwrite true` is the same).
+    /// `array`, those of [`ParquetOptions`], and `existing` (`error` or `overwrite`; `overwrite true` is the same).
     ///
     /// # Errors
     /// A usage error for an unknown name, with a suggestion, and for values that do not fit.
     pub fn parse(options: &Options) -> Result<Self> {
         let mut parsed = Self::default();
-        let mut codec = None;
-        let mut level = None;
+        let mut parquet = ParquetReader::default();
         for (name, value) in options {
             match name.as_str() {
                 "format" => parsed.format = Some(OutputFormat::from_name(text(name, value)?)?),
@@ -129,35 +96,18 @@ impl WriteOptions {
                     parsed.json_array = Some(boolean(name, value)?);
                     parsed.only.push((Family::Json, name.clone()));
                 }
-                "compression" | "codec" => {
-                    codec = Some(text(name, value)?.to_ascii_lowercase());
-                    parsed.only.push((Family::Parquet, name.clone()));
-                }
-                "compression_level" => {
-                    level = Some(count(name, value)?);
-                    parsed.only.push((Family::Parquet, name.clone()));
-                }
-                "row_group_size" => {
-                    parsed.parquet.row_group_rows = clamp(count(name, value)?);
-                    parsed.only.push((Family::Parquet, name.clone()));
-                }
-                "row_group_size_bytes" => {
-                    parsed.parquet.row_group_bytes = match value {
-                        crate::io::options::OptionValue::Text(text) => clamp(crate::types::parse_bytes(text)?),
-                        _ => clamp(count(name, value)?),
-                    };
-                    parsed.only.push((Family::Parquet, name.clone()));
-                }
                 "partition_by" => {
                     return Err(Error::usage("the option 'partition_by' is not there yet")
                         .with_hint("write one file per value with a WHERE clause each"));
                 }
-                _ => return Err(unknown("writing", name, &KNOWN)),
+                _ if parquet.take(name, value)? => parsed.only.push((Family::Parquet, name.clone())),
+                _ => {
+                    let known: Vec<&str> = KNOWN.into_iter().chain(PARQUET_NAMES).collect();
+                    return Err(unknown("writing", name, &known));
+                }
             }
         }
-        if codec.is_some() || level.is_some() {
-            parsed.parquet.compression = compression(codec.as_deref().unwrap_or("zstd"), level)?;
-        }
+        parsed.parquet = parquet.finish()?;
         if parsed.csv.delimiter == Some(parsed.csv.quote) {
             return Err(Error::usage("the delimiter and the quote are the same"));
         }
@@ -201,10 +151,6 @@ impl WriteOptions {
     }
 }
 
-fn clamp(count: u64) -> usize {
-    usize::try_from(count).unwrap_or(usize::MAX)
-}
-
 /// A delimiter or quote: one ASCII character that does not end lines.
 fn one_byte(name: &str, text: &str) -> Result<u8> {
     match text {
@@ -221,35 +167,6 @@ fn null_text(text: &str) -> Result<String> {
         return Err(Error::usage("the option 'nullstr' must not end a line"));
     }
     Ok(text.to_string())
-}
-
-fn default_zstd() -> ZstdLevel {
-    ZstdLevel::try_new(3).unwrap_or_default()
-}
-
-fn compression(codec: &str, level: Option<u64>) -> Result<Compression> {
-    let number = |level: u64| u32::try_from(level).unwrap_or(u32::MAX);
-    let wrong = |_| Error::usage(format!("{codec} has no compression level {}", level.unwrap_or_default()));
-    Ok(match (codec, level) {
-        ("zstd", None) => Compression::ZSTD(default_zstd()),
-        ("zstd", Some(level)) => {
-            Compression::ZSTD(ZstdLevel::try_new(i32::try_from(level).unwrap_or(i32::MAX)).map_err(wrong)?)
-        }
-        ("gzip", None) => Compression::GZIP(GzipLevel::default()),
-        ("gzip", Some(level)) => Compression::GZIP(GzipLevel::try_new(number(level)).map_err(wrong)?),
-        ("brotli", None) => Compression::BROTLI(BrotliLevel::default()),
-        ("brotli", Some(level)) => Compression::BROTLI(BrotliLevel::try_new(number(level)).map_err(wrong)?),
-        ("snappy", None) => Compression::SNAPPY,
-        ("lz4" | "lz4_raw", None) => Compression::LZ4_RAW,
-        ("none" | "uncompressed", None) => Compression::UNCOMPRESSED,
-        ("snappy" | "lz4" | "lz4_raw" | "none" | "uncompressed", Some(_)) => {
-            return Err(Error::usage(format!("{codec} has no compression levels")));
-        }
-        _ => {
-            return Err(Error::usage(format!("there is no compression '{codec}'"))
-                .with_hint("compressions are zstd, snappy, gzip, lz4, brotli, none"));
-        }
-    })
 }
 
 #[cfg(test)]
@@ -287,7 +204,7 @@ mod tests {
             (&[("delimter", ";")][..], "did you mean 'delimiter'"),
             (&[("format", "parkuet")], "did you mean 'parquet'"),
             (&[("delimiter", "ab")], "one ASCII character"),
-            (&[("compression", "zip")], "zstd, snappy"),
+            (&[("compression", "zip")], "did you mean 'gzip'"),
             (&[("compression", "snappy"), ("compression_level", "3")], "no compression levels"),
             (&[("compression_level", "99")], "no compression level 99"),
             (&[("partition_by", "a")], "not there yet"),

@@ -6,7 +6,7 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::{AtomicFile, BatchWriter, OutputFormat, WriteOptions, WriteSummary, create_writer};
+use super::{AtomicFile, BatchWriter, OutputFormat, WriteContext, WriteOptions, WriteSummary, create_writer};
 use crate::error::{Error, Result};
 
 /// What COPY and the converter write to. Dropped before [`commit`](Self::commit), it leaves nothing.
@@ -21,11 +21,11 @@ impl FileSink {
     ///
     /// # Errors
     /// Where options do not fit, the target exists and may not be replaced, or cannot be written.
-    pub fn new(target: &Path, options: &WriteOptions, schema: &SchemaRef) -> Result<Self> {
+    pub fn new(target: &Path, options: &WriteOptions, schema: &SchemaRef, context: &WriteContext) -> Result<Self> {
         let format = options.format_of(target)?;
         check_names(format, schema)?;
         let file = AtomicFile::create(target, options.existing)?;
-        let writer = create_writer(format, options, schema, file.writer()?, target)?;
+        let writer = create_writer(format, options, schema, file.writer()?, target, context)?;
         Ok(Self { writer, file })
     }
 

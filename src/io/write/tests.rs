@@ -63,8 +63,15 @@ pub(crate) fn all_types() -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap()
 }
 
+/// An output that can be looked at.
 #[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Shared {
+    pub fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap().clone()
+    }
+}
 
 impl Write for Shared {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -79,12 +86,14 @@ impl Write for Shared {
 
 fn written(format: OutputFormat, options: &WriteOptions, schema: &SchemaRef, batches: &[RecordBatch]) -> Vec<u8> {
     let out = Shared::default();
-    let mut writer = create_writer(format, options, schema, Box::new(out.clone()), Path::new("out")).unwrap();
+    let mut writer =
+        create_writer(format, options, schema, Box::new(out.clone()), Path::new("out"), &WriteContext::default())
+            .unwrap();
     for batch in batches {
         writer.write(batch).unwrap();
     }
     let summary = writer.finish().unwrap();
-    let bytes = out.0.lock().unwrap().clone();
+    let bytes = out.bytes();
     assert_eq!(summary.bytes, bytes.len() as u64);
     assert_eq!(summary.rows, batches.iter().map(|batch| batch.num_rows() as u64).sum::<u64>());
     bytes
@@ -168,7 +177,13 @@ fn an_interval_that_parquet_cannot_hold_is_an_error() {
         let array: ArrayRef = Arc::new(IntervalMonthDayNanoArray::from(vec![interval]));
         let batch = RecordBatch::try_from_iter([("gap", array)]).unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let mut sink = FileSink::new(&dir.path().join("a.parquet"), &WriteOptions::default(), &batch.schema()).unwrap();
+        let mut sink = FileSink::new(
+            &dir.path().join("a.parquet"),
+            &WriteOptions::default(),
+            &batch.schema(),
+            &WriteContext::default(),
+        )
+        .unwrap();
         let error = sink.write(&batch).unwrap_err();
         assert_eq!(error.class(), ErrorClass::Data);
         assert_eq!(error.kind().location.column.as_deref(), Some("gap"));
@@ -183,12 +198,13 @@ fn a_sink_makes_its_file_at_once_and_only_when_committed() {
     for format in OutputFormat::NAMES {
         let target = dir.path().join(format!("out.{format}"));
         let batch = all_types();
-        let mut sink = FileSink::new(&target, &WriteOptions::default(), &batch.schema()).unwrap();
+        let mut sink =
+            FileSink::new(&target, &WriteOptions::default(), &batch.schema(), &WriteContext::default()).unwrap();
         sink.write(&batch).unwrap();
         assert!(!target.exists());
         let summary = sink.commit().unwrap();
         assert_eq!((summary.rows, summary.bytes), (3, fs::metadata(&target).unwrap().len()));
-        assert!(FileSink::new(&target, &WriteOptions::default(), &batch.schema()).is_err());
+        assert!(FileSink::new(&target, &WriteOptions::default(), &batch.schema(), &WriteContext::default()).is_err());
     }
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), OutputFormat::NAMES.len());
 }
@@ -235,8 +251,14 @@ fn a_full_disk_is_a_resource_error_in_every_format() {
     for name in OutputFormat::NAMES {
         let format = OutputFormat::from_name(name).unwrap();
         let write = || {
-            let mut writer =
-                create_writer(format, &WriteOptions::default(), &batch.schema(), Box::new(Full), Path::new("out"))?;
+            let mut writer = create_writer(
+                format,
+                &WriteOptions::default(),
+                &batch.schema(),
+                Box::new(Full),
+                Path::new("out"),
+                &WriteContext::default(),
+            )?;
             writer.write(&batch)?;
             writer.finish()
         };

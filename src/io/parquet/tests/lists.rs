@@ -37,7 +37,7 @@ fn lists_of_others_are_read_and_ours_come_back() {
     assert!(rows(&table, &request).contains(&expected[1]));
     let batches = read(&table, &ScanRequest::default(), &context(10)).unwrap();
     let ours = dir.path().join("ours.parquet");
-    let mut sink = FileSink::new(&ours, &WriteOptions::default(), table.schema()).unwrap();
+    let mut sink = FileSink::new(&ours, &WriteOptions::default(), table.schema(), &WriteContext::default()).unwrap();
     batches.iter().for_each(|batch| sink.write(batch).unwrap());
     sink.commit().unwrap();
     assert_eq!(rows(&open(&[ours]).unwrap(), &ScanRequest::default()), expected);
