@@ -2,6 +2,7 @@
 
 mod catalog;
 mod convert;
+mod parts;
 mod rejects;
 mod restart;
 mod show;

@@ -6,6 +6,7 @@
 mod arrow;
 pub mod atomic;
 pub mod csv;
+pub mod folder;
 mod json;
 pub mod options;
 mod output;
@@ -23,6 +24,7 @@ use self::output::Output;
 use crate::error::{Error, Result};
 
 pub use self::atomic::{AtomicFile, Existing};
+pub use self::folder::{FolderOptions, FolderWriter, WrittenFolder};
 pub use self::options::{CsvOptions, ParquetOptions, WriteOptions};
 pub use self::sink::{FileSink, WrittenFile};
 
@@ -39,6 +41,10 @@ pub struct WriteSummary {
 pub trait BatchWriter: Send {
     /// Writes a batch; its columns are those of the schema that the writer was made with.
     fn write(&mut self, batch: &RecordBatch) -> Result<()>;
+
+    /// Bytes of the output so far, about, with what is not encoded yet: file sizes go by it, so it is the same for the
+    /// same batches.
+    fn bytes_so_far(&mut self) -> u64;
 
     /// Writes what ends the format, and flushes. A writer that is dropped before leaves an output that is not whole.
     fn finish(self: Box<Self>) -> Result<WriteSummary>;

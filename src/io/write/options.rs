@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Existing, OutputFormat};
+use super::{Existing, FolderOptions, OutputFormat};
 use crate::error::{Error, Result};
 use crate::io::option_values::{boolean, count, text, unknown};
 use crate::io::options::Options;
@@ -72,6 +72,8 @@ pub struct WriteOptions {
     pub csv: CsvOptions,
     /// For Parquet.
     pub parquet: ParquetOptions,
+    /// For a folder of files.
+    pub folder: FolderOptions,
     /// Options that only CSV, JSON or Parquet have, as they were written.
     only: Vec<(Family, String)>,
     /// `array` of JSON: one array, or an object a line.
@@ -94,7 +96,8 @@ impl WriteOptions {
 
     /// Reads options under DuckDB's names: `format`, `header`, `delimiter` (`delim`, `sep`), `quote`, `nullstr` (`null`),
     /// `array`, `compression`, `compression_level`, `row_group_size`, `row_group_size_bytes`, and
-    /// `existing` (`error` or `overwrite`; `overwrite true` is the same).
+    /// `existing` (`error`, `overwrite`, `append` or `overwrite_or_ignore`; `overwrite true` is the same). A folder of files is
+    /// asked for by `partition_by` (`partition_on`), `file_size_bytes` (`file_size`) or `rows_per_file`, see [`FolderOptions`].
     ///
     /// # Errors
     /// A usage error for an unknown name, with a suggestion, and for values that do not fit.
@@ -106,8 +109,10 @@ impl WriteOptions {
             match name.as_str() {
                 "format" => parsed.format = Some(OutputFormat::from_name(text(name, value)?)?),
                 "existing" => parsed.existing = Existing::from_name(text(name, value)?)?,
-                "overwrite" | "overwrite_or_ignore" => {
-                    parsed.existing = if boolean(name, value)? { Existing::Overwrite } else { Existing::Error };
+                "overwrite" | "overwrite_or_ignore" | "append" => {
+                    if boolean(name, value)? {
+                        parsed.existing = Existing::from_name(name)?;
+                    }
                 }
                 "header" => {
                     parsed.csv.header = boolean(name, value)?;
@@ -148,15 +153,17 @@ impl WriteOptions {
                     };
                     parsed.only.push((Family::Parquet, name.clone()));
                 }
-                "partition_by" => {
-                    return Err(Error::usage("the option 'partition_by' is not there yet")
-                        .with_hint("write one file per value with a WHERE clause each"));
-                }
-                _ => return Err(unknown("writing", name, &KNOWN)),
+                _ if parsed.folder.read(name, value)? => {}
+                _ => return Err(unknown("writing", name, &[&KNOWN[..], &FolderOptions::NAMES].concat())),
             }
         }
         if codec.is_some() || level.is_some() {
             parsed.parquet.compression = compression(codec.as_deref().unwrap_or("zstd"), level)?;
+        }
+        parsed.folder.check()?;
+        if parsed.existing == Existing::Append && !parsed.folder.is_wanted() {
+            return Err(Error::usage("nothing can be added to a single file")
+                .with_hint("write PARTITION_BY (column) or FILE_SIZE_BYTES '100MB' for a folder of files"));
         }
         if parsed.csv.delimiter == Some(parsed.csv.quote) {
             return Err(Error::usage("the delimiter and the quote are the same"));
@@ -290,7 +297,9 @@ mod tests {
             (&[("compression", "zip")], "zstd, snappy"),
             (&[("compression", "snappy"), ("compression_level", "3")], "no compression levels"),
             (&[("compression_level", "99")], "no compression level 99"),
-            (&[("partition_by", "a")], "not there yet"),
+            (&[("filename_pattern", "part_{i}")], "single file"),
+            (&[("append", "true")], "single file"),
+            (&[("partition_bye", "a")], "did you mean 'partition_by'"),
             (&[("delimiter", "\"")], "are the same"),
             (&[("row_group_size", "0")], "positive whole number"),
         ] {

@@ -86,6 +86,10 @@ impl BatchWriter for ParquetWriter {
         Ok(())
     }
 
+    fn bytes_so_far(&mut self) -> u64 {
+        (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
+    }
+
     fn finish(mut self: Box<Self>) -> Result<WriteSummary> {
         self.writer.finish().map_err(|error| self.writer.inner_mut().error(&error))?;
         let out = self.writer.inner_mut();
