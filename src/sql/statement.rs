@@ -51,6 +51,10 @@ pub enum FileFormat {
     Csv,
     /// `read_parquet`.
     Parquet,
+    /// `read_json`.
+    Json,
+    /// `read_arrow`.
+    Arrow,
 }
 
 /// A name in the catalog.

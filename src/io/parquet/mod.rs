@@ -9,7 +9,7 @@
 //! time finer than a microsecond is an error. The one exception is the legacy timestamp of 96 bits, which the Parquet reader
 //! cuts to microseconds by itself; Spark, which still writes it, has no finer ones.
 
-mod convert;
+pub(super) mod convert;
 mod file;
 mod prune;
 mod source;
