@@ -24,6 +24,10 @@ use crate::metrics::OperatorMetrics;
 const WINDOW: u64 = 64 << 10;
 /// A file of that many bytes is its own sample, and of one that is one partition no more is looked at.
 const SMALL: u64 = 3 * WINDOW;
+/// Bytes of a record that a sample goes to the end of.
+const MOST_PENDING: usize = 64 << 20;
+/// How many times as long as the file a decompressed text is expected to be.
+const EXPANSION: u64 = 8;
 /// Files that a thread takes at once.
 const TAKEN: usize = 4;
 
@@ -59,7 +63,7 @@ pub fn survey(
 
 /// Whether the first record of a file is all of its line: it is not where that begins an array, or ends within an object.
 fn has_lines(input: &InputFile) -> Result<bool> {
-    let mut head = vec![0; SMALL.min(input.size.saturating_mul(8)).max(16) as usize];
+    let mut head = vec![0; SMALL.min(input.size.saturating_mul(EXPANSION)) as usize];
     let filled = TextReader::new(input, input.open()?)?.fill(input, &mut head)?;
     let head = head.get(..filled).unwrap_or_default();
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
@@ -135,6 +139,3 @@ impl Look<'_> {
         Ok(())
     }
 }
-
-/// Bytes of a record that a sample goes to the end of.
-const MOST_PENDING: usize = 64 << 20;

@@ -1,6 +1,6 @@
 //! JSON files as one table: one schema for all of them, and their partitions.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -99,8 +99,8 @@ impl JsonTable {
             fields.push(Field::new(name, data_type, true));
             inferred.push(declared.is_none());
         }
-        let known: HashMap<&str, ()> = shapes.columns.iter().map(|(name, _)| (name.as_str(), ())).collect();
-        for (name, declared) in types.iter().filter(|(name, _)| !known.contains_key(name.as_str())) {
+        let known: HashSet<&str> = shapes.columns.iter().map(|(name, _)| name.as_str()).collect();
+        for (name, declared) in types.iter().filter(|(name, _)| !known.contains(name.as_str())) {
             fields.push(Field::new(name, in_zone(declared, &config.time_zone), true));
             inferred.push(false);
         }
