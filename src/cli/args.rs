@@ -507,6 +507,8 @@ impl ValueEnum for Existing {
         Some(match self {
             Self::Error => PossibleValue::new("error").help("refuse, and write nothing"),
             Self::Overwrite => PossibleValue::new("overwrite").help("replace it when the new one is complete"),
+            Self::Append => PossibleValue::new("append").help("add files under new names"),
+            Self::Replace => PossibleValue::new("overwrite_or_ignore").help("replace files of the same names only"),
         })
     }
 }

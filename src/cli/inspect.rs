@@ -13,9 +13,13 @@ use crate::io::write::{AtomicFile, Existing};
 /// Files as one relation of SQL, with the options they are read with.
 pub fn relation(inputs: &[String], read: &Options) -> String {
     let is_parquet = |input: &String| input.ends_with(".parquet") || input.ends_with(".pq");
+    let is_json = |input: &String| [".json", ".jsonl", ".ndjson"].iter().any(|ending| input.contains(ending));
+    let is_arrow = |input: &String| [".arrow", ".feather", ".ipc"].iter().any(|ending| input.ends_with(ending));
     let function = match inputs {
         [input] if read.is_empty() => return sql_text(input),
         _ if inputs.iter().all(is_parquet) => "read_parquet",
+        _ if inputs.iter().all(is_json) => "read_json",
+        _ if inputs.iter().all(is_arrow) => "read_arrow",
         _ => "read_csv",
     };
     let list = inputs.iter().map(|input| sql_text(input)).collect::<Vec<_>>().join(", ");

@@ -128,7 +128,8 @@ impl DataFrame {
         Ok(self.for_each_batch(|_| Ok(()))?.after_run().render())
     }
 
-    /// Writes the result to one Parquet file, which is there completely or not at all. Options are those of `COPY … TO`.
+    /// Writes the result to a Parquet file, or, with `partition_on`, `file_size` or `rows_per_file`, to a folder of such files; all
+    /// is there completely or not at all. Options are those of `COPY … TO`.
     ///
     /// ```
     /// # use highwater::prelude::*;
@@ -151,7 +152,8 @@ impl DataFrame {
         self.write(path.as_ref(), "parquet", options)
     }
 
-    /// Writes the result to one CSV file, which is there completely or not at all. Options are those of `COPY … TO`.
+    /// Writes the result to a CSV file, or to a folder of them as [`to_parquet`](Self::to_parquet) does. Options are those
+    /// of `COPY … TO`.
     ///
     /// # Errors
     /// As [`to_parquet`](Self::to_parquet).
@@ -162,7 +164,7 @@ impl DataFrame {
     fn write(&self, path: &Path, format: &str, options: &Options) -> Result<WriteSummary> {
         let mut all: Options = vec![("format".into(), OptionValue::Text(format.into()))];
         all.extend(options.iter().filter(|(name, _)| name != "format").cloned());
-        self.session.copy(self.logical_plan(), path, &all, &RunOptions::default())
+        Ok(self.session.copy(self.logical_plan(), path, &all, &RunOptions::default())?.0)
     }
 }
 

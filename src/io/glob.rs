@@ -121,7 +121,6 @@ impl FilePatterns {
     /// Whether a file at that path would be meant.
     pub fn mean(&self, path: &Path) -> bool {
         let path = resolved(path);
-        let is_left_out = |name: &OsStr| is_hidden(name) || name.as_encoded_bytes().starts_with(b"_");
         let in_folder = |folder: &PathBuf| {
             path.strip_prefix(folder).is_ok_and(|below| !below.iter().any(is_left_out))
                 && path.file_name().is_some_and(|name| self.endings.iter().any(|ending| ends_with(name, ending)))
@@ -194,7 +193,7 @@ fn collect(folder: &Path, endings: &[&str], files: &mut Vec<PathBuf>, visited: &
     for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name();
-        if is_hidden(&name) || name.as_encoded_bytes().starts_with(b"_") {
+        if is_left_out(&name) {
             continue;
         }
         let path = folder.join(&name);
@@ -207,6 +206,13 @@ fn collect(folder: &Path, endings: &[&str], files: &mut Vec<PathBuf>, visited: &
         }
     }
     Ok(())
+}
+
+/// Whether a folder that is named does not mean what is in it by that name: what is hidden, and what other tools put beside
+/// data, such as `_SUCCESS`, but not the partitions of a column `_x`.
+fn is_left_out(name: &OsStr) -> bool {
+    let bytes = name.as_encoded_bytes();
+    is_hidden(name) || (bytes.starts_with(b"_") && !bytes.contains(&b'='))
 }
 
 fn is_hidden(name: &OsStr) -> bool {
@@ -348,6 +354,11 @@ mod tests {
     #[test]
     fn a_folder_means_its_files_in_order_without_hidden_ones() {
         assert_eq!(found(&folder(TREE), &[""]), ["2013-01.csv", "a.CSV", "b.csv", "x/d.csv"]);
+    }
+
+    #[test]
+    fn partitions_of_a_column_that_begins_as_what_is_left_out_are_read() {
+        assert_eq!(found(&folder(&["_x=1/a.csv", "_log/a.csv", "_a.csv"]), &[""]), ["_x=1/a.csv"]);
     }
 
     #[test]

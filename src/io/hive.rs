@@ -85,8 +85,8 @@ pub struct PartitionColumn {
 /// the same in all files; otherwise there are none.
 ///
 /// A column is BIGINT where all of its values are whole numbers, of which those of two digits may begin with a zero
-/// (`month=05`), DATE where all are days, else VARCHAR. `__HIVE_DEFAULT_PARTITION__`, or nothing, is null, and `%2F` a
-/// slash.
+/// (`month=05`), DATE where all are days, else VARCHAR. `__HIVE_DEFAULT_PARTITION__` is null, and `%2F` a slash; nothing is
+/// the empty text in columns of text, and null in others.
 ///
 /// # Errors
 /// A usage error, where partitions are asked for and files do not have them, or types for some that are not there; a
@@ -110,7 +110,7 @@ pub fn partition_columns<'a>(
                 found = usize::MAX;
                 break;
             }
-            texts[found].push((!value.is_empty() && value != NULL).then(|| decoded(value)));
+            texts[found].push((value != NULL).then(|| decoded(value)));
             found += 1;
         }
         if found != names.len() {
@@ -149,12 +149,15 @@ fn column<'a>(
         Some((_, declared)) => declared.clone(),
         None => inferred(&texts),
     };
-    let array: ArrayRef = Arc::new(StringViewArray::from_iter(texts.iter().map(Option::as_deref)));
+    let is_value = |text: &&str| data_type == TEXT || !text.is_empty();
+    let array: ArrayRef =
+        Arc::new(StringViewArray::from_iter(texts.iter().map(|text| text.as_deref().filter(is_value))));
     match cast_array(&array, &data_type, false, config) {
         Ok(values) => Ok(PartitionColumn { name, values }),
         Err(_) => {
             let fits = cast_array(&array, &data_type, true, config)?;
-            let misfits = texts.iter().zip(paths).enumerate().filter(|(row, _)| fits.is_null(*row));
+            let misfits =
+                texts.iter().zip(paths).enumerate().filter(|(row, _)| fits.is_null(*row) && array.is_valid(*row));
             let mut misfits = misfits.filter_map(|(_, (text, path))| Some((text.as_deref()?, path)));
             let (text, path) = misfits.next().unwrap_or(("", Path::new("")));
             Err(Error::data(format!("the partition {name}={text} is no {}", sql_name(&data_type)))
@@ -167,7 +170,7 @@ fn column<'a>(
 
 /// The type that holds all values.
 fn inferred(texts: &[Option<String>]) -> DataType {
-    let mut values = texts.iter().flatten().peekable();
+    let mut values = texts.iter().flatten().filter(|text| !text.is_empty()).peekable();
     if values.peek().is_none() {
         return TEXT;
     }
@@ -194,6 +197,39 @@ fn partitions(path: &Path) -> impl Iterator<Item = (&str, &str)> {
         Component::Normal(name) => name.to_str()?.split_once('=').filter(|(name, _)| !name.is_empty()),
         _ => None,
     })
+}
+
+/// The folder of a value: `year=2024`. Bytes that are not plain in the address of a web page are written as `%2F` in both, as
+/// DuckDB and pyarrow do, so that no value is taken for null, hidden, or several folders.
+pub fn folder_name(name: &str, value: Option<&str>) -> String {
+    let mut folder = String::with_capacity(name.len() + 1 + value.map_or(NULL.len(), str::len));
+    // Readers leave hidden folders out.
+    let hidden = name.len() - name.trim_start_matches('.').len();
+    (0..hidden).for_each(|_| folder.push_str("%2E"));
+    encode(&name[hidden..], &mut folder);
+    folder.push('=');
+    match value {
+        None => folder.push_str(NULL),
+        Some(NULL) => {
+            folder.push_str("%5F");
+            folder.push_str(&NULL[1..]);
+        }
+        Some(value) => encode(value, &mut folder),
+    }
+    folder
+}
+
+fn encode(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            for half in [byte >> 4, byte & 15] {
+                out.push(char::from_digit(half.into(), 16).unwrap_or('0').to_ascii_uppercase());
+            }
+        }
+    }
 }
 
 /// The text with `%2F` read as a slash; as it is, where that makes no text.
@@ -316,6 +352,36 @@ mod tests {
         assert_eq!(of(&["a=1/a=2/x"]), [""; 0]);
         assert_eq!(of(&["x.csv", "=1/y.csv"]), [""; 0]);
         assert_eq!(of(&["n=99999999999999999999/a"]), ["n VARCHAR 99999999999999999999"]);
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let values = [
+            "a/b",
+            "x=y",
+            "50%",
+            "%41",
+            "\u{1f600}",
+            "",
+            ".",
+            "..",
+            "t\tn\n\0",
+            " ",
+            NULL,
+            "NULL",
+            ":*?[]{}\\'\"",
+            "ü",
+        ];
+        let values: Vec<Option<&str>> = values.into_iter().map(Some).chain([None]).collect();
+        for name in ["k", "_k", ".k", "a=b", "c/d", "ä"] {
+            let paths: Vec<String> = values.iter().map(|value| format!("{}/x", folder_name(name, *value))).collect();
+            assert!(paths.iter().all(|path| path.is_ascii() && !path.starts_with('.')), "{paths:?}");
+            let read =
+                partition_columns(paths.iter().map(Path::new), &HiveOptions::default(), &Config::default()).unwrap();
+            assert_eq!((read.len(), read[0].name.as_str()), (1, name));
+            assert_eq!(read[0].values.as_string_view().iter().collect::<Vec<_>>(), values);
+        }
+        assert_eq!(folder_name("k", Some("a b/\u{1f600}")), "k=a%20b%2F%F0%9F%98%80");
     }
 
     #[test]

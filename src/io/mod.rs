@@ -1,8 +1,10 @@
-//! Reading and writing: globs, many files as one table, CSV and Parquet.
+//! Reading and writing: globs, many files as one table, CSV, JSON, Parquet and Arrow.
 
 pub mod csv;
 pub mod glob;
 pub mod hive;
+pub mod ipc;
+pub mod json;
 mod option_values;
 pub mod options;
 pub mod parquet;

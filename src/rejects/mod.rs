@@ -56,6 +56,8 @@ pub enum Reason {
         /// How many were expected.
         expected: usize,
     },
+    /// The record cannot be read, in words.
+    Record(&'static str),
 }
 
 impl Reason {
@@ -68,6 +70,7 @@ impl Reason {
                 format!("not {article} {name}")
             }
             Self::Text => "not valid UTF-8".into(),
+            Self::Record(what) => what.into(),
             Self::Fields { found, expected } if found < expected => format!("too few fields: {found} of {expected}"),
             Self::Fields { found, expected } => format!("too many fields: {found} of {expected}"),
         }

@@ -13,6 +13,8 @@ use crate::config::{Config, suggest};
 use crate::error::{Error, Result};
 use crate::io::csv::{CsvOptions, CsvTable, OnError, SampleSize};
 use crate::io::glob::{FilePatterns, expand};
+use crate::io::ipc::ArrowTable;
+use crate::io::json::{JsonOptions, JsonTable};
 use crate::io::options::Options;
 use crate::io::parquet::{ParquetFactsTable, ParquetTable};
 use crate::io::source::Table;
@@ -24,8 +26,31 @@ const CSV_ENDINGS: &[&str] = &[
     "tsv.bz2", "tsv.xz", "txt.gz", "txt.zst", "txt.lz4", "txt.bz2", "txt.xz",
 ];
 const PARQUET_ENDINGS: &[&str] = &["parquet", "pq"];
+const JSON_ENDINGS: &[&str] = &[
+    "json",
+    "jsonl",
+    "ndjson",
+    "json.gz",
+    "json.zst",
+    "json.lz4",
+    "json.bz2",
+    "json.xz",
+    "jsonl.gz",
+    "jsonl.zst",
+    "jsonl.lz4",
+    "jsonl.bz2",
+    "jsonl.xz",
+    "ndjson.gz",
+    "ndjson.zst",
+    "ndjson.lz4",
+    "ndjson.bz2",
+    "ndjson.xz",
+];
+const ARROW_ENDINGS: &[&str] = &["arrow", "feather", "ipc", "arrows"];
 /// The first bytes of every Parquet file.
 const PARQUET_MAGIC: &[u8; 4] = b"PAR1";
+/// The first bytes of every Arrow file.
+const ARROW_MAGIC: &[u8; 4] = b"ARRO";
 
 /// Tables and views by name; names differ in more than case.
 #[derive(Debug, Default)]
@@ -79,18 +104,21 @@ impl Catalog for Session {
     }
 
     fn open_files(&self, format: FileFormat, patterns: &[String], options: &Options) -> Result<Arc<dyn Table>> {
-        let config = self.config();
-        if let FileFormat::ParquetFacts(facts) = format {
-            if let Some((name, _)) = options.first() {
-                return Err(Error::usage(format!("there is no option '{name}': only files are named here")));
+        let (config, memory) = (self.config(), self.runtime().memory);
+        Ok(match resolved(format, patterns)? {
+            FileFormat::Parquet => open_parquet(patterns, options, &config)?,
+            FileFormat::ParquetFacts(facts) => {
+                if let Some((name, _)) = options.first() {
+                    return Err(Error::usage(format!("there is no option '{name}': only files are named here")));
+                }
+                ParquetFactsTable::open(facts, &expand(patterns, PARQUET_ENDINGS)?, &config)?
             }
-            return Ok(ParquetFactsTable::open(facts, &expand(patterns, PARQUET_ENDINGS)?, &config)?);
-        }
-        if is_csv(format, patterns)? {
-            Ok(open_csv(patterns, exact_types(CsvOptions::parse(options)?), &config, &self.runtime().memory)?)
-        } else {
-            Ok(open_parquet(patterns, options, &config)?)
-        }
+            FileFormat::Arrow => open_arrow(patterns, options, &config)?,
+            FileFormat::Json => open_json(patterns, JsonOptions::parse(options)?, &config, &memory)?,
+            FileFormat::Csv | FileFormat::Detect => {
+                open_csv(patterns, exact_types(CsvOptions::parse(options)?), &config, &memory)?
+            }
+        })
     }
 
     fn rejects(&self) -> Arc<dyn Table> {
@@ -98,13 +126,14 @@ impl Catalog for Session {
     }
 }
 
+/// How files are read: by what was asked for, or their endings, or their first bytes.
+pub(super) fn resolved(format: FileFormat, patterns: &[String]) -> Result<FileFormat> {
+    if format == FileFormat::Detect { format_of(patterns) } else { Ok(format) }
+}
+
 /// Whether files are read as CSV.
 pub(super) fn is_csv(format: FileFormat, patterns: &[String]) -> Result<bool> {
-    match format {
-        FileFormat::Csv => Ok(true),
-        FileFormat::Parquet | FileFormat::ParquetFacts(_) => Ok(false),
-        FileFormat::Detect => Ok(!is_parquet(patterns)?),
-    }
+    Ok(resolved(format, patterns)? == FileFormat::Csv)
 }
 
 /// A frame tells its types before it runs. Where they may be widened, every value is looked at when files are opened.
@@ -120,22 +149,50 @@ pub(super) fn open_csv(
 ) -> Result<Arc<CsvTable>> {
     let files = expand(patterns, CSV_ENDINGS)?;
     if let Some(target) = options.rejects_file() {
-        check_rejects(&RejectFiles::file(target.to_path_buf())?, patterns, &files)?;
+        check_rejects(&RejectFiles::file(target.to_path_buf())?, patterns, &files, CSV_ENDINGS)?;
     }
     Ok(CsvTable::open(files, options, config, memory)?.with_label(patterns.join("', '")))
 }
 
-/// Checks that CSV files are not those that their rejects go to.
-fn check_rejects(rejects: &RejectFiles, patterns: &[String], files: &[PathBuf]) -> Result<()> {
-    rejects.check_apart(&FilePatterns::new(patterns, CSV_ENDINGS)?, files)
+pub(super) fn open_json(
+    patterns: &[String],
+    options: JsonOptions,
+    config: &Config,
+    memory: &Arc<MemoryPool>,
+) -> Result<Arc<JsonTable>> {
+    let files = expand(patterns, JSON_ENDINGS)?;
+    if let Some(target) = options.shared().rejects_file() {
+        check_rejects(&RejectFiles::file(target.to_path_buf())?, patterns, &files, JSON_ENDINGS)?;
+    }
+    Ok(JsonTable::open(files, options, config, memory)?.with_label(patterns.join("', '")))
+}
+
+/// Checks that files are not those that their rejects go to.
+fn check_rejects(rejects: &RejectFiles, patterns: &[String], files: &[PathBuf], endings: &[&str]) -> Result<()> {
+    rejects.check_apart(&FilePatterns::new(patterns, endings)?, files)
 }
 
 /// Checks that CSV files are not those that the rejects of all statements go to.
 pub(super) fn check_run(options: &RunOptions, patterns: &[String]) -> Result<()> {
+    check_run_of(FileFormat::Csv, options, patterns)
+}
+
+/// Checks that files are not those that the rejects of all statements go to.
+pub(super) fn check_run_of(format: FileFormat, options: &RunOptions, patterns: &[String]) -> Result<()> {
+    let endings = match format {
+        FileFormat::Json => JSON_ENDINGS,
+        _ => CSV_ENDINGS,
+    };
     match &options.rejects {
-        Some(rejects) => check_rejects(rejects, patterns, expand(patterns, CSV_ENDINGS).as_deref().unwrap_or_default()),
+        Some(rejects) => {
+            check_rejects(rejects, patterns, expand(patterns, endings).as_deref().unwrap_or_default(), endings)
+        }
         None => Ok(()),
     }
+}
+
+pub(super) fn open_arrow(patterns: &[String], options: &Options, config: &Config) -> Result<Arc<ArrowTable>> {
+    ArrowTable::open(expand(patterns, ARROW_ENDINGS)?, options, config)
 }
 
 pub(super) fn open_parquet(patterns: &[String], options: &Options, config: &Config) -> Result<Arc<ParquetTable>> {
@@ -144,29 +201,50 @@ pub(super) fn open_parquet(patterns: &[String], options: &Options, config: &Conf
 
 /// Whether files are Parquet, by their endings or their first bytes; all must be of one kind.
 pub(super) fn is_parquet(patterns: &[String]) -> Result<bool> {
-    let endings: Vec<&str> = CSV_ENDINGS.iter().chain(PARQUET_ENDINGS).copied().collect();
-    let files = expand(patterns, &endings)?;
-    let mut kinds = files.iter().map(|file| (file, file_is_parquet(file)));
-    let Some((first, kind)) = kinds.next() else {
-        return Ok(false);
+    Ok(format_of(patterns)? == FileFormat::Parquet)
+}
+
+/// The format of files, by their endings or their first bytes; all must be of one. Of a folder, files of tables are meant where there
+/// are any: JSON beside them mostly describes them.
+fn format_of(patterns: &[String]) -> Result<FileFormat> {
+    let endings = |kinds: &[&[&'static str]]| kinds.concat();
+    let files = expand(patterns, &endings(&[CSV_ENDINGS, PARQUET_ENDINGS]))
+        .or_else(|error| expand(patterns, &endings(&[JSON_ENDINGS, ARROW_ENDINGS])).map_err(|_| error))?;
+    let mut formats = files.iter().map(|file| (file, format_of_file(file)));
+    let Some((first, format)) = formats.next() else {
+        return Ok(FileFormat::Csv);
     };
-    match kinds.find(|(_, other)| *other != kind) {
+    match formats.find(|(_, other)| *other != format) {
         Some((other, _)) => {
             Err(Error::data(format!("'{}' and '{}' are not of one format", first.display(), other.display()))
                 .with_hint("name the files of one format by a glob such as '*.csv'"))
         }
-        None => Ok(kind),
+        None => Ok(format),
     }
 }
 
-fn file_is_parquet(path: &Path) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
-    if PARQUET_ENDINGS.contains(&ending.as_str()) {
-        return true;
+fn format_of_file(path: &Path) -> FileFormat {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let ends = |endings: &[&str]| {
+        endings.iter().any(|ending| name.strip_suffix(ending).is_some_and(|stem| stem.ends_with('.')))
+    };
+    if ends(PARQUET_ENDINGS) {
+        return FileFormat::Parquet;
     }
-    if CSV_ENDINGS.contains(&ending.as_str()) {
-        return false;
+    if ends(ARROW_ENDINGS) {
+        return FileFormat::Arrow;
+    }
+    if ends(JSON_ENDINGS) {
+        return FileFormat::Json;
+    }
+    if ends(CSV_ENDINGS) {
+        return FileFormat::Csv;
     }
     let mut magic = [0; PARQUET_MAGIC.len()];
-    File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *PARQUET_MAGIC
+    let is_read = File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok();
+    match &magic {
+        PARQUET_MAGIC if is_read => FileFormat::Parquet,
+        ARROW_MAGIC if is_read => FileFormat::Arrow,
+        _ => FileFormat::Csv,
+    }
 }

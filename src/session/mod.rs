@@ -2,6 +2,7 @@
 
 mod catalog;
 mod convert;
+mod parts;
 mod rejects;
 mod restart;
 mod show;
@@ -213,8 +214,12 @@ impl Session {
     /// # Errors
     /// As [`read_csv`](Self::read_csv); a usage error for Parquet files, which hold their schema themselves.
     pub fn csv_schema(&self, patterns: &[String], options: &Options) -> Result<String> {
-        if catalog::is_parquet(patterns)? {
-            return Err(Error::usage("schema files are for CSV: Parquet files hold their schema themselves"));
+        match catalog::resolved(FileFormat::Detect, patterns)? {
+            FileFormat::Csv | FileFormat::Detect => {}
+            FileFormat::Json => return Err(Error::usage("schema files are for CSV, and not for JSON")),
+            FileFormat::Parquet | FileFormat::ParquetFacts(_) | FileFormat::Arrow => {
+                return Err(Error::usage("schema files are for CSV: Parquet files hold their schema themselves"));
+            }
         }
         let config = Config { schema_file: None, ..(*self.config()).clone() };
         catalog::open_csv(patterns, CsvOptions::parse(options)?, &config, &self.runtime().memory)?.schema_file(options)
@@ -243,6 +248,41 @@ impl Session {
     /// As [`read_parquet`](Self::read_parquet).
     pub fn scan_parquet(&self, pattern: &str) -> Result<DataFrame> {
         self.read_parquet(pattern)
+    }
+
+    /// JSON files as one lazy frame: paths, globs and folders; an object a line, or arrays of objects. Reads samples only. Options are those
+    /// of `read_json` in SQL.
+    ///
+    /// # Errors
+    /// Where no file matches, or one is no JSON.
+    pub fn read_json(&self, pattern: &str, options: &Options) -> Result<DataFrame> {
+        let table = self.open_files(FileFormat::Json, &[pattern.to_string()], options)?;
+        Ok(DataFrame::new(self.clone(), PlanBuilder::scan(table)))
+    }
+
+    /// [`read_json`](Self::read_json) by its name in Polars.
+    ///
+    /// # Errors
+    /// As [`read_json`](Self::read_json).
+    pub fn scan_ndjson(&self, pattern: &str, options: &Options) -> Result<DataFrame> {
+        self.read_json(pattern, options)
+    }
+
+    /// Arrow IPC files (Feather) and streams as one lazy frame: paths, globs and folders. Reads metadata only.
+    ///
+    /// # Errors
+    /// Where no file matches, or one is no Arrow file.
+    pub fn read_arrow(&self, pattern: &str) -> Result<DataFrame> {
+        let table = self.open_files(FileFormat::Arrow, &[pattern.to_string()], &Options::new())?;
+        Ok(DataFrame::new(self.clone(), PlanBuilder::scan(table)))
+    }
+
+    /// [`read_arrow`](Self::read_arrow) by its name in Polars.
+    ///
+    /// # Errors
+    /// As [`read_arrow`](Self::read_arrow).
+    pub fn scan_ipc(&self, pattern: &str) -> Result<DataFrame> {
+        self.read_arrow(pattern)
     }
 
     /// A table or view of the session as a lazy frame.

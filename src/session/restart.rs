@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::catalog::{check_run, is_csv, open_csv};
+use super::catalog::{check_run_of, is_csv, open_csv, resolved};
 use super::rejects::reads_all;
 use super::{Outcome, Receiver, RunOptions, Session};
 use crate::error::{Error, ErrorClass, Result};
@@ -131,8 +131,11 @@ impl Catalog for StatementCatalog<'_> {
 
     fn open_files(&self, format: FileFormat, patterns: &[String], options: &Options) -> Result<Arc<dyn Table>> {
         // Files that are not there may be the rejects; what else is wrong with them is told when they are opened.
-        if self.options.rejects.is_some() && is_csv(format, patterns).unwrap_or(true) {
-            check_run(self.options, patterns)?;
+        if self.options.rejects.is_some() {
+            match resolved(format, patterns).unwrap_or(FileFormat::Csv) {
+                FileFormat::Parquet | FileFormat::Arrow => {}
+                format => check_run_of(format, self.options, patterns)?,
+            }
         }
         let is_same = |known: &&Opened| {
             known.format == format && known.patterns.as_slice() == patterns && known.options == *options

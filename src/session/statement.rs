@@ -11,9 +11,8 @@ use arrow::datatypes::SchemaRef;
 use super::show::{self, laid_out};
 use super::{RunOptions, Session};
 use crate::error::{Error, Result};
-use crate::io::options::Options;
 use crate::io::stored::StoredTable;
-use crate::io::write::{FileSink, WriteOptions, WriteSummary, WrittenFile};
+use crate::io::write::{FileSink, WriteOptions, WrittenFile};
 use crate::plan::{LogicalPlan, Scan};
 use crate::rejects::RejectLog;
 use crate::sql::{CatalogEntry, Statement};
@@ -99,9 +98,14 @@ impl Session {
                 done(format!("{name} is {}", self.config().get(&name).unwrap_or(value)))
             }
             Statement::Copy { plan, target, options: write } => {
-                let summary = self.copy(&plan, &target, &write, options)?;
+                let (summary, files) = self.copy(&plan, &target, &write, options)?;
+                let files = match files {
+                    None => String::new(),
+                    Some(1) => "1 file in ".into(),
+                    Some(files) => format!("{} files in ", format_count(files)),
+                };
                 done(format!(
-                    "wrote {} rows, {}, to '{}'",
+                    "wrote {} rows, {}, to {files}'{}'",
                     format_count(summary.rows),
                     format_bytes(summary.bytes),
                     target.display()
@@ -179,18 +183,6 @@ impl Session {
         let grown = stored.with_part(part);
         entries.put(name, CatalogEntry::Table(Arc::new(grown)));
         done(format!("inserted {} rows into {name}", format_count(rows)))
-    }
-
-    /// Writes a query's result to one file, which is there completely or not at all.
-    pub(crate) fn copy(
-        &self,
-        plan: &LogicalPlan,
-        target: &Path,
-        write: &Options,
-        options: &RunOptions,
-    ) -> Result<WriteSummary> {
-        let write = WriteOptions::parse(write)?;
-        self.logged(options, |log| self.write_in(plan, target, &write, options, log))?.commit()
     }
 
     /// Writes a query's result to a file that has no name yet, as one of the queries of a statement.

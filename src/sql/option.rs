@@ -7,6 +7,9 @@ use super::span::{anchor, at, span};
 use crate::error::{Error, Result, Span};
 use crate::io::options::{OptionValue, Options};
 
+/// Options of COPY that name columns.
+const PARTITIONS: [&str; 3] = ["partition_by", "partition_on", "partition_cols"];
+
 /// The arguments of a table function: first those without a name, then the options.
 #[derive(Debug)]
 pub(super) struct TableArguments {
@@ -55,12 +58,27 @@ pub(super) fn copy_options(options: &[(ast::Ident, Option<ast::Expr>)]) -> Resul
     for (name, value) in options {
         let value = match value {
             None => OptionValue::Boolean(true),
+            Some(columns) if PARTITIONS.iter().any(|option| name.value.eq_ignore_ascii_case(option)) => {
+                OptionValue::List(column_names(columns)?)
+            }
             Some(ast::Expr::Identifier(word)) => OptionValue::Text(word.value.to_ascii_lowercase()),
             Some(value) => option_value(value)?,
         };
         push(&mut read, name, value)?;
     }
     Ok(read)
+}
+
+/// `(year, month)`, as they are written; in quotes as well.
+fn column_names(columns: &ast::Expr) -> Result<Vec<OptionValue>> {
+    match columns {
+        ast::Expr::Identifier(word) => Ok(vec![OptionValue::Text(word.value.clone())]),
+        ast::Expr::Nested(inner) => column_names(inner),
+        ast::Expr::Tuple(items) | ast::Expr::Array(ast::Array { elem: items, .. }) => {
+            Ok(items.iter().map(column_names).collect::<Result<Vec<_>>>()?.concat())
+        }
+        other => Ok(vec![option_value(other)?]),
+    }
 }
 
 fn push(options: &mut Options, name: &ast::Ident, value: OptionValue) -> Result<()> {

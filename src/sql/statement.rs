@@ -52,6 +52,10 @@ pub enum FileFormat {
     Csv,
     /// `read_parquet`.
     Parquet,
+    /// `read_json`.
+    Json,
+    /// `read_arrow`.
+    Arrow,
     /// `parquet_metadata` and `parquet_schema`: not the rows of files, but what their footers say.
     ParquetFacts(ParquetFacts),
 }

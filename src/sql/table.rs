@@ -17,14 +17,26 @@ use crate::io::parquet::ParquetFacts;
 use crate::plan::{PlanBuilder, Values};
 
 /// Table functions, for "did you mean".
-const TABLE_FUNCTIONS: &[&str] =
-    &["read_csv", "read_parquet", "parquet_metadata", "parquet_schema", "range", "generate_series", "rejects"];
+const TABLE_FUNCTIONS: &[&str] = &[
+    "read_csv",
+    "read_parquet",
+    "read_json",
+    "read_arrow",
+    "parquet_metadata",
+    "parquet_schema",
+    "range",
+    "generate_series",
+    "rejects",
+];
 
 /// Rows that `range` and `generate_series` may make, since they are made at once.
 const MAX_SERIES: i128 = 10_000_000;
 
 /// Endings by which a name is taken for a file that lacks its quotes.
-const FILE_ENDINGS: &[&str] = &["csv", "tsv", "txt", "parquet", "pq", "gz", "zst", "lz4", "bz2", "xz", "json", "jsonl"];
+const FILE_ENDINGS: &[&str] = &[
+    "csv", "tsv", "txt", "parquet", "pq", "gz", "zst", "lz4", "bz2", "xz", "json", "jsonl", "ndjson", "arrow",
+    "feather", "ipc",
+];
 
 impl Binder<'_> {
     /// One item of FROM.
@@ -174,6 +186,8 @@ impl Binder<'_> {
         let format = match called.as_str() {
             "read_csv" | "read_csv_auto" | "scan_csv" => FileFormat::Csv,
             "read_parquet" | "scan_parquet" | "parquet_scan" => FileFormat::Parquet,
+            "read_json" | "read_json_auto" | "read_ndjson" | "read_ndjson_auto" | "scan_ndjson" => FileFormat::Json,
+            "read_arrow" | "read_ipc" | "read_feather" | "scan_ipc" | "scan_arrow" => FileFormat::Arrow,
             "parquet_metadata" => FileFormat::ParquetFacts(ParquetFacts::Metadata),
             "parquet_schema" => FileFormat::ParquetFacts(ParquetFacts::Schema),
             "range" | "generate_series" => {
@@ -190,7 +204,7 @@ impl Binder<'_> {
                 });
             }
         };
-        let TableArguments { positional, options } = table_arguments(args).map_err(|error| at(error, place))?;
+        let TableArguments { positional, mut options } = table_arguments(args).map_err(|error| at(error, place))?;
         let wrong = |place| {
             at(Error::sql(format!("{called} takes a path, or a list of paths, and options by name")), place)
                 .with_hint(format!("write {called}('data/*.csv') or {called}(['a.csv', 'b.csv'], option = value)"))
@@ -209,6 +223,9 @@ impl Binder<'_> {
             }
             _ => return Err(wrong(*path_span)),
         };
+        if called.contains("ndjson") && !options.iter().any(|(name, _)| name == "format") {
+            options.push(("format".into(), OptionValue::Text("newline_delimited".into())));
+        }
         self.open(format, &patterns, &options, path_span.or(place))?.alias(&called, &[])
     }
 }

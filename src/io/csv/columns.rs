@@ -93,6 +93,16 @@ impl Failures {
         self.found.push(Failure { row, slot: None });
     }
 
+    /// A row cannot be read.
+    #[cold]
+    pub fn broken(&mut self, row: usize) {
+        match self.on_error {
+            OnError::Reject => self.reject(row),
+            OnError::Error | OnError::Null | OnError::Widen => return self.fail(row, None),
+        }
+        self.found.push(Failure { row, slot: None });
+    }
+
     fn fail(&mut self, row: usize, slot: Option<usize>) {
         if self.first.is_none_or(|first| (row, slot) < (first.row, first.slot)) {
             self.first = Some(Failure { row, slot });
@@ -150,7 +160,7 @@ impl ColumnReader {
     /// The column of the records of a run, whose values are written in the plain way.
     fn read_plain(&self, run: &Run<'_>, failures: &mut Failures) -> Result<ArrayRef> {
         let cells = Cells { run, slot: self.slot, failures };
-        let rules = Strictness { is_strict: self.inferred, zone: run.zone };
+        let rules = Strictness::new(self.inferred, run.zone);
         Ok(match &self.data_type {
             DataType::Boolean => {
                 let (values, nulls) = cells.values(never, |text| rules.boolean(text));
@@ -222,29 +232,34 @@ fn narrow<T: TryFrom<i64>>(block: &[u8], start: usize, end: usize) -> Option<T> 
 /// How far a text may be from the one way to write a value. Where the type was only inferred, it may not say more than
 /// its value.
 #[derive(Clone, Copy)]
-struct Strictness<'a> {
+pub struct Strictness<'a> {
     is_strict: bool,
     /// The zone of timestamps whose text has none.
     zone: &'a Zone,
 }
 
-impl Strictness<'_> {
-    fn boolean(self, text: &[u8]) -> Option<bool> {
+impl<'a> Strictness<'a> {
+    /// Whether texts must be in the one way, and the zone of timestamps whose text has none.
+    pub fn new(is_strict: bool, zone: &'a Zone) -> Self {
+        Self { is_strict, zone }
+    }
+
+    pub fn boolean(self, text: &[u8]) -> Option<bool> {
         values::boolean(text).or_else(|| if self.is_strict { None } else { boolean_word(text) })
     }
 
     #[inline]
-    fn integer<T: atoi_simd::Parse>(self, text: &[u8]) -> Option<T> {
+    pub fn integer<T: atoi_simd::Parse>(self, text: &[u8]) -> Option<T> {
         if self.is_strict && values::is_code(text) { None } else { values::integer(text) }
     }
 
     #[inline]
-    fn float<T: fast_float2::FastFloat + Into<f64> + Copy>(self, text: &[u8]) -> Option<T> {
+    pub fn float<T: fast_float2::FastFloat + Into<f64> + Copy>(self, text: &[u8]) -> Option<T> {
         let says_more = || self.is_code(text) || self.is_strict && values::is_wide_integer(text);
         values::float(text).filter(|_| !says_more())
     }
 
-    fn decimal(self, text: &[u8], precision: u8, scale: i8) -> Option<i128> {
+    pub fn decimal(self, text: &[u8], precision: u8, scale: i8) -> Option<i128> {
         values::decimal(text, precision, scale).filter(|_| !self.is_code(text))
     }
 
@@ -254,7 +269,7 @@ impl Strictness<'_> {
     }
 
     /// Local time without a zone. A zone is not dropped in silence; UTC is, where the user asked for it.
-    fn local(self, (local, zone): (i64, Option<i64>)) -> Option<i64> {
+    pub fn local(self, (local, zone): (i64, Option<i64>)) -> Option<i64> {
         match zone {
             None => Some(local),
             Some(0) if !self.is_strict => Some(local),
@@ -263,7 +278,7 @@ impl Strictness<'_> {
     }
 
     /// The moment.
-    fn moment(self, (local, zone): (i64, Option<i64>)) -> Option<i64> {
+    pub fn moment(self, (local, zone): (i64, Option<i64>)) -> Option<i64> {
         match zone {
             Some(seconds) => local.checked_sub(seconds.checked_mul(MICROS_PER_SECOND)?),
             None if !self.is_strict => Some(self.zone.to_utc(local)),

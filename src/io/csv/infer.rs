@@ -206,6 +206,11 @@ impl Guesses {
         !self.is_text() && self.kinds & !bit(Guess::Null) != 0
     }
 
+    /// Whether no value was seen.
+    pub fn is_empty(self) -> bool {
+        self.kinds & !bit(Guess::Null) == 0
+    }
+
     /// Whether a value with a zone was seen.
     pub fn has_zone(self) -> bool {
         self.contains(Guess::ZonedTimestamp)

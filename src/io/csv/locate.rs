@@ -132,7 +132,7 @@ impl Place<'_> {
 }
 
 /// The line that a position is in, from 1; `None` where the file cannot be read any more. A stream is decoded again.
-pub(super) fn line_of(input: &InputFile, offset: u64) -> Option<u64> {
+pub(in crate::io) fn line_of(input: &InputFile, offset: u64) -> Option<u64> {
     Lines::new(input.clone()).line_of(offset)
 }
 
@@ -185,7 +185,7 @@ fn full_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// The beginning of a text, for a message.
-pub(super) fn shortened(raw: &[u8]) -> String {
+pub(in crate::io) fn shortened(raw: &[u8]) -> String {
     // A character has at most four bytes.
     let text = String::from_utf8_lossy(&raw[..raw.len().min(4 * SHOWN + 4)]);
     let mut shown: String = text.chars().take(SHOWN).collect();

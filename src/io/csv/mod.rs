@@ -22,23 +22,23 @@
 //! `csv` crate reads, which the tests compare with. Empty lines are skipped, but in files of one column, where they are
 //! the only way to write a missing text, they are records.
 
-mod blocks;
+pub(super) mod blocks;
 mod chunks;
-mod columns;
+pub(super) mod columns;
 mod decimal_float;
 mod decode;
 mod detect;
 mod dialect;
 mod digits;
-mod file;
+pub(super) mod file;
 mod footer;
 mod formats;
-mod infer;
-mod locate;
+pub(super) mod infer;
+pub(super) mod locate;
 mod machine;
 mod nulls;
 mod options;
-mod pool;
+pub(super) mod pool;
 mod reader;
 mod rules;
 mod sample;
@@ -47,16 +47,17 @@ mod schema_file;
 mod serial;
 mod strptime;
 mod structure;
-mod survey;
+pub(super) mod survey;
 mod table;
 #[cfg(test)]
 mod tests;
 mod tokenizer;
 mod tokens;
-mod values;
+pub(super) mod values;
 mod widen;
 
 pub use decode::{Compression, Encoding};
+pub(super) use options::canonical_name;
 pub use options::{CsvOptions, Delimiter, Header, OnError, ParseDates, SampleSize};
 pub use table::CsvTable;
 pub use widen::{Misfit, Widened};

@@ -24,7 +24,7 @@ const MILLIS_PER_DAY: i64 = 86_400_000;
 const UINT64_DIGITS: u8 = 20;
 
 /// The engine's type for what the Parquet reader gives; `None` where there is none. Timestamps with zone are shown in `zone`.
-pub(super) fn engine_type(read: &DataType, zone: &str) -> Option<DataType> {
+pub(in crate::io) fn engine_type(read: &DataType, zone: &str) -> Option<DataType> {
     Some(match read {
         DataType::Null
         | DataType::Boolean
@@ -65,7 +65,7 @@ pub(super) fn engine_type(read: &DataType, zone: &str) -> Option<DataType> {
 }
 
 /// An array of the Parquet reader as the engine's type `own`, then as `to`, the type of the column over all files.
-pub(super) fn convert(array: &ArrayRef, own: &DataType, to: &DataType) -> Result<ArrayRef> {
+pub(in crate::io) fn convert(array: &ArrayRef, own: &DataType, to: &DataType) -> Result<ArrayRef> {
     let array = if array.data_type() == own { array.clone() } else { to_engine(array, own)? };
     if own == to { Ok(array) } else { widen(&array, to) }
 }

@@ -12,7 +12,7 @@
 mod batches;
 mod bloom;
 mod condition;
-mod convert;
+pub(super) mod convert;
 mod facts;
 mod file;
 mod index;

@@ -38,6 +38,10 @@ impl BatchWriter for ArrowFileWriter {
         Ok(())
     }
 
+    fn bytes_so_far(&mut self) -> u64 {
+        self.writer.get_mut().bytes()
+    }
+
     fn finish(mut self: Box<Self>) -> Result<WriteSummary> {
         self.writer.finish().map_err(|error| self.writer.get_mut().error(&error))?;
         let out = self.writer.get_mut();

@@ -20,10 +20,14 @@ pub enum Existing {
     Error,
     /// Replace it, once the new one is whole.
     Overwrite,
+    /// Of a folder: add files under new names, and touch none that are there.
+    Append,
+    /// Of a folder: replace files of the same names, and leave the others.
+    Replace,
 }
 
 impl Existing {
-    /// Reads `error` or `overwrite`.
+    /// Reads `error`, `overwrite`, `append` or `overwrite_or_ignore`.
     ///
     /// # Errors
     /// A usage error for anything else.
@@ -31,9 +35,18 @@ impl Existing {
         match name.to_ascii_lowercase().as_str() {
             "error" => Ok(Self::Error),
             "overwrite" => Ok(Self::Overwrite),
+            "append" => Ok(Self::Append),
+            "overwrite_or_ignore" => Ok(Self::Replace),
             _ => Err(Error::usage(format!("'{name}' is no answer to files that exist"))
-                .with_hint("write error or overwrite")),
+                .with_hint("write error, overwrite, append or overwrite_or_ignore")),
         }
+    }
+}
+
+impl Existing {
+    /// Whether a file that is there stays.
+    fn keeps(self) -> bool {
+        matches!(self, Self::Error | Self::Append)
     }
 }
 
@@ -72,7 +85,7 @@ pub fn check_target(target: &Path, existing: Existing) -> Result<PathBuf> {
         return Err(Error::usage(format!("cannot write '{shown}': it is no regular file"))
             .with_hint("write to standard output and redirect it"));
     }
-    if existing == Existing::Error {
+    if existing.keeps() {
         return Err(exists(target));
     }
     Ok(resolved)
@@ -176,7 +189,7 @@ impl AtomicFile {
     }
 
     fn rename(&self) -> io::Result<()> {
-        if self.existing == Existing::Error {
+        if self.existing.keeps() {
             let here = rustix::fs::CWD;
             match rustix::fs::renameat_with(here, &self.temporary, here, &self.target, RenameFlags::NOREPLACE) {
                 Ok(()) => return Ok(()),

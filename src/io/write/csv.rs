@@ -143,6 +143,10 @@ impl BatchWriter for CsvWriter {
         Ok(())
     }
 
+    fn bytes_so_far(&mut self) -> u64 {
+        self.out.bytes()
+    }
+
     fn finish(mut self: Box<Self>) -> Result<WriteSummary> {
         self.out.flush_all()?;
         Ok(WriteSummary { rows: self.rows, bytes: self.out.bytes() })

@@ -86,6 +86,10 @@ impl<F: JsonFormat + Send> BatchWriter for JsonWriter<F> {
         Ok(())
     }
 
+    fn bytes_so_far(&mut self) -> u64 {
+        self.writer.get_mut().bytes()
+    }
+
     fn finish(mut self: Box<Self>) -> Result<WriteSummary> {
         self.writer.finish().map_err(|error| self.writer.get_mut().error(&error))?;
         let out = self.writer.get_mut();

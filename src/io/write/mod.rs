@@ -7,6 +7,7 @@ mod arrow;
 pub mod atomic;
 mod context;
 pub mod csv;
+pub mod folder;
 mod json;
 pub mod options;
 mod output;
@@ -26,6 +27,7 @@ use crate::error::{Error, Result};
 
 pub use self::atomic::{AtomicFile, Existing};
 pub use self::context::WriteContext;
+pub use self::folder::{FolderOptions, FolderWriter, WrittenFolder};
 pub use self::options::{CsvOptions, WriteOptions};
 pub use self::parquet_options::{ColumnOptions, ParquetOptions, ParquetVersion, SortedBy, column_option};
 pub use self::sink::{FileSink, WrittenFile};
@@ -43,6 +45,10 @@ pub struct WriteSummary {
 pub trait BatchWriter: Send {
     /// Writes a batch; its columns are those of the schema that the writer was made with.
     fn write(&mut self, batch: &RecordBatch) -> Result<()>;
+
+    /// Bytes of the output so far, about, with what is not encoded yet: file sizes go by it, so it is the same for the
+    /// same batches.
+    fn bytes_so_far(&mut self) -> u64;
 
     /// Writes what ends the format, and flushes. A writer that is dropped before leaves an output that is not whole.
     fn finish(self: Box<Self>) -> Result<WriteSummary>;

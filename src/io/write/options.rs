@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::parquet_options::{PARQUET_NAMES, ParquetReader};
-use super::{Existing, OutputFormat, ParquetOptions};
+use super::{Existing, FolderOptions, OutputFormat, ParquetOptions};
 use crate::error::{Error, Result};
 use crate::io::option_values::{boolean, text, unknown};
 use crate::io::options::Options;
@@ -41,6 +41,8 @@ pub struct WriteOptions {
     pub csv: CsvOptions,
     /// For Parquet.
     pub parquet: ParquetOptions,
+    /// For a folder of files.
+    pub folder: FolderOptions,
     /// Options that only CSV, JSON or Parquet have, as they were written.
     only: Vec<(Family, String)>,
     /// `array` of JSON: one array, or an object a line.
@@ -62,7 +64,9 @@ impl WriteOptions {
     }
 
     /// Reads options under DuckDB's names: `format`, `header`, `delimiter` (`delim`, `sep`), `quote`, `nullstr` (`null`),
-    /// `array`, those of [`ParquetOptions`], and `existing` (`error` or `overwrite`; `overwrite true` is the same).
+    /// `array`, those of [`ParquetOptions`], and `existing` (`error`, `overwrite`, `append` or `overwrite_or_ignore`; `overwrite true`
+    /// is the same). A folder of files is asked for by `partition_by` (`partition_on`), `file_size_bytes` (`file_size`) or
+    /// `rows_per_file`, see [`FolderOptions`].
     ///
     /// # Errors
     /// A usage error for an unknown name, with a suggestion, and for values that do not fit.
@@ -73,8 +77,10 @@ impl WriteOptions {
             match name.as_str() {
                 "format" => parsed.format = Some(OutputFormat::from_name(text(name, value)?)?),
                 "existing" => parsed.existing = Existing::from_name(text(name, value)?)?,
-                "overwrite" | "overwrite_or_ignore" => {
-                    parsed.existing = if boolean(name, value)? { Existing::Overwrite } else { Existing::Error };
+                "overwrite" | "overwrite_or_ignore" | "append" => {
+                    if boolean(name, value)? {
+                        parsed.existing = Existing::from_name(name)?;
+                    }
                 }
                 "header" => {
                     parsed.csv.header = boolean(name, value)?;
@@ -96,18 +102,20 @@ impl WriteOptions {
                     parsed.json_array = Some(boolean(name, value)?);
                     parsed.only.push((Family::Json, name.clone()));
                 }
-                "partition_by" => {
-                    return Err(Error::usage("the option 'partition_by' is not there yet")
-                        .with_hint("write one file per value with a WHERE clause each"));
-                }
                 _ if parquet.take(name, value)? => parsed.only.push((Family::Parquet, name.clone())),
+                _ if parsed.folder.read(name, value)? => {}
                 _ => {
-                    let known: Vec<&str> = KNOWN.into_iter().chain(PARQUET_NAMES).collect();
+                    let known: Vec<&str> = KNOWN.into_iter().chain(PARQUET_NAMES).chain(FolderOptions::NAMES).collect();
                     return Err(unknown("writing", name, &known));
                 }
             }
         }
         parsed.parquet = parquet.finish()?;
+        parsed.folder.check()?;
+        if parsed.existing == Existing::Append && !parsed.folder.is_wanted() {
+            return Err(Error::usage("nothing can be added to a single file")
+                .with_hint("write PARTITION_BY (column) or FILE_SIZE_BYTES '100MB' for a folder of files"));
+        }
         if parsed.csv.delimiter == Some(parsed.csv.quote) {
             return Err(Error::usage("the delimiter and the quote are the same"));
         }
@@ -207,7 +215,9 @@ mod tests {
             (&[("compression", "zip")], "did you mean 'gzip'"),
             (&[("compression", "snappy"), ("compression_level", "3")], "no compression levels"),
             (&[("compression_level", "99")], "no compression level 99"),
-            (&[("partition_by", "a")], "not there yet"),
+            (&[("filename_pattern", "part_{i}")], "single file"),
+            (&[("append", "true")], "single file"),
+            (&[("partition_bye", "a")], "did you mean 'partition_by'"),
             (&[("delimiter", "\"")], "are the same"),
             (&[("row_group_size", "0")], "positive whole number"),
         ] {

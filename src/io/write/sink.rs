@@ -59,7 +59,7 @@ impl FileSink {
 }
 
 /// Where columns are found by their names, two must not share one; in CSV and TSV they may.
-fn check_names(format: OutputFormat, schema: &SchemaRef) -> Result<()> {
+pub(super) fn check_names(format: OutputFormat, schema: &SchemaRef) -> Result<()> {
     if matches!(format, OutputFormat::Csv | OutputFormat::Tsv) {
         return Ok(());
     }

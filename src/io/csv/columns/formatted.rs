@@ -17,7 +17,7 @@ impl ColumnReader {
         if formats.is_plain() {
             return self.read_plain(run, failures);
         }
-        let rules = Strictness { is_strict: self.inferred, zone: run.zone };
+        let rules = Strictness::new(self.inferred, run.zone);
         // Seconds since 1970 are in UTC, as timestamps without a zone are read too.
         let local = Strictness { is_strict: self.inferred && !formats.is_epoch(), ..rules };
         let cells = Cells { run, slot: self.slot, failures };

@@ -18,7 +18,7 @@ use crate::io::csv::decode::{Compression, Encoding};
 use crate::io::hive::HiveOptions;
 use crate::types::DataType;
 
-pub(super) use self::check::canonical_name;
+pub(in crate::io) use self::check::canonical_name;
 pub use self::delimiter::Delimiter;
 
 /// Whether the first row holds names.
@@ -84,47 +84,47 @@ pub enum ParseDates {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct CsvOptions {
-    pub(super) delimiter: Option<Delimiter>,
-    pub(super) quote: Option<u8>,
+    pub(in crate::io) delimiter: Option<Delimiter>,
+    pub(in crate::io) quote: Option<u8>,
     /// The quote was not given, and may turn out to be another.
-    pub(super) detects_quote: bool,
-    pub(super) escape: Option<u8>,
-    pub(super) comment: Option<u8>,
-    pub(super) header: Header,
-    pub(super) names: Vec<String>,
+    pub(in crate::io) detects_quote: bool,
+    pub(in crate::io) escape: Option<u8>,
+    pub(in crate::io) comment: Option<u8>,
+    pub(in crate::io) header: Header,
+    pub(in crate::io) names: Vec<String>,
     /// Whether `names` are all columns, and all have a type: the option `columns`.
-    pub(super) names_are_all: bool,
-    pub(super) types: Vec<(String, DataType)>,
-    pub(super) types_by_position: Vec<DataType>,
-    pub(super) all_varchar: bool,
-    pub(super) assume_missing: bool,
-    pub(super) parse_dates: ParseDates,
-    pub(super) null_strings: Option<Vec<String>>,
-    pub(super) null_strings_of: Vec<(String, Vec<String>)>,
-    pub(super) force_not_null: Vec<String>,
-    pub(super) allow_quoted_nulls: bool,
-    pub(super) decimal_separator: u8,
-    pub(super) thousands: Option<u8>,
-    pub(super) dateformat: Option<String>,
-    pub(super) timestampformat: Option<String>,
-    pub(super) filename: Option<String>,
-    pub(super) skip: u64,
-    pub(super) skip_footer: u64,
-    pub(super) sample_size: SampleSize,
-    pub(super) on_error: OnError,
-    pub(super) null_padding: bool,
-    pub(super) ignore_extra: bool,
-    pub(super) max_rejects: Option<u64>,
-    pub(super) rejects: Option<PathBuf>,
-    pub(super) max_line_size: usize,
-    pub(super) compression: Compression,
+    pub(in crate::io) names_are_all: bool,
+    pub(in crate::io) types: Vec<(String, DataType)>,
+    pub(in crate::io) types_by_position: Vec<DataType>,
+    pub(in crate::io) all_varchar: bool,
+    pub(in crate::io) assume_missing: bool,
+    pub(in crate::io) parse_dates: ParseDates,
+    pub(in crate::io) null_strings: Option<Vec<String>>,
+    pub(in crate::io) null_strings_of: Vec<(String, Vec<String>)>,
+    pub(in crate::io) force_not_null: Vec<String>,
+    pub(in crate::io) allow_quoted_nulls: bool,
+    pub(in crate::io) decimal_separator: u8,
+    pub(in crate::io) thousands: Option<u8>,
+    pub(in crate::io) dateformat: Option<String>,
+    pub(in crate::io) timestampformat: Option<String>,
+    pub(in crate::io) filename: Option<String>,
+    pub(in crate::io) skip: u64,
+    pub(in crate::io) skip_footer: u64,
+    pub(in crate::io) sample_size: SampleSize,
+    pub(in crate::io) on_error: OnError,
+    pub(in crate::io) null_padding: bool,
+    pub(in crate::io) ignore_extra: bool,
+    pub(in crate::io) max_rejects: Option<u64>,
+    pub(in crate::io) rejects: Option<PathBuf>,
+    pub(in crate::io) max_line_size: usize,
+    pub(in crate::io) compression: Compression,
     /// `None` for UTF-8, and UTF-16 where its mark says so.
-    pub(super) encoding: Option<Encoding>,
-    pub(super) blocksize: Option<u64>,
-    pub(super) files_to_sniff: Option<usize>,
-    pub(super) union_by_name: bool,
-    pub(super) hive: HiveOptions,
-    pub(super) schema_file: Option<PathBuf>,
+    pub(in crate::io) encoding: Option<Encoding>,
+    pub(in crate::io) blocksize: Option<u64>,
+    pub(in crate::io) files_to_sniff: Option<usize>,
+    pub(in crate::io) union_by_name: bool,
+    pub(in crate::io) hive: HiveOptions,
+    pub(in crate::io) schema_file: Option<PathBuf>,
 }
 
 impl Default for CsvOptions {

@@ -184,6 +184,17 @@ impl Encoders {
         !self.shared.lock().groups.is_empty()
     }
 
+    /// About how many bytes the row groups that are not complete have, where nothing is at work.
+    pub fn bytes_under_construction(&self) -> u64 {
+        let state = self.shared.lock();
+        let chunks = state.groups.iter().flat_map(|group| &group.columns);
+        let writers = chunks.filter_map(|chunk| match &chunk.encoder {
+            Encoder::Open(writers, _) => Some(writers),
+            Encoder::New | Encoder::Done(_) => None,
+        });
+        writers.flatten().map(|writer| writer.get_estimated_total_bytes() as u64).sum()
+    }
+
     /// Does a job, or waits a moment where there is none.
     pub fn help(&self) {
         if !self.shared.run_one() {

@@ -176,6 +176,16 @@ impl BatchWriter for ParquetWriter {
         self.write_encoded()
     }
 
+    /// What was not encoded yet is encoded first: how far threads have come must not show.
+    fn bytes_so_far(&mut self) -> u64 {
+        while !self.encoders.is_idle() {
+            self.encoders.help();
+        }
+        // An error is told by the next call.
+        drop(self.write_encoded());
+        self.file.bytes_written() as u64 + self.encoders.bytes_under_construction()
+    }
+
     fn finish(mut self: Box<Self>) -> Result<WriteSummary> {
         self.end_group()?;
         while self.encoders.is_busy() {

@@ -1,0 +1,280 @@
+//! One Arrow file: its schema as the engine sees it, and where its batches are.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::os::unix::fs::FileExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::buffer::{Buffer, MutableBuffer};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::error::ArrowError;
+use arrow::ipc::convert::try_fb_to_schema;
+use arrow::ipc::reader::{FileDecoder, StreamReader, read_footer_length};
+use arrow::ipc::{Block, MetadataVersion, root_as_footer};
+
+use crate::error::{Error, Result};
+use crate::io::parquet::convert::{convert, engine_type};
+use crate::types::{DataType, INTERVAL, SchemaRef, TEXT, list_of};
+
+/// The first and the last bytes of a file.
+const MAGIC: &[u8; 6] = b"ARROW1";
+/// The first bytes of the format that Feather was before.
+const FEATHER_1: &[u8; 4] = b"FEA1";
+/// The length of the footer and the magic bytes.
+const TRAILER: usize = 10;
+/// A message begins with these bytes, but for those of Arrow before 0.15.
+const CONTINUATION: [u8; 4] = [0xff; 4];
+
+/// A column of a file that the engine can read.
+#[derive(Debug)]
+pub(super) struct FileColumn {
+    pub name: String,
+    /// Its place among the file's columns.
+    pub index: usize,
+    /// Its type without dictionaries, runs and the larger forms of text and lists.
+    plain: DataType,
+    /// The engine's type.
+    pub data_type: DataType,
+}
+
+impl FileColumn {
+    /// Values of the file as the engine's type of the column over all files.
+    pub fn convert(&self, array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+        let plain = if *array.data_type() == self.plain {
+            array.clone()
+        } else {
+            cast_with_options(array, &self.plain, &CastOptions { safe: false, ..CastOptions::default() })?
+        };
+        convert(&plain, &self.data_type, to)
+    }
+}
+
+/// Where batches are.
+#[derive(Debug)]
+pub(super) enum Batches {
+    /// Where the footer says.
+    Listed { version: MetadataVersion, dictionaries: Vec<Block>, batches: Vec<Block> },
+    /// One behind another.
+    InOrder,
+}
+
+/// An Arrow file whose schema was read.
+#[derive(Debug)]
+pub(super) struct IpcFile {
+    pub path: PathBuf,
+    pub size: u64,
+    modified: Option<SystemTime>,
+    schema: SchemaRef,
+    pub columns: Vec<FileColumn>,
+    pub batches: Batches,
+}
+
+impl IpcFile {
+    /// Reads the footer of a file, or the schema of a stream.
+    pub fn open(path: &Path, skip_unsupported: bool, zone: &str) -> Result<Self> {
+        let failed = |error: std::io::Error| Error::io("read", path, &error);
+        let metadata = std::fs::metadata(path).map_err(failed)?;
+        if !metadata.is_file() {
+            return Err(Error::data(format!("'{}' is not a regular file", path.display()))
+                .with_file(path)
+                .with_hint("files are read in parts and more than once: write a pipe to a file first"));
+        }
+        let file = File::open(path).map_err(failed)?;
+        let size = metadata.len();
+        let mut head = [0; 8];
+        let known = head.len().min(usize::try_from(size).unwrap_or(usize::MAX));
+        file.read_exact_at(&mut head[..known], 0).map_err(failed)?;
+        if head.starts_with(FEATHER_1) {
+            return Err(Error::data(format!("'{}' is Feather of version 1", path.display()))
+                .with_file(path)
+                .with_hint("write it again by a tool of today: version 2 is Arrow's IPC file"));
+        }
+        let (schema, batches) = match head.starts_with(MAGIC) {
+            true => footer(path, &file, size)?,
+            false if head.starts_with(&CONTINUATION) => {
+                let reader = guarded(path, || StreamReader::try_new(BufReader::new(file), None))?;
+                (reader.schema(), Batches::InOrder)
+            }
+            false => {
+                return Err(Error::data(format!("'{}' is neither an Arrow file nor a stream", path.display()))
+                    .with_file(path)
+                    .with_hint("read CSV files by read_csv('…'), and Parquet by read_parquet('…')"));
+            }
+        };
+        let columns = columns(path, &schema, skip_unsupported, zone)?;
+        Ok(Self { path: path.to_path_buf(), size, modified: metadata.modified().ok(), schema, columns, batches })
+    }
+
+    /// The index of a column by name.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// Opens the file again.
+    pub fn reopen(&self) -> Result<File> {
+        let failed = |error: std::io::Error| Error::io("open", &self.path, &error);
+        let file = File::open(&self.path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if metadata.len() != self.size || metadata.modified().ok() != self.modified {
+            return Err(Error::data(format!("'{}' changed while it was being read", self.path.display()))
+                .with_file(&self.path)
+                .with_hint("run the query again when the file is complete"));
+        }
+        Ok(file)
+    }
+
+    /// Reads batches of some columns, by ascending index, one behind another.
+    pub fn stream(&self, columns: Vec<usize>) -> Result<StreamReader<BufReader<File>>> {
+        let file = BufReader::with_capacity(1 << 20, self.reopen()?);
+        guarded(&self.path, || StreamReader::try_new(file, Some(columns)))
+    }
+
+    /// Decodes batches of some columns, by ascending index, with the dictionaries that all of them need.
+    pub fn decoder(&self, columns: Vec<usize>) -> Result<FileDecoder> {
+        let Batches::Listed { version, dictionaries, .. } = &self.batches else {
+            return Err(Error::internal("a stream of Arrow has no list of batches"));
+        };
+        let mut decoder = FileDecoder::new(self.schema.clone(), *version).with_projection(columns);
+        let file = self.reopen()?;
+        for block in dictionaries {
+            let bytes = self.read(&file, block)?;
+            guarded(&self.path, || decoder.read_dictionary(block, &bytes))?;
+        }
+        Ok(decoder)
+    }
+
+    /// Bytes of the dictionaries.
+    pub fn dictionary_bytes(&self) -> u64 {
+        match &self.batches {
+            Batches::Listed { dictionaries, .. } => dictionaries.iter().map(block_bytes).sum(),
+            Batches::InOrder => 0,
+        }
+    }
+
+    /// The batch of a block.
+    pub fn batch(&self, file: &File, decoder: &FileDecoder, block: &Block) -> Result<RecordBatch> {
+        let bytes = self.read(file, block)?;
+        let batch = guarded(&self.path, || decoder.read_record_batch(block, &bytes))?;
+        batch.ok_or_else(|| damaged(&self.path, &"a batch is missing"))
+    }
+
+    fn read(&self, file: &File, block: &Block) -> Result<Buffer> {
+        let length = usize::try_from(block_bytes(block)).unwrap_or(usize::MAX);
+        let mut buffer = MutableBuffer::from_len_zeroed(length);
+        let offset = u64::try_from(block.offset()).unwrap_or(u64::MAX);
+        file.read_exact_at(buffer.as_slice_mut(), offset).map_err(|error| Error::io("read", &self.path, &error))?;
+        Ok(buffer.into())
+    }
+
+    /// Takes the next batch of a stream.
+    pub fn next(&self, reader: &mut StreamReader<BufReader<File>>) -> Result<Option<RecordBatch>> {
+        guarded(&self.path, || reader.next().transpose())
+    }
+}
+
+/// The bytes of a block, which were checked.
+pub(super) fn block_bytes(block: &Block) -> u64 {
+    let bytes = i64::from(block.metaDataLength()).checked_add(block.bodyLength());
+    bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(u64::MAX)
+}
+
+/// Runs the reader of the library, which ends in a panic at some damages.
+fn guarded<T>(path: &Path, read: impl FnOnce() -> std::result::Result<T, ArrowError>) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(ArrowError::IoError(_, error))) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
+            Err(Error::io("read", path, &error))
+        }
+        Ok(Err(error)) => Err(damaged(path, &error)),
+        Err(_) => Err(damaged(path, &"a part of it lies where none can be")),
+    }
+}
+
+fn damaged(path: &Path, error: &dyn std::fmt::Display) -> Error {
+    Error::data(format!("cannot read '{}': {error}", path.display()))
+        .with_file(path)
+        .with_hint("the file may be damaged or truncated: write or copy it again")
+}
+
+/// The schema of a file and where its batches are.
+fn footer(path: &Path, file: &File, size: u64) -> Result<(SchemaRef, Batches)> {
+    let failed = |error: std::io::Error| Error::io("read", path, &error);
+    let mut trailer = [0; TRAILER];
+    let behind = size.checked_sub(TRAILER as u64);
+    if let Some(at) = behind {
+        file.read_exact_at(&mut trailer, at).map_err(failed)?;
+    }
+    let (Some(behind), Ok(length)) = (behind, read_footer_length(trailer)) else {
+        return Err(Error::data(format!("'{}' is truncated: it does not end as Arrow files do", path.display()))
+            .with_file(path)
+            .with_hint("its writer may not have finished: write or copy the file again"));
+    };
+    let start = behind.checked_sub(length as u64).ok_or_else(|| damaged(path, &"its footer has no such length"))?;
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, start).map_err(failed)?;
+    let footer = root_as_footer(&bytes).map_err(|error| damaged(path, &error))?;
+    let schema = footer.schema().ok_or_else(|| damaged(path, &"its footer has no schema"))?;
+    let schema = Arc::new(guarded(path, || try_fb_to_schema(schema))?);
+    let blocks = |blocks: Option<Vec<Block>>| {
+        let blocks = blocks.unwrap_or_default();
+        let is_within = |block: &Block| {
+            let offset = u64::try_from(block.offset()).ok();
+            let parts = block.metaDataLength() >= 0 && block.bodyLength() >= 0;
+            parts && offset.and_then(|offset| offset.checked_add(block_bytes(block))).is_some_and(|end| end <= size)
+        };
+        match blocks.iter().all(is_within) {
+            true => Ok(blocks),
+            false => Err(damaged(path, &"its footer names batches beyond its end")),
+        }
+    };
+    let version = footer.version();
+    let dictionaries = blocks(footer.dictionaries().map(|blocks| blocks.iter().copied().collect()))?;
+    let batches = blocks(footer.recordBatches().map(|blocks| blocks.iter().copied().collect()))?;
+    Ok((schema, Batches::Listed { version, dictionaries, batches }))
+}
+
+/// The columns that the engine can read.
+fn columns(path: &Path, schema: &SchemaRef, skip_unsupported: bool, zone: &str) -> Result<Vec<FileColumn>> {
+    let (mut columns, mut unsupported) = (Vec::<FileColumn>::new(), Vec::new());
+    for (index, field) in schema.fields().iter().enumerate() {
+        let name = field.name().clone();
+        if columns.iter().any(|column| column.name == name) {
+            return Err(Error::data(format!("'{}' has two columns \"{name}\"", path.display()))
+                .with_file(path)
+                .with_column(&name));
+        }
+        let plain = plain(field.data_type());
+        let data_type = if plain == INTERVAL { Some(INTERVAL) } else { engine_type(&plain, zone) };
+        match data_type {
+            Some(data_type) => columns.push(FileColumn { name, index, plain, data_type }),
+            None => unsupported.push(format!("\"{name}\" ({})", field.data_type())),
+        }
+    }
+    if unsupported.is_empty() || skip_unsupported {
+        return Ok(columns);
+    }
+    let unsupported = unsupported.join(", ");
+    Err(Error::data(format!("'{}' has columns of types that cannot be read: {unsupported}", path.display()))
+        .with_file(path)
+        .with_hint("read_arrow('…', skip_unsupported = true) leaves such columns out"))
+}
+
+/// The type without dictionaries, runs and the larger forms of text and lists.
+fn plain(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Dictionary(_, values) => plain(values),
+        DataType::RunEndEncoded(_, values) => plain(values.data_type()),
+        DataType::Utf8 | DataType::LargeUtf8 => TEXT,
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item) => list_of(plain(item.data_type())),
+        DataType::Interval(_) => INTERVAL,
+        other => other.clone(),
+    }
+}
