@@ -1,5 +1,6 @@
 //! Reading and writing: globs, many files as one table, CSV and Parquet.
 
+pub mod content;
 pub mod csv;
 pub mod glob;
 pub mod hive;
@@ -9,4 +10,5 @@ pub mod parquet;
 pub mod rejects;
 pub mod source;
 pub mod stored;
+pub mod summed;
 pub mod write;
