@@ -136,10 +136,14 @@ pub(super) fn open_parquet(patterns: &[String], options: &Options, config: &Conf
     ParquetTable::open(expand(patterns, PARQUET_ENDINGS)?, options, config)
 }
 
+/// The endings of all files that are read.
+pub(super) fn read_endings() -> Vec<&'static str> {
+    CSV_ENDINGS.iter().chain(PARQUET_ENDINGS).copied().collect()
+}
+
 /// Whether files are Parquet, by their endings or their first bytes; all must be of one kind.
 pub(super) fn is_parquet(patterns: &[String]) -> Result<bool> {
-    let endings: Vec<&str> = CSV_ENDINGS.iter().chain(PARQUET_ENDINGS).copied().collect();
-    let files = expand(patterns, &endings)?;
+    let files = expand(patterns, &read_endings())?;
     let mut kinds = files.iter().map(|file| (file, file_is_parquet(file)));
     let Some((first, kind)) = kinds.next() else {
         return Ok(false);

@@ -190,19 +190,21 @@ impl Session {
         options: &RunOptions,
     ) -> Result<WriteSummary> {
         let write = WriteOptions::parse(write)?;
-        self.logged(options, |log| self.write_in(plan, target, &write, options, log))?.commit()
+        self.logged(options, |log| self.write_in(plan, None, target, &write, options, log))?.commit()
     }
 
-    /// Writes a query's result to a file that has no name yet, as one of the queries of a statement.
+    /// Writes a query's result to a file that has no name yet, as one of the queries of a statement. Until it has, it lies
+    /// in a folder, by default that of the target.
     pub(super) fn write_in(
         &self,
         plan: &LogicalPlan,
+        folder: Option<&Path>,
         target: &Path,
         write: &WriteOptions,
         options: &RunOptions,
         log: &Arc<RejectLog>,
     ) -> Result<WrittenFile> {
-        let mut sink = FileSink::new(target, write, plan.schema())?;
+        let mut sink = FileSink::new_in(folder, target, write, plan.schema())?;
         self.stream_in(plan, options, log, &mut |batch| sink.write(&batch))?;
         sink.seal()
     }
