@@ -166,6 +166,18 @@ fn existing_outputs_are_refused_replaced_or_added_to() {
 }
 
 #[test]
+fn an_overwrite_that_was_not_even_begun_can_be_resumed() {
+    let desk = Desk::new();
+    desk.convert(&["in", "-o", "out", "--types", "id=VARCHAR"]).success();
+    desk.convert(&["in", "-o", "out", "--resume"]).code(2).stderr(contains("cannot be resumed"));
+    // What is there is done, and is to be replaced.
+    let line = ["in", "-o", "out", "--existing", "overwrite", "--resume"];
+    desk.convert(&line).success().stdout(contains("3 files, 150 rows"));
+    desk.convert(&line).success().stdout(contains("3 files there already"));
+    desk.verify(&["out", "--against"]).success();
+}
+
+#[test]
 fn an_overwrite_that_fails_leaves_what_was_there_and_is_gone_on_with() {
     let desk = Desk::new();
     desk.convert(&["in", "-o", "out"]).success();
@@ -439,6 +451,29 @@ fn widened_types_hold_for_all_outputs_and_survive_a_resume() {
     desk.verify(&["out"]).success();
     desk.convert(&[&line[..], &["--resume"]].concat()).success();
     desk.verify(&["out"]).success();
+}
+
+#[test]
+fn rejects_count_over_all_runs_of_a_conversion() {
+    let desk = Desk::new();
+    let bad = |name: &str, rows: usize| {
+        let text = String::from_utf8(desk.read(name)).unwrap();
+        desk.write(name, &(text + &"many,x\n".repeat(rows)));
+    };
+    bad("in/a.csv", 1);
+    bad("in/c.csv", 5);
+    let convert = |more: &[&str]| {
+        let line = ["in", "-o", "out", "--types", "id=BIGINT", "--on-error", "reject"];
+        desk.convert(&[&line[..], more].concat())
+    };
+    convert(&["--max-rejects", "3", "--rejects", "bad/"]).code(1).stderr(contains("more than 3 rows"));
+    assert_eq!(desk.names("out"), ["a.parquet", "b.parquet"]);
+    convert(&["--resume", "--rejects", "bad.csv"]).code(2).stderr(contains("name a folder"));
+    convert(&["--resume", "--max-rejects", "5", "--rejects", "bad/"]).code(1).stderr(contains("rows were rejected"));
+    convert(&["--resume", "--max-rejects", "6", "--rejects", "bad/"]).code(4).stdout(contains("1 file, 55 rows read"));
+    assert_eq!(desk.names("bad"), ["a.rejects.csv", "c.rejects.csv"]);
+    convert(&["--resume"]).code(4).stdout(contains("0 files"));
+    desk.verify(&["out", "--against"]).success();
 }
 
 #[test]

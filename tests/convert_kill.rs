@@ -20,6 +20,9 @@ impl Dice {
     }
 }
 
+/// Files by their paths.
+type Files = BTreeMap<PathBuf, Vec<u8>>;
+
 /// A folder with files to convert, the conversion, and where it goes.
 struct Case {
     folder: tempfile::TempDir,
@@ -68,9 +71,9 @@ impl Case {
     }
 
     /// Every file of the run, by its path.
-    fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+    fn files(&self) -> Files {
         let root = self.folder.path().join("run");
-        let mut files = BTreeMap::new();
+        let mut files = Files::new();
         collect(&root, &root, &mut files);
         files
     }
@@ -80,7 +83,7 @@ impl Case {
     }
 }
 
-fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
+fn collect(root: &Path, folder: &Path, files: &mut Files) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
@@ -98,13 +101,7 @@ fn is_output(path: &Path) -> bool {
 
 /// Kills a conversion again and again, and resumes it. `begin` sets up what was there before; `allowed` are the contents
 /// that a file under its final name may have.
-fn kill_and_resume(
-    case: &Case,
-    seed: u64,
-    begin: &dyn Fn(),
-    more: &[&str],
-    check: &dyn Fn(&BTreeMap<PathBuf, Vec<u8>>),
-) {
+fn kill_and_resume(case: &Case, seed: u64, begin: &dyn Fn(), more: &[&str], check: &dyn Fn(&Files)) {
     begin();
     let start = Instant::now();
     case.finish(more);

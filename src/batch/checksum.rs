@@ -13,6 +13,9 @@ use arrow_row::{RowConverter, SortField};
 
 use crate::error::Result;
 
+/// A view of at most so many bytes holds the text itself.
+const INLINE_TEXT: u32 = 12;
+
 // Digits of pi, as good as any numbers without a pattern.
 const A: u64 = 0x243f_6a88_85a3_08d3;
 const B: u64 = 0x1319_8a2e_0370_7344;
@@ -95,22 +98,58 @@ fn of_words(high: u64, low: u64) -> [u64; 2] {
     [fold(first ^ low, C), fold(second ^ low, A)]
 }
 
-/// Sixteen bytes at a time, the last ones filled up with zeros; the length tells those from zeros that were there.
-#[inline]
-fn of_bytes(bytes: &[u8]) -> [u64; 2] {
-    let word = |bytes: &[u8]| {
-        let mut word = [0; 8];
-        word[..bytes.len()].copy_from_slice(bytes);
-        u64::from_le_bytes(word)
-    };
-    let (mut first, mut second) = (A ^ bytes.len() as u64, C);
-    for block in bytes.chunks(16) {
-        let (low, high) = block.split_at(block.len().min(8));
-        let (low, high) = (word(low), word(high));
-        first = fold(first ^ low, high ^ B);
-        second = fold(second ^ high ^ D, low ^ first);
+/// The hash of a text: sixteen bytes at a time, the last ones filled up with zeros; the length tells those from zeros that
+/// were there.
+#[derive(Clone, Copy)]
+struct TextHash(u64, u64);
+
+impl TextHash {
+    #[inline]
+    fn new(len: u64) -> Self {
+        Self(A ^ len, C)
     }
-    [fold(first, D), fold(second ^ B, A)]
+
+    #[inline]
+    fn add(self, block: u128) -> Self {
+        let (low, high) = (block as u64, (block >> 64) as u64);
+        let first = fold(self.0 ^ low, high ^ B);
+        Self(first, fold(self.1 ^ high ^ D, low ^ first))
+    }
+
+    #[inline]
+    fn finish(self) -> [u64; 2] {
+        [fold(self.0, D), fold(self.1 ^ B, A)]
+    }
+}
+
+fn of_bytes(bytes: &[u8]) -> [u64; 2] {
+    let (blocks, tail) = bytes.as_chunks::<16>();
+    let mut hash = TextHash::new(bytes.len() as u64);
+    for block in blocks {
+        hash = hash.add(u128::from_le_bytes(*block));
+    }
+    if !tail.is_empty() {
+        let mut last = [0; 16];
+        last[..tail.len()].copy_from_slice(tail);
+        hash = hash.add(u128::from_le_bytes(last));
+    }
+    hash.finish()
+}
+
+/// Short texts lie in their views, filled up with zeros.
+fn add_texts(sum: &mut ColumnSum, column: &ArrayRef) {
+    let texts = column.as_string_view();
+    let nulls = texts.nulls();
+    for (row, view) in texts.views().iter().enumerate() {
+        if nulls.is_some_and(|nulls| nulls.is_null(row)) {
+            continue;
+        }
+        sum.add(match *view as u32 {
+            0 => TextHash::new(0).finish(),
+            len @ 1..=INLINE_TEXT => TextHash::new(u64::from(len)).add(*view >> 32).finish(),
+            _ => of_bytes(texts.value(row).as_bytes()),
+        });
+    }
 }
 
 fn add_column(sum: &mut ColumnSum, column: &ArrayRef) -> Result<()> {
@@ -144,9 +183,7 @@ fn add_column(sum: &mut ColumnSum, column: &ArrayRef) -> Result<()> {
             let days = (u64::from(value.months as u32) << 32) | u64::from(value.days as u32);
             of_words(days, value.nanoseconds as u64)
         }),
-        DataType::Utf8View => {
-            column.as_string_view().iter().flatten().for_each(|text| sum.add(of_bytes(text.as_bytes())));
-        }
+        DataType::Utf8View => add_texts(sum, column),
         // Lists, by their encoding as keys.
         other => {
             let converter = RowConverter::new(vec![SortField::new(other.clone())])?;
@@ -233,6 +270,15 @@ mod tests {
         let plain = TimestampMicrosecondArray::from(vec![1_700_000_000_000_000]);
         let zoned = plain.clone().with_timezone("Europe/Vienna");
         assert_eq!(sum_of(vec![Arc::new(plain)]), sum_of(vec![Arc::new(zoned)]));
+    }
+
+    #[test]
+    fn texts_within_and_outside_of_their_views_are_hashed_alike() {
+        let text = "abcdefghijklmnopqrstuvwxyz0123456789";
+        for len in 0..text.len() {
+            let found = sum_of(vec![Arc::new(StringViewArray::from(vec![Some(&text[..len]), None]))]);
+            assert_eq!(found.columns, [ColumnSum { hash: of_bytes(&text.as_bytes()[..len]), nulls: 1 }]);
+        }
     }
 
     proptest! {

@@ -185,7 +185,14 @@ impl Base {
         if convert.resume.is_some() {
             let begun = found.staged.as_ref().map(|staged| (staged, true));
             let begun = begun.or(found.manifest.as_ref().map(|manifest| (manifest, false)));
-            if let Some((begun, is_staged)) = begun.filter(|(begun, _)| !begun.runs.is_empty()) {
+            // A run that is done and is to be replaced by one with other options: that one was not begun.
+            let is_other =
+                |run: &Run| run.header.difference(&header).or(run.header.schema_difference(&header)).is_some();
+            let is_replaced = |begun: &Manifest| {
+                convert.existing == OnExisting::Overwrite && begun.is_done() && begun.runs.last().is_some_and(is_other)
+            };
+            let begun = begun.filter(|(begun, _)| !begun.runs.is_empty() && !is_replaced(begun));
+            if let Some((begun, is_staged)) = begun {
                 let mut manifest = begun.clone();
                 let wider = match manifest.runs.last_mut() {
                     Some(run) => resume(run, &header, widens)?,
@@ -347,6 +354,9 @@ fn header(convert: &ConvertOptions, format: OutputFormat, schema: &SchemaRef, co
     options.insert("settings.batch_size".into(), config.batch_size.into());
     options.insert("settings.partition_bytes".into(), config.partition_bytes.into());
     options.insert("settings.time_zone".into(), config.time_zone.clone().into());
+    if let Some(schema_file) = &config.schema_file {
+        options.insert("settings.schema_file".into(), schema_file.to_string_lossy().into());
+    }
     if convert.read.iter().any(|(name, _)| name == "filename") {
         // Names are told as they are given.
         let folder = env::current_dir().unwrap_or_default();
