@@ -84,6 +84,10 @@ pub struct Progress {
     pub values_nulled: AtomicU64,
     /// Bytes written to spill files.
     pub bytes_spilled: AtomicU64,
+    /// Files that the statement will make, where it makes many.
+    pub files_total: AtomicU64,
+    /// Files made.
+    pub files_done: AtomicU64,
     /// The first of those rows and values, and why it did not fit; known when the statement has ended.
     misfit: Mutex<Option<String>>,
     /// What a statement has to say besides its result.
@@ -115,9 +119,10 @@ impl Progress {
 
     /// Back to the start, for a statement that runs again.
     pub(crate) fn restart(&self) {
-        let Self { bytes_total, bytes_done, rows_read, rows_rejected, values_nulled, bytes_spilled, misfit, notes: _ } =
-            self;
-        for counter in [bytes_total, bytes_done, rows_read, rows_rejected, values_nulled, bytes_spilled] {
+        let Self { bytes_total, bytes_done, rows_read, rows_rejected, values_nulled, bytes_spilled, .. } = self;
+        let Self { files_total, files_done, misfit, .. } = self;
+        let bytes = [bytes_total, bytes_done, bytes_spilled];
+        for counter in bytes.into_iter().chain([rows_read, rows_rejected, values_nulled, files_total, files_done]) {
             counter.store(0, Relaxed);
         }
         *misfit.lock().unwrap_or_else(PoisonError::into_inner) = None;

@@ -1,5 +1,6 @@
 //! Helpers over Arrow arrays that several operators share.
 
+mod checksum;
 mod coalesce;
 mod hash;
 
@@ -15,6 +16,7 @@ use arrow::datatypes::{
     SchemaRef,
 };
 
+pub use checksum::{ColumnSum, TableSum};
 pub use coalesce::Coalescer;
 pub use hash::hash_rows;
 

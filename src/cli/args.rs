@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::builder::PossibleValue;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use super::convert::args::{ConvertArgs, VerifyArgs};
 use super::output::Format;
 use crate::io::write::{Existing, OutputFormat};
-use crate::session::Layout;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,7 +17,8 @@ Examples:
   highwater -c \"SELECT origin, avg(temp) FROM 'data/weather/*.csv' GROUP BY ALL\" -o means.parquet
   highwater --memory-limit 2GB --threads 4 -f report.sql --format markdown
   echo \"SELECT 6 * 7 AS answer\" | highwater --format json
-  highwater convert data/flights -o parquet/ --compression zstd:3
+  highwater convert data/flights -o parquet/ --compression zstd:3 --verify checksum
+  highwater convert data/flights -o parquet/ --resume
   highwater schema 'data/weather/*.csv' -o weather.toml
   highwater --schema weather.toml -c \"FROM 'data/weather/*.csv' LIMIT 5\"
 
@@ -146,7 +147,7 @@ pub struct RejectArgs {
     #[arg(long, global = true, value_name = "ROWS")]
     pub max_rejects: Option<u64>,
     /// Sum up rows read, kept and rejected after each statement, also where all did fit
-    #[arg(long, global = true)]
+    #[arg(long)]
     pub summary: bool,
 }
 
@@ -185,7 +186,7 @@ pub struct OutputArgs {
 #[command(next_help_heading = "Reading")]
 pub struct ReadArgs {
     /// The type of a column, against what its values suggest; may be given several times
-    #[arg(long, value_name = "COLUMN=TYPE")]
+    #[arg(long, alias = "dtype", value_name = "COLUMN=TYPE")]
     pub types: Vec<String>,
     /// A column of CSV, its name and type; given for all columns in order, nothing is inferred
     #[arg(long, value_name = "COLUMN=TYPE")]
@@ -346,7 +347,9 @@ pub enum OnError {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Convert CSV files to Parquet: a folder, a glob or files
-    Convert(ConvertArgs),
+    Convert(Box<ConvertArgs>),
+    /// Compare what was converted with what was read then
+    Verify(VerifyArgs),
     /// Show columns and types of files, as one table; -o FILE.toml writes a schema file for --schema
     Schema {
         /// Files and output.
@@ -390,32 +393,6 @@ pub struct InspectArgs {
     /// Where the answer goes.
     #[command(flatten)]
     pub output: OutputArgs,
-}
-
-/// Files to convert.
-#[derive(Debug, clap::Args)]
-pub struct ConvertArgs {
-    /// Files, globs and folders
-    #[arg(required = true, value_name = "IN")]
-    pub inputs: Vec<String>,
-    /// The folder of the outputs, or the one file if they are merged
-    #[arg(short, long, value_name = "OUT")]
-    pub output: PathBuf,
-    /// One output for each input, or one for all [default: per-file]
-    #[arg(long, value_enum)]
-    pub layout: Option<Layout>,
-    /// The same as --layout merge
-    #[arg(long, conflicts_with = "layout")]
-    pub merge: bool,
-    /// Compression of Parquet: zstd:3, snappy, lz4, gzip, brotli, none
-    #[arg(long, value_name = "CODEC")]
-    pub compression: Option<String>,
-    /// What happens if an output exists
-    #[arg(long, value_enum, default_value = "error")]
-    pub existing: Existing,
-    /// How the inputs are read.
-    #[command(flatten)]
-    pub read: ReadArgs,
 }
 
 /// Data to generate.
@@ -509,19 +486,6 @@ impl ValueEnum for Existing {
             Self::Overwrite => PossibleValue::new("overwrite").help("replace it when the new one is complete"),
             Self::Append => PossibleValue::new("append").help("add files under new names"),
             Self::Replace => PossibleValue::new("overwrite_or_ignore").help("replace files of the same names only"),
-        })
-    }
-}
-
-impl ValueEnum for Layout {
-    fn value_variants<'a>() -> &'a [Self] {
-        &[Self::PerFile, Self::Merge]
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(match self {
-            Self::PerFile => PossibleValue::new("per-file").help("one output for each input"),
-            Self::Merge => PossibleValue::new("merge").help("one output with the rows of all"),
         })
     }
 }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::args::{
-    Args, Command, ConvertArgs, GenerateCommand, GenerateTarget, Infer, InspectArgs, OnError, OutputArgs, ReadArgs,
-    ScriptArg,
+    Args, Command, GenerateCommand, GenerateTarget, Infer, InspectArgs, OnError, OutputArgs, ReadArgs, ScriptArg,
 };
+use super::convert::args::ConvertRequest;
 use super::generate::GeneratePlan;
 use super::inspect::relation;
 use super::output::{Format, OutputPlan, Target};
@@ -14,9 +14,9 @@ use crate::error::{Error, Result};
 use crate::generate::{GroupbyOptions, TimeseriesOptions};
 use crate::io::csv::CsvOptions;
 use crate::io::options::{OptionValue, Options};
+use crate::io::write::Existing;
 use crate::io::write::atomic::check_target;
-use crate::io::write::{Existing, OutputFormat, WriteOptions};
-use crate::session::{ConvertOptions, Layout};
+use crate::session::VerifyOptions;
 use crate::types::parse_type;
 use crate::types::rule::Rule;
 use crate::types::temporal::parse_timestamp;
@@ -29,7 +29,9 @@ pub enum Request {
     /// Run SQL.
     Scripts(Vec<ScriptSource>),
     /// Convert files.
-    Convert(ConvertOptions),
+    Convert(Box<ConvertRequest>),
+    /// Compare what was converted with what was read.
+    Verify(VerifyOptions),
     /// Show columns and types of a relation.
     Schema(String),
     /// Write a schema file.
@@ -103,7 +105,8 @@ pub fn check(args: &Args, terminal: Terminal) -> Result<(Request, OutputPlan)> {
             output.max_rows = 0;
             (Request::Describe(relation), output)
         }
-        Command::Convert(convert) => (Request::Convert(check_convert(convert)?), check_output(above, terminal)?),
+        Command::Convert(convert) => (Request::Convert(Box::new(convert.check()?)), check_output(above, terminal)?),
+        Command::Verify(verify) => (Request::Verify(verify.check()), check_output(above, terminal)?),
         Command::Generate(generate) => (Request::Generate(check_generate(generate)?), check_output(above, terminal)?),
         Command::Config { output } => (Request::Config, check_output(output, terminal)?),
     })
@@ -176,7 +179,7 @@ fn check_schema_file(inspect: &InspectArgs, toml: bool) -> Result<Option<SchemaF
     }))
 }
 
-fn check_inputs(inputs: &[String]) -> Result<()> {
+pub(super) fn check_inputs(inputs: &[String]) -> Result<()> {
     match inputs.iter().find(|input| input.is_empty()) {
         Some(_) => Err(Error::usage("an input has an empty name")),
         None => Ok(()),
@@ -184,7 +187,7 @@ fn check_inputs(inputs: &[String]) -> Result<()> {
 }
 
 /// The reader's options, by the names they have in SQL. What is wrong with one is told by its flag.
-fn check_read(args: &ReadArgs) -> Result<Options> {
+pub(super) fn check_read(args: &ReadArgs) -> Result<Options> {
     let mut options = Options::new();
     for (name, texts) in [("types", &args.types), ("columns", &args.columns)] {
         if !texts.is_empty() {
@@ -238,41 +241,6 @@ fn column_types(name: &str, texts: &[String]) -> Result<Vec<(String, OptionValue
         Ok((column.to_string(), OptionValue::Text(name_of_type.to_string())))
     };
     texts.iter().map(read).collect()
-}
-
-fn check_convert(args: &ConvertArgs) -> Result<ConvertOptions> {
-    check_inputs(&args.inputs)?;
-    let layout = if args.merge { Layout::Merge } else { args.layout.unwrap_or_default() };
-    match layout {
-        Layout::Merge => {
-            // Refused before any work, and not after it.
-            check_target(&args.output, args.existing)?;
-        }
-        Layout::PerFile if args.output.is_file() => {
-            return Err(Error::usage(format!("the output '{}' is a file", args.output.display()))
-                .with_hint("name a folder, or write one file with --merge"));
-        }
-        Layout::PerFile => {}
-    }
-    let mut options = Options::new();
-    if let Some(compression) = &args.compression {
-        let (codec, level) = match compression.split_once(':') {
-            Some((codec, level)) => (codec, Some(level)),
-            None => (compression.as_str(), None),
-        };
-        options.push(("compression".into(), OptionValue::Text(codec.into())));
-        options.extend(level.map(|level| ("compression_level".into(), OptionValue::Text(level.into()))));
-    }
-    let mut write = WriteOptions::parse(&options)?;
-    write.format = Some(OutputFormat::Parquet);
-    write.existing = args.existing;
-    Ok(ConvertOptions {
-        inputs: args.inputs.clone(),
-        output: args.output.clone(),
-        layout,
-        read: check_read(&args.read)?,
-        write,
-    })
 }
 
 fn check_generate(command: &GenerateCommand) -> Result<GeneratePlan> {
@@ -338,6 +306,7 @@ mod tests {
     use std::ffi::OsString;
 
     use super::*;
+    use crate::session::Layout;
 
     const TERMINAL: Terminal =
         Terminal { stdin: true, stdout: true, stderr: true, stdout_color: true, stderr_color: true };
@@ -414,7 +383,8 @@ mod tests {
             "zstd:3",
             "--merge",
         ];
-        let (Request::Convert(options), _) = checked(&line, PIPES).unwrap() else { panic!("no conversion") };
+        let (Request::Convert(request), _) = checked(&line, PIPES).unwrap() else { panic!("no conversion") };
+        let options = request.options;
         let text = |text: &str| OptionValue::Text(text.into());
         let expected = vec![
             ("types".to_string(), OptionValue::Map(vec![("a=b".into(), text("DECIMAL(9,2)"))])),
@@ -425,7 +395,8 @@ mod tests {
         ];
         assert_eq!(options.read, expected);
         assert_eq!(options.layout, Layout::Merge);
-        assert_eq!(options.write.format, Some(OutputFormat::Parquet));
+        let written = vec![("compression".to_string(), text("zstd")), ("compression_level".to_string(), text("3"))];
+        assert_eq!(options.write, written);
         assert!(refused(&["convert", "in", "-o", "out", "--compression", "zip"]).contains("zip"));
         assert!(refused(&["convert", "in", "-o", "out", "--compression", "zstd:99"]).contains("level"));
         assert!(refused(&["schema", "x.csv", "--types", "a"]).contains("COLUMN=TYPE"));
@@ -454,7 +425,8 @@ mod tests {
             assert!(error.starts_with(part), "{error}");
         }
         let line = ["convert", "in", "-o", "out", "--parse-dates", "false", "--force-not-null", "a,b", "--all-varchar"];
-        let (Request::Convert(options), _) = checked(&line, PIPES).unwrap() else { panic!("no conversion") };
+        let (Request::Convert(request), _) = checked(&line, PIPES).unwrap() else { panic!("no conversion") };
+        let options = request.options;
         let text = |text: &str| OptionValue::Text(text.into());
         let expected = vec![
             ("parse_dates".to_string(), text("false")),

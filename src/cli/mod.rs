@@ -85,7 +85,12 @@ fn execute(args: &Args, terminal: Terminal, purge: fn()) -> Result<u8, Failure> 
         Request::SchemaFile(request) => inspect::schema_file(&mut runner, &request),
         Request::Head(relation, rows) => inspect::head(&mut runner, &relation, rows),
         Request::Describe(relation) => inspect::describe(&mut runner, &relation),
-        Request::Convert(options) => convert::run(&mut runner, &options),
+        Request::Convert(request) => convert::run(&mut runner, &request),
+        Request::Verify(options) => {
+            let code = convert::verify(&mut runner, &options);
+            runner.finish()?;
+            return code;
+        }
         Request::Generate(plan) => generate::run(&mut runner, &plan),
         Request::Config => Ok(()),
     };

@@ -39,6 +39,11 @@ impl Rejects {
         self.rows
     }
 
+    /// Counts rows that were rejected elsewhere.
+    pub fn add(&mut self, rows: u64) {
+        self.rows += rows;
+    }
+
     /// Completes the file.
     ///
     /// # Errors

@@ -55,6 +55,11 @@ impl Runner {
         self.rejects.rows()
     }
 
+    /// Counts rows that were rejected by an earlier run, which this one went on with.
+    pub fn add_rejected(&mut self, rows: u64) {
+        self.rejects.add(rows);
+    }
+
     /// No statement follows.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Reading and writing: globs, many files as one table, CSV, JSON, Parquet and Arrow.
 
+pub mod content;
 pub mod csv;
 pub mod glob;
 pub mod hive;
@@ -11,4 +12,5 @@ pub mod parquet;
 pub mod rejects;
 pub mod source;
 pub mod stored;
+pub mod summed;
 pub mod write;

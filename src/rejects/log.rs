@@ -153,6 +153,11 @@ impl RejectLog {
         Err(error.with_hint(hint))
     }
 
+    /// How many scans there were.
+    pub fn scans(&self) -> usize {
+        self.state().scans.len()
+    }
+
     /// Whether files were scanned at all.
     pub fn has_scans(&self) -> bool {
         !self.state().scans.is_empty()

@@ -199,6 +199,11 @@ pub(super) fn open_parquet(patterns: &[String], options: &Options, config: &Conf
     ParquetTable::open(expand(patterns, PARQUET_ENDINGS)?, options, config)
 }
 
+/// The endings of all files that are read.
+pub(super) fn read_endings() -> Vec<&'static str> {
+    CSV_ENDINGS.iter().chain(PARQUET_ENDINGS).copied().collect()
+}
+
 /// Whether files are Parquet, by their endings or their first bytes; all must be of one kind.
 pub(super) fn is_parquet(patterns: &[String]) -> Result<bool> {
     Ok(format_of(patterns)? == FileFormat::Parquet)

@@ -16,7 +16,10 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 pub use crate::physical::Described;
-pub use convert::{ConvertOptions, ConvertSummary, Layout};
+pub use convert::{
+    ConvertOptions, ConvertSummary, Difference, DryRun, Layout, OnExisting, PlannedOutput, Resume, Verify,
+    VerifyOptions, VerifyReport,
+};
 pub use rejects::RejectFiles;
 pub use show::LAID_OUT_KEY;
 pub use statement::{Outcome, Receiver};

@@ -24,7 +24,7 @@ impl Session {
     ) -> Result<(WriteSummary, Option<u64>)> {
         let write = WriteOptions::parse(write)?;
         if !write.folder.is_wanted() {
-            let file = self.logged(options, |log| self.write_in(plan, target, &write, options, log))?;
+            let file = self.logged(options, |log| self.write_in(plan, None, target, &write, options, log))?;
             return Ok((file.commit()?, None));
         }
         let folder =

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{RunOptions, Session};
@@ -11,6 +12,7 @@ use crate::dataframe::DataFrame;
 use crate::error::{Error, ErrorClass, Result};
 use crate::io::glob::FilePatterns;
 use crate::io::rejects::RejectsTable;
+use crate::io::write::atomic::remove_leftovers;
 use crate::io::write::{Existing, FileSink, OutputFormat, WriteContext, WriteOptions};
 use crate::plan::{LogicalPlan, PlanBuilder};
 use crate::rejects::{RejectLog, reject_schema};
@@ -32,6 +34,17 @@ impl Session {
 
     /// Runs the queries of one statement, which share a log.
     pub(super) fn logged<T>(&self, options: &RunOptions, work: impl FnOnce(&Arc<RejectLog>) -> Result<T>) -> Result<T> {
+        self.logged_from(options, &AtomicUsize::new(0), work)
+    }
+
+    /// [`logged`](Self::logged), where the work writes what the first scans found to the files of the run itself, and says
+    /// how many these are.
+    pub(super) fn logged_from<T>(
+        &self,
+        options: &RunOptions,
+        written: &AtomicUsize,
+        work: impl FnOnce(&Arc<RejectLog>) -> Result<T>,
+    ) -> Result<T> {
         let log = Arc::new(RejectLog::default());
         log.allow(options.max_rejects);
         if options.rejects.is_some() {
@@ -44,7 +57,7 @@ impl Session {
         match &outcome {
             Ok(_) if log.has_scans() => {
                 options.progress.set_misfit(|| log.first().map(|error| error.to_string()));
-                write_rejects(&log, options)?;
+                write_rejects(&log, options, written.load(Relaxed))?;
             }
             // Who asked for a file wants to see in it what there was too much of.
             Err(error) if error.class() == ErrorClass::Data && log.is_over_limit() => {
@@ -52,7 +65,7 @@ impl Session {
                     let target = files.target().display();
                     options.progress.add_note(format!("what did not fit until then is in '{target}'"));
                 }
-                if let Err(failed) = write_rejects(&log, options) {
+                if let Err(failed) = write_rejects(&log, options, written.load(Relaxed)) {
                     options.progress.add_note(format!("what did not fit could not be written: {failed}"));
                 }
             }
@@ -62,10 +75,11 @@ impl Session {
     }
 }
 
-/// Writes what a statement found to the files that it is to go to.
-fn write_rejects(log: &Arc<RejectLog>, options: &RunOptions) -> Result<()> {
+/// Writes what a statement found to the files that it is to go to, but for what the first scans found.
+fn write_rejects(log: &Arc<RejectLog>, options: &RunOptions, written: usize) -> Result<()> {
     if let Some(files) = &options.rejects {
-        files.append(log, None)?;
+        let scans: Vec<usize> = (written..log.scans()).collect();
+        files.append(log, (written > 0).then_some(scans.as_slice()))?;
     }
     if log.is_cut() {
         let found = format_count(log.found());
@@ -151,8 +165,22 @@ impl RejectFiles {
             .with_hint("name another file or folder for them, or read their table: SELECT * FROM rejects()"))
     }
 
+    /// Removes from the folder what a process left that was killed.
+    pub(super) fn remove_leftovers(&self) {
+        if self.is_folder {
+            remove_leftovers(&self.target, |name| name.ends_with(".rejects.csv"), false);
+        }
+    }
+
+    /// Keeps the name for the rejects of a file, which were written before.
+    pub(super) fn reserve(&self, input: &Path) {
+        if self.is_folder {
+            self.state().name_for(input);
+        }
+    }
+
     /// Adds what a statement found, or what some of its scans did.
-    fn append(&self, log: &Arc<RejectLog>, scans: Option<&[usize]>) -> Result<()> {
+    pub(super) fn append(&self, log: &Arc<RejectLog>, scans: Option<&[usize]>) -> Result<()> {
         let mut state = self.state();
         if !self.is_folder {
             let sink = match &mut state.open {

@@ -185,16 +185,18 @@ impl Session {
         done(format!("inserted {} rows into {name}", format_count(rows)))
     }
 
-    /// Writes a query's result to a file that has no name yet, as one of the queries of a statement.
+    /// Writes a query's result to a file that has no name yet, as one of the queries of a statement. Until it has, it lies
+    /// in a folder, by default that of the target.
     pub(super) fn write_in(
         &self,
         plan: &LogicalPlan,
+        folder: Option<&Path>,
         target: &Path,
         write: &WriteOptions,
         options: &RunOptions,
         log: &Arc<RejectLog>,
     ) -> Result<WrittenFile> {
-        let mut sink = FileSink::new(target, write, plan.schema(), &self.write_context(options))?;
+        let mut sink = FileSink::new_in(folder, target, write, plan.schema(), &self.write_context(options))?;
         self.stream_in(plan, options, log, &mut |batch| sink.write(&batch))?;
         sink.seal()
     }

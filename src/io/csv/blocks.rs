@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::buffer::Buffer;
+use crc32fast::Hasher;
 
 use super::file::{InputFile, TextReader, UNKNOWN};
 use super::pool::BlockPool;
@@ -45,6 +46,8 @@ pub struct Blocks {
     is_last: bool,
     /// What the pool has reserved for the decoder.
     reserved: u64,
+    /// The checksum of the range up to a place, where it is wanted.
+    sum: Option<(u64, Hasher)>,
 }
 
 impl Blocks {
@@ -61,7 +64,8 @@ impl Blocks {
         }
         let is_last = start >= input.len;
         let block = Buffer::from_vec(Vec::<u8>::new());
-        Ok(Self { input, pool, reader, start, stop, block, offset: start, position: 0, is_last, reserved })
+        let sum = (input.content.is_some() && !input.is_stream()).then(|| (start, Hasher::new()));
+        Ok(Self { input, pool, reader, start, stop, block, offset: start, position: 0, is_last, reserved, sum })
     }
 
     /// The block.
@@ -146,6 +150,7 @@ impl Blocks {
         let end = memory.len().min(pending + wanted);
         let started = Instant::now();
         let filled = self.reader.fill(&self.input, &mut memory[pending..end])?;
+        self.sum_up(next, memory.get(pending..pending + filled).unwrap_or_default());
         if !self.input.is_stream() && is_slow(filled, started.elapsed()) {
             // The rest of the range, or the range behind, which is mostly the next one to be read.
             self.reader.will_read(next + filled as u64, BLOCK);
@@ -158,8 +163,22 @@ impl Blocks {
     }
 }
 
+impl Blocks {
+    /// Adds bytes of the range to its checksum, if they are those that follow.
+    fn sum_up(&mut self, offset: u64, bytes: &[u8]) {
+        if let Some((at, hasher)) = self.sum.as_mut().filter(|(at, _)| *at == offset) {
+            let in_range = usize::try_from(self.stop.saturating_sub(offset)).unwrap_or(usize::MAX).min(bytes.len());
+            hasher.update(bytes.get(..in_range).unwrap_or_default());
+            *at += in_range as u64;
+        }
+    }
+}
+
 impl Drop for Blocks {
     fn drop(&mut self) {
+        if let (Some(content), Some((at, hasher))) = (&self.input.content, self.sum.take()) {
+            content.add(self.start, at - self.start, hasher.finalize());
+        }
         self.pool.reader_is_done(self.reserved);
     }
 }

@@ -16,6 +16,7 @@ use rustix::io::{pread, retry_on_intr};
 use super::decode::{Compression, Decoding, Encoding, Fault, MAGIC_BYTES, Stream};
 use super::options::CsvOptions;
 use crate::error::{DataLocation, Error, Result};
+use crate::io::content::ContentSum;
 
 /// The length of a text that is not known before it is read.
 pub const UNKNOWN: u64 = u64::MAX;
@@ -32,6 +33,8 @@ pub struct InputFile {
     /// Bytes on disk.
     pub size: u64,
     modified: Option<SystemTime>,
+    /// Takes the checksums of what is read, where somebody wants to know that of the file.
+    pub content: Option<Arc<ContentSum>>,
     /// What makes text of its bytes; `None` where they are the text.
     decoding: Option<Decoding>,
     /// Bytes that the decompressor needs.
@@ -64,7 +67,15 @@ impl InputFile {
                 .with_hint("files are read in parts and more than once: write a pipe to a file first"));
         }
         let size = meta.len();
-        Ok(Self { len: size, size, modified: meta.modified().ok(), decoding: None, decoder_memory: 0, path })
+        Ok(Self {
+            len: size,
+            size,
+            modified: meta.modified().ok(),
+            content: None,
+            decoding: None,
+            decoder_memory: 0,
+            path,
+        })
     }
 
     /// The same, of which only the first `len` bytes are read. Must be a plain file.

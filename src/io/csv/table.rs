@@ -21,6 +21,7 @@ use super::widen::{Misfit, Widened, Widening};
 use crate::config::{Config, suggest};
 use crate::context::QueryContext;
 use crate::error::{Error, Result};
+use crate::io::content::ContentSum;
 use crate::io::hive::{PartitionColumn, add_partitions, files_to_read, partition_columns};
 use crate::io::options::Options;
 use crate::io::source::{ScanRequest, Source, Table};
@@ -302,6 +303,19 @@ impl CsvTable {
         let file = self.files.get(index)?.clone();
         let label = file.input.path().display().to_string();
         Some(Arc::new(Self { layout: self.layout.clone(), files: vec![file], label }))
+    }
+
+    /// The same table, and for each of its files what takes the checksum of its bytes while they are read.
+    pub fn with_content_sums(&self) -> (Arc<Self>, Vec<Arc<ContentSum>>) {
+        let sums: Vec<Arc<ContentSum>> = self.files.iter().map(|_| Arc::default()).collect();
+        let with_sum = |(file, sum): (&Arc<CsvFile>, &Arc<ContentSum>)| {
+            let mut input = (*file.input).clone();
+            input.content = Some(sum.clone());
+            let input = Arc::new(input);
+            Arc::new(CsvFile { input, names: file.names.clone(), fields: file.fields.clone(), ..**file })
+        };
+        let files = self.files.iter().zip(&sums).map(with_sum).collect();
+        (Arc::new(Self { layout: self.layout.clone(), files, label: self.label.clone() }), sums)
     }
 }
 

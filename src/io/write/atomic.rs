@@ -3,7 +3,10 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use crc32fast::Hasher;
 use rustix::fs::RenameFlags;
 
 use super::output::write_error;
@@ -113,6 +116,8 @@ pub struct AtomicFile {
     /// Open until the file is whole.
     file: Option<File>,
     committed: bool,
+    /// The CRC-32 of what was written.
+    checksum: Arc<AtomicU32>,
 }
 
 impl AtomicFile {
@@ -121,19 +126,29 @@ impl AtomicFile {
     /// # Errors
     /// As [`check_target`], and where the folder cannot be written.
     pub fn create(target: &Path, existing: Existing) -> Result<Self> {
+        Self::create_in(None, target, existing)
+    }
+
+    /// Begins a file that lies in another folder of the same file system until it gets its name; `None` is the target's.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_in(folder: Option<&Path>, target: &Path, existing: Existing) -> Result<Self> {
         let target = check_target(target, existing)?;
+        let folder = folder.unwrap_or_else(|| folder_of(&target));
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         // Another task of this process may be writing to the same target.
         let mut number = 0;
         let (temporary, file) = loop {
-            let temporary = folder_of(&target).join(format!(".{name}.tmp-{}-{number}", std::process::id()));
+            let temporary = folder.join(format!(".{name}.tmp-{}-{number}", std::process::id()));
             match File::options().write(true).create_new(true).open(&temporary) {
                 Ok(file) => break (temporary, file),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
                 Err(error) => return Err(Error::io("write", &target, &error)),
             }
         };
-        let created = Self { target, temporary, existing, file: Some(file), committed: false };
+        let created =
+            Self { target, temporary, existing, file: Some(file), committed: false, checksum: Arc::default() };
         // A file that is replaced keeps its permissions.
         if let Ok(replaced) = fs::metadata(&created.target)
             && let Some(file) = &created.file
@@ -158,7 +173,18 @@ impl AtomicFile {
             Some(file) => file.try_clone().map_err(|error| write_error(&self.target, &error))?,
             None => return Err(Error::internal("a file that is whole cannot be written")),
         };
-        Ok(Box::new(BufWriter::with_capacity(BUFFER_BYTES, file)))
+        let summed = SummedWriter { file, hasher: Hasher::new(), checksum: self.checksum.clone() };
+        Ok(Box::new(BufWriter::with_capacity(BUFFER_BYTES, summed)))
+    }
+
+    /// Where the file is until it has its name.
+    pub fn temporary(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// The CRC-32 of what was written and flushed by the one writer.
+    pub fn checksum(&self) -> u32 {
+        self.checksum.load(Relaxed)
     }
 
     /// All is written: makes it durable and closes the file, which keeps its temporary name.
@@ -183,9 +209,7 @@ impl AtomicFile {
             _ => write_error(&self.target, &error),
         })?;
         self.committed = true;
-        // Without this the name could be lost in a power cut, though not the bytes.
-        let folder = folder_of(&self.target);
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| write_error(&self.target, &error))
+        sync_folder_of(&self.target)
     }
 
     fn rename(&self) -> io::Result<()> {
@@ -203,6 +227,51 @@ impl AtomicFile {
             }
         }
         fs::rename(&self.temporary, &self.target)
+    }
+}
+
+/// Makes names in the folder of a file durable: without this, one could be lost in a power cut, though not the bytes.
+///
+/// # Errors
+/// Where the disk fails.
+pub fn sync_folder_of(target: &Path) -> Result<()> {
+    File::open(folder_of(target)).and_then(|folder| folder.sync_all()).map_err(|error| write_error(target, &error))
+}
+
+/// Removes what processes that were killed left in a folder: temporary files of files whose names are meant. Those of
+/// processes that live stay, unless the caller knows that nobody else writes such files.
+pub fn remove_leftovers(folder: &Path, is_meant: impl Fn(&str) -> bool, is_alone: bool) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let parts = name.to_str().and_then(|name| name.strip_prefix('.')?.rsplit_once(".tmp-"));
+        let Some((target, (process, _))) = parts.and_then(|(target, by)| Some((target, by.split_once('-')?))) else {
+            continue;
+        };
+        let lives = process.parse::<u32>().is_ok() && Path::new("/proc").join(process).exists();
+        if is_meant(target) && (is_alone || !lives) {
+            // A hidden file that cannot be removed does no harm.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Sums up what is written to a file.
+struct SummedWriter {
+    file: File,
+    hasher: Hasher,
+    checksum: Arc<AtomicU32>,
+}
+
+impl Write for SummedWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(bytes.get(..written).unwrap_or(bytes));
+        self.checksum.store(self.hasher.clone().finalize(), Relaxed);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -243,9 +312,35 @@ mod tests {
         assert!(names(dir.path()).is_empty());
         let file = AtomicFile::create(&target, Existing::Error).unwrap();
         put(&file, "whole");
+        assert_eq!(file.checksum(), crc32fast::hash(b"whole"));
         file.commit().unwrap();
         assert_eq!(names(dir.path()), ["out.csv"]);
         assert_eq!(fs::read_to_string(&target).unwrap(), "whole");
+    }
+
+    #[test]
+    fn leftovers_of_processes_that_are_gone_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = format!(".a.csv.tmp-{}-0", std::process::id());
+        for name in [".a.csv.tmp-999999999-0", &own, ".b.csv.tmp-999999999-1", ".a.csv", "a.csv"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        remove_leftovers(dir.path(), |name| name == "a.csv", false);
+        assert_eq!(names(dir.path()), [".a.csv", own.as_str(), ".b.csv.tmp-999999999-1", "a.csv"]);
+        remove_leftovers(dir.path(), |name| name == "a.csv", true);
+        assert_eq!(names(dir.path()), [".a.csv", ".b.csv.tmp-999999999-1", "a.csv"]);
+    }
+
+    #[test]
+    fn a_file_may_lie_in_another_folder_until_it_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let (room, target) = (dir.path().join("room"), dir.path().join("out.csv"));
+        fs::create_dir(&room).unwrap();
+        let file = AtomicFile::create_in(Some(&room), &target, Existing::Error).unwrap();
+        put(&file, "whole");
+        assert_eq!((names(dir.path()), names(&room).len()), (vec!["room".to_string()], 1));
+        file.commit().unwrap();
+        assert_eq!((names(dir.path()).len(), names(&room).len()), (2, 0));
     }
 
     #[test]

@@ -1,0 +1,211 @@
+//! Arguments of `convert` and `verify`, and their checking.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+
+use super::super::args::ReadArgs;
+use super::super::check::{check_inputs, check_read};
+use crate::error::{Error, Result};
+use crate::io::options::{OptionValue, Options};
+use crate::io::write::atomic::check_target;
+use crate::io::write::{Existing, OutputFormat, WriteOptions};
+use crate::session::{ConvertOptions, Layout, OnExisting, Resume, Verify, VerifyOptions};
+
+/// Files to convert.
+#[derive(Debug, clap::Args)]
+pub struct ConvertArgs {
+    /// Files, globs and folders
+    #[arg(required = true, value_name = "IN")]
+    pub inputs: Vec<String>,
+    /// The folder of the outputs, or the one file if they are merged
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+    /// One output for each input, or one for all [default: per-file]
+    #[arg(long, value_enum)]
+    pub layout: Option<Layout>,
+    /// The same as --layout merge
+    #[arg(long, conflicts_with = "layout")]
+    pub merge: bool,
+    /// Format of the outputs: parquet, csv, tsv, jsonl, json, arrow [default: the file's ending if merged, else parquet]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Compression of Parquet: zstd:3, snappy, lz4, gzip, brotli, none
+    #[arg(long, value_name = "CODEC")]
+    pub compression: Option<String>,
+    /// What happens if outputs exist
+    #[arg(long, value_enum, default_value = "error")]
+    pub existing: OnExisting,
+    /// Go on with what was begun: inputs that were converted and are what they were, by size and time or by content, are
+    /// left out
+    #[arg(long, value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "time")]
+    pub resume: Option<Resume>,
+    /// Compare outputs with what was read, before they get their names
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub verify: Option<Verify>,
+    /// Show what would become what, columns and sizes, and write nothing
+    #[arg(long, conflicts_with_all = ["verify", "summary_file"])]
+    pub dry_run: bool,
+    /// Write a summary as JSON to this file
+    #[arg(id = "summary_file", long = "summary", value_name = "FILE")]
+    pub summary_file: Option<PathBuf>,
+    /// Keep the record of what was converted in this file [default: beside OUT, _OUT.manifest.jsonl]
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// How the inputs are read.
+    #[command(flatten)]
+    pub read: ReadArgs,
+}
+
+/// What was converted, to be verified.
+#[derive(Debug, clap::Args)]
+pub struct VerifyArgs {
+    /// The folder or file that was converted to
+    #[arg(value_name = "OUT")]
+    pub output: PathBuf,
+    /// How closely: sizes, rows, columns and types, or also every byte and value
+    #[arg(long, value_enum, value_name = "HOW", default_value = "checksum")]
+    pub level: Verify,
+    /// Read the inputs again too: these, or those that were converted
+    #[arg(long, value_name = "IN", num_args = 0..)]
+    pub against: Option<Vec<String>>,
+    /// The record of what was converted, where it is not beside OUT
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+}
+
+/// A conversion to run, and what to tell of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConvertRequest {
+    /// The conversion.
+    pub options: ConvertOptions,
+    /// Whether it is only planned.
+    pub dry_run: bool,
+    /// Where a summary goes.
+    pub summary: Option<PathBuf>,
+}
+
+impl ConvertArgs {
+    /// What to convert.
+    ///
+    /// # Errors
+    /// A usage error for what contradicts itself, or would overwrite.
+    pub fn check(&self) -> Result<ConvertRequest> {
+        check_inputs(&self.inputs)?;
+        let layout = if self.merge { Layout::Merge } else { self.layout.unwrap_or_default() };
+        match layout {
+            Layout::Merge => {
+                // Refused before any work, and not after it.
+                let replaced = self.existing != OnExisting::Error || self.resume.is_some() || self.dry_run;
+                let existing = if replaced { Existing::Overwrite } else { Existing::Error };
+                check_target(&self.output, existing)?;
+            }
+            Layout::PerFile if self.output.is_file() => {
+                return Err(Error::usage(format!("the output '{}' is a file", self.output.display()))
+                    .with_hint("name a folder, or write one file with --merge"));
+            }
+            Layout::PerFile => {}
+        }
+        if let Some(summary) = &self.summary_file {
+            check_target(summary, Existing::Overwrite)?;
+        }
+        let options = ConvertOptions {
+            inputs: self.inputs.clone(),
+            output: self.output.clone(),
+            layout,
+            read: check_read(&self.read)?,
+            write: self.write_options()?,
+            existing: self.existing,
+            resume: self.resume,
+            verify: self.verify,
+            manifest: self.manifest.clone(),
+        };
+        Ok(ConvertRequest { options, dry_run: self.dry_run, summary: self.summary_file.clone() })
+    }
+
+    fn write_options(&self) -> Result<Options> {
+        let mut options = Options::new();
+        if let Some(format) = &self.format {
+            OutputFormat::from_name(format)?;
+            options.push(("format".into(), OptionValue::Text(format.clone())));
+        }
+        if let Some(compression) = &self.compression {
+            let (codec, level) = match compression.split_once(':') {
+                Some((codec, level)) => (codec, Some(level)),
+                None => (compression.as_str(), None),
+            };
+            options.push(("compression".into(), OptionValue::Text(codec.into())));
+            options.extend(level.map(|level| ("compression_level".into(), OptionValue::Text(level.into()))));
+        }
+        WriteOptions::parse(&options)?;
+        Ok(options)
+    }
+}
+
+impl VerifyArgs {
+    /// What to verify.
+    pub fn check(&self) -> VerifyOptions {
+        VerifyOptions {
+            output: self.output.clone(),
+            level: self.level,
+            against: self.against.clone(),
+            manifest: self.manifest.clone(),
+        }
+    }
+}
+
+impl ValueEnum for OnExisting {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Error, Self::Overwrite, Self::Append]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Error => PossibleValue::new("error").help("refuse, and write nothing"),
+            Self::Overwrite => {
+                PossibleValue::new("overwrite").help("replace what was converted before when all is complete")
+            }
+            Self::Append => PossibleValue::new("append").help("add to what was converted before"),
+        })
+    }
+}
+
+impl ValueEnum for Resume {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Time, Self::Checksum]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Time => PossibleValue::new("time").help("by size and time; by content where only the time differs"),
+            Self::Checksum => PossibleValue::new("checksum").help("by content"),
+        })
+    }
+}
+
+impl ValueEnum for Verify {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Count, Self::Checksum]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Count => PossibleValue::new("count").help("sizes, rows, columns and types"),
+            Self::Checksum => PossibleValue::new("checksum").help("also every byte and value"),
+        })
+    }
+}
+
+impl ValueEnum for Layout {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::PerFile, Self::Merge]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::PerFile => PossibleValue::new("per-file").help("one output for each input"),
+            Self::Merge => PossibleValue::new("merge").help("one output with the rows of all"),
+        })
+    }
+}

@@ -1,0 +1,172 @@
+//! What is converted: files as one table, cut into the parts that become outputs.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::manifest::Manifest;
+use super::place::Place;
+use super::{ConvertOptions, Layout};
+use crate::error::{Error, Result};
+use crate::io::content::ContentSum;
+use crate::io::csv::{Compression, CsvOptions, CsvTable};
+use crate::io::glob::expand;
+use crate::io::parquet::ParquetTable;
+use crate::io::source::Table;
+use crate::io::write::OutputFormat;
+use crate::session::catalog::{check_run, is_parquet, open_csv, open_parquet, read_endings};
+use crate::session::{RunOptions, Session};
+use crate::types::SchemaRef;
+
+/// All inputs as one table.
+pub(super) enum Inputs {
+    Csv(Arc<CsvTable>),
+    Parquet(Arc<ParquetTable>),
+}
+
+/// The inputs of one output, or of several that are made together.
+pub(super) struct Part {
+    pub table: Arc<dyn Table>,
+    pub files: Vec<PathBuf>,
+    /// Takes the checksum of each file.
+    pub contents: Vec<Arc<ContentSum>>,
+}
+
+impl Session {
+    /// Opens the inputs. What a conversion to this place made, or is making, is none, also where it lies in a folder that
+    /// is read.
+    pub(super) fn inputs(
+        &self,
+        convert: &ConvertOptions,
+        options: &RunOptions,
+        place: &Place,
+        known: Option<&Manifest>,
+    ) -> Result<Inputs> {
+        let made: HashSet<PathBuf> = known
+            .iter()
+            .flat_map(|known| known.outputs())
+            .map(|output| &output.path)
+            .map(|path| place.root.join(path))
+            .collect();
+        let is_ours = |file: &PathBuf| {
+            let whole = file.canonicalize().unwrap_or_else(|_| file.clone());
+            made.contains(&whole) || place.is_in_room(&whole)
+        };
+        let files = expand(&convert.inputs, &read_endings())?;
+        let others: Vec<PathBuf> = files.iter().filter(|file| !is_ours(file)).cloned().collect();
+        if others.is_empty() {
+            return Err(Error::data(format!(
+                "'{}' holds nothing but outputs of this conversion",
+                convert.inputs.join("', '")
+            )));
+        }
+        let patterns = if others.len() == files.len() { convert.inputs.clone() } else { names_of(&others)? };
+        let config = self.config();
+        if is_parquet(&patterns)? {
+            return Ok(Inputs::Parquet(open_parquet(&patterns, &convert.read, &config)?));
+        }
+        check_run(options, &patterns)?;
+        Ok(Inputs::Csv(open_csv(&patterns, CsvOptions::parse(&convert.read)?, &config, &self.runtime().memory)?))
+    }
+}
+
+/// Files as patterns that mean them alone.
+fn names_of(files: &[PathBuf]) -> Result<Vec<String>> {
+    let name = |file: &PathBuf| {
+        let no_text =
+            || Error::usage(format!("the name of '{}' is no UTF-8", file.display())).with_hint("rename the file");
+        file.to_str().map(String::from).ok_or_else(no_text)
+    };
+    files.iter().map(name).collect()
+}
+
+impl Inputs {
+    /// Whether the conversion may have to start again with wider types.
+    pub fn may_widen(&self) -> bool {
+        matches!(self, Self::Csv(table) if table.may_widen())
+    }
+
+    /// The columns of all inputs together.
+    pub fn schema(&self) -> SchemaRef {
+        match self {
+            Self::Csv(table) => table.schema().clone(),
+            Self::Parquet(table) => table.schema().clone(),
+        }
+    }
+
+    /// The input of each output, in order.
+    pub fn parts(&self, layout: Layout) -> Vec<Part> {
+        let of = |table: Arc<dyn Table>, files: Vec<PathBuf>, contents: Option<Vec<Arc<ContentSum>>>| {
+            let contents = contents.unwrap_or_else(|| files.iter().map(|_| Arc::default()).collect());
+            Part { table, files, contents }
+        };
+        let csv = |table: &CsvTable| {
+            let (table, contents) = table.with_content_sums();
+            let files = table.files().map(Path::to_path_buf).collect();
+            of(table, files, Some(contents))
+        };
+        match (self, layout) {
+            (Self::Csv(table), Layout::Merge) => vec![csv(table)],
+            (Self::Parquet(table), Layout::Merge) => vec![of(table.clone(), table.files().to_vec(), None)],
+            (Self::Csv(table), Layout::PerFile) => {
+                (0..table.files().len()).filter_map(|index| Some(csv(&*table.for_file(index)?))).collect()
+            }
+            (Self::Parquet(table), Layout::PerFile) => {
+                let one = |(index, file): (usize, &PathBuf)| Some(of(table.for_file(index)?, vec![file.clone()], None));
+                table.files().iter().enumerate().filter_map(one).collect()
+            }
+        }
+    }
+}
+
+/// Where each part goes, from the place's root. Files of folders keep their paths below the folders that were named, others
+/// those below the folder that all have in common.
+///
+/// # Errors
+/// A usage error where two parts would go to one file.
+pub(super) fn outputs(
+    convert: &ConvertOptions,
+    place: &Place,
+    parts: &[Part],
+    format: OutputFormat,
+) -> Result<Vec<PathBuf>> {
+    if let Some(file) = &place.file {
+        return Ok(vec![file.clone()]);
+    }
+    let files: Vec<&Path> = parts.iter().flat_map(|part| &part.files).map(PathBuf::as_path).collect();
+    let named: Vec<&Path> = convert.inputs.iter().map(Path::new).collect();
+    let common = if named.iter().all(|path| path.is_dir()) {
+        common_folder(named.into_iter())
+    } else {
+        common_folder(files.iter().map(|file| file.parent().unwrap_or(Path::new(""))))
+    };
+    let mut taken = std::collections::HashMap::new();
+    let mut outputs = Vec::new();
+    for file in files {
+        let mut output = file.strip_prefix(&common).unwrap_or(file).to_path_buf();
+        if Compression::of_ending(&output) != Compression::None {
+            output.set_extension("");
+        }
+        output.set_extension(format.extension());
+        if let Some(other) = taken.insert(output.clone(), file) {
+            return Err(Error::usage(format!(
+                "'{}' and '{}' would both become '{}'",
+                other.display(),
+                file.display(),
+                convert.output.join(&output).display()
+            ))
+            .with_hint("convert them into different folders, or merge them by --layout merge"));
+        }
+        outputs.push(output);
+    }
+    Ok(outputs)
+}
+
+fn common_folder<'a>(mut folders: impl Iterator<Item = &'a Path>) -> PathBuf {
+    let Some(first) = folders.next() else {
+        return PathBuf::new();
+    };
+    folders.fold(first.to_path_buf(), |common, folder| {
+        common.components().zip(folder.components()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect()
+    })
+}

@@ -1,0 +1,217 @@
+//! The converter, killed at random moments and resumed until it is done: the outputs and the manifest are those of a run
+//! that nobody disturbed, byte for byte, and at no moment is there half a file under its final name.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Kills of each kind of conversion.
+const KILLS: u32 = 40;
+
+/// A generator that is good enough to choose moments, and says which in the failure of a test.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides.max(1)
+    }
+}
+
+/// Files by their paths.
+type Files = BTreeMap<PathBuf, Vec<u8>>;
+
+/// A folder with files to convert, the conversion, and where it goes.
+struct Case {
+    folder: tempfile::TempDir,
+    arguments: Vec<String>,
+    output: &'static str,
+}
+
+impl Case {
+    fn new(files: usize, rows: usize, output: &'static str, arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for file in 0..files {
+            let path = folder.path().join(format!("in/{}/{file}.csv", file % 3));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let mut text = String::from("id,name,value,day\n");
+            for row in 0..rows {
+                let id = file * rows + row;
+                text.push_str(&format!("{id},name {},{}.25,2024-01-{:02}\n", id * 7919 % 1000, id % 977, 1 + id % 28));
+            }
+            fs::write(path, text).unwrap();
+        }
+        Self { folder, arguments: arguments.iter().map(ToString::to_string).collect(), output }
+    }
+
+    fn out(&self) -> PathBuf {
+        self.folder.path().join("run").join(self.output)
+    }
+
+    fn start(&self, more: &[&str]) -> Child {
+        fs::create_dir_all(self.folder.path().join("run")).unwrap();
+        Command::new(assert_cmd::cargo::cargo_bin("highwater"))
+            .env("XDG_CONFIG_HOME", "/nonexistent")
+            .current_dir(self.folder.path())
+            .args(["--threads", "2", "convert", "in", "-o"])
+            .arg(self.out())
+            .args(&self.arguments)
+            .args(more)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    fn finish(&self, more: &[&str]) {
+        let ended = self.start(more).wait_with_output().unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    }
+
+    /// Every file of the run, by its path.
+    fn files(&self) -> Files {
+        let root = self.folder.path().join("run");
+        let mut files = Files::new();
+        collect(&root, &root, &mut files);
+        files
+    }
+
+    fn clear(&self) {
+        fs::remove_dir_all(self.folder.path().join("run")).unwrap();
+    }
+}
+
+fn collect(root: &Path, folder: &Path, files: &mut Files) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(root, &path, files);
+        } else {
+            files.insert(path.strip_prefix(root).unwrap().into(), fs::read(&path).unwrap());
+        }
+    }
+}
+
+/// What has a final name: neither the manifest nor what lies in the room of unfinished files.
+fn is_output(path: &Path) -> bool {
+    !path.iter().any(|part| part.to_string_lossy().starts_with(['_', '.']))
+}
+
+/// Kills a conversion again and again, and resumes it. `begin` sets up what was there before; `allowed` are the contents
+/// that a file under its final name may have.
+fn kill_and_resume(case: &Case, seed: u64, begin: &dyn Fn(), more: &[&str], check: &dyn Fn(&Files)) {
+    begin();
+    let start = Instant::now();
+    case.finish(more);
+    let whole = start.elapsed();
+    let undisturbed = case.files();
+    let resumed: Vec<&str> = more.iter().copied().chain(["--resume"]).collect();
+    let mut dice = Dice(seed);
+    let (mut kills, mut rounds) = (0, 0);
+    while kills < KILLS {
+        case.clear();
+        begin();
+        rounds += 1;
+        let mut first = true;
+        loop {
+            let mut child = case.start(if first { more } else { &resumed });
+            first = false;
+            // Up to a bit more than a run takes, so that its end is met too.
+            let moment = whole.as_micros() as u64 * (1 + dice.roll(110)) / 100;
+            std::thread::sleep(Duration::from_micros(moment));
+            if let Some(status) = child.try_wait().unwrap() {
+                let mut told = String::new();
+                std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut told).unwrap();
+                assert!(status.success(), "round {rounds} of seed {seed}: {told}");
+                break;
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            kills += 1;
+            check(&case.files());
+        }
+        let found = case.files();
+        let names: Vec<_> = found.keys().collect();
+        assert_eq!(names, undisturbed.keys().collect::<Vec<_>>(), "round {rounds} of seed {seed}");
+        for (path, bytes) in &undisturbed {
+            assert!(found.get(path) == Some(bytes), "round {rounds} of seed {seed}: '{}' differs", path.display());
+        }
+    }
+}
+
+#[test]
+fn one_output_for_each_input_survives_being_killed() {
+    let case = Case::new(24, 2_000, "out", &["--verify", "count"]);
+    case.finish(&[]);
+    let whole = case.files();
+    case.clear();
+    kill_and_resume(&case, 1, &|| {}, &[], &|files| {
+        for (path, bytes) in files.iter().filter(|(path, _)| is_output(path)) {
+            assert!(whole.get(path) == Some(bytes), "'{}' is not whole", path.display());
+        }
+    });
+}
+
+#[test]
+fn a_merged_output_survives_being_killed() {
+    let case = Case::new(6, 20_000, "all.parquet", &["--merge"]);
+    kill_and_resume(&case, 2, &|| {}, &[], &|_| {});
+}
+
+#[test]
+fn what_is_overwritten_is_old_or_new_and_never_half() {
+    let case = Case::new(24, 2_000, "out", &[]);
+    let old: Vec<&str> = vec!["--types", "value=VARCHAR", "--compression", "snappy"];
+    case.finish(&old);
+    let before = case.files();
+    case.clear();
+    case.finish(&[]);
+    let after = case.files();
+    case.clear();
+    kill_and_resume(&case, 3, &|| case.finish(&old), &["--existing", "overwrite"], &|files| {
+        let outputs: Vec<_> = files.iter().filter(|(path, _)| is_output(path)).collect();
+        assert_eq!(outputs.len(), 24, "none is missing");
+        for (path, bytes) in outputs {
+            let known = [before.get(path), after.get(path)];
+            assert!(known.contains(&Some(bytes)), "'{}' is neither the old nor the new one", path.display());
+        }
+    });
+}
+
+#[test]
+fn rejects_are_not_lost_with_the_process() {
+    let case = Case::new(12, 2_000, "out", &["--types", "id=BIGINT", "--on-error", "reject"]);
+    for file in [3, 4, 7, 11] {
+        let path = case.folder.path().join(format!("in/{}/{file}.csv", file % 3));
+        let text = fs::read_to_string(&path).unwrap() + "many,x,1,2024-01-01\n";
+        fs::write(path, text).unwrap();
+    }
+    // Finished with rejected rows is another exit code than done, so the kills are made here.
+    let rejects = ["--rejects", "run/rejects/"];
+    let run = |more: &[&str], kill: Option<Duration>| {
+        let mut child = case.start(&[&rejects, more].concat());
+        if let Some(moment) = kill {
+            std::thread::sleep(moment);
+            child.kill().unwrap();
+        }
+        child.wait().unwrap().code()
+    };
+    let start = Instant::now();
+    assert_eq!(run(&[], None), Some(4));
+    let whole = start.elapsed();
+    let undisturbed = case.files();
+    assert_eq!(undisturbed.keys().filter(|path| path.starts_with("rejects")).count(), 4);
+    let mut dice = Dice(4);
+    for _ in 0..8 {
+        case.clear();
+        for _ in 0..3 {
+            run(&["--resume"], Some(whole * (20 + dice.roll(80) as u32) / 100));
+        }
+        assert_eq!(run(&["--resume"], None), Some(4));
+        let found = case.files();
+        assert_eq!(found.keys().collect::<Vec<_>>(), undisturbed.keys().collect::<Vec<_>>());
+        assert!(found == undisturbed);
+    }
+}
