@@ -491,3 +491,37 @@ fn the_same_bytes_whatever_the_threads() {
         assert_eq!(manifest(threads), manifest("1"));
     }
 }
+
+#[test]
+fn rows_are_sorted_as_asked_and_columns_encoded_as_asked() {
+    let desk = Desk::new();
+    let sorted = ["in", "-o", "out", "--sort-by", "text DESC, id", "--column-option", "id:codec=snappy,bloom_filter"];
+    desk.convert(&sorted).success();
+    let answer = |sql: &str| {
+        let answer = desk.highwater().args(["-c", sql]).assert().success();
+        String::from_utf8(answer.get_output().stdout.clone()).unwrap()
+    };
+    assert_eq!(answer("SELECT id FROM 'out/a.parquet' LIMIT 3"), "id\n9\n8\n7\n");
+    let facts = "SELECT compression, bloom_filter_length > 0 AS b FROM parquet_metadata('out/a.parquet') ORDER BY column_id";
+    assert_eq!(answer(facts), "compression,b\nSNAPPY,true\nZSTD,\n");
+    desk.verify(&["out"]).success();
+    // The order is one of the options that a run is gone on with.
+    desk.convert(&["in", "-o", "out", "--resume", "--sort-by", "id"]).failure().stderr(contains("sort_by"));
+    desk.convert(&["in", "-o", "other", "--sort-by", "nothing"]).failure().stderr(contains("no column 'nothing'"));
+    desk.convert(&["in", "-o", "other", "--column-option", "id"]).code(2).stderr(contains("COLUMN:NAME=VALUE"));
+    desk.convert(&["in", "-o", "other", "--row-group-size", "0"]).code(2).stderr(contains("positive whole number"));
+}
+
+#[test]
+fn json_and_arrow_are_converted_too() {
+    let desk = Desk::new();
+    desk.write("json/a.jsonl", "{\"id\": 1, \"text\": \"x\"}\n{\"id\": 2}\n");
+    desk.write("json/b.jsonl", "{\"id\": 3, \"text\": \"y\"}\n");
+    desk.convert(&["json", "-o", "out", "--verify", "checksum"]).success();
+    assert_eq!(desk.names("out"), ["a.parquet", "b.parquet"]);
+    assert_eq!(desk.sum("out/*.parquet"), "3,6");
+    desk.convert(&["out", "-o", "arrow", "--format", "arrow"]).success();
+    desk.convert(&["arrow", "-o", "all.parquet", "--merge", "--verify", "checksum"]).success();
+    assert_eq!(desk.sum("all.parquet"), "3,6");
+    desk.verify(&["all.parquet", "--against"]).success();
+}

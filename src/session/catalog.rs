@@ -172,13 +172,8 @@ fn check_rejects(rejects: &RejectFiles, patterns: &[String], files: &[PathBuf], 
     rejects.check_apart(&FilePatterns::new(patterns, endings)?, files)
 }
 
-/// Checks that CSV files are not those that the rejects of all statements go to.
-pub(super) fn check_run(options: &RunOptions, patterns: &[String]) -> Result<()> {
-    check_run_of(FileFormat::Csv, options, patterns)
-}
-
 /// Checks that files are not those that the rejects of all statements go to.
-pub(super) fn check_run_of(format: FileFormat, options: &RunOptions, patterns: &[String]) -> Result<()> {
+pub(super) fn check_run(format: FileFormat, options: &RunOptions, patterns: &[String]) -> Result<()> {
     let endings = match format {
         FileFormat::Json => JSON_ENDINGS,
         _ => CSV_ENDINGS,
@@ -199,14 +194,14 @@ pub(super) fn open_parquet(patterns: &[String], options: &Options, config: &Conf
     ParquetTable::open(expand(patterns, PARQUET_ENDINGS)?, options, config)
 }
 
-/// The endings of all files that are read.
-pub(super) fn read_endings() -> Vec<&'static str> {
-    CSV_ENDINGS.iter().chain(PARQUET_ENDINGS).copied().collect()
-}
-
-/// Whether files are Parquet, by their endings or their first bytes; all must be of one kind.
-pub(super) fn is_parquet(patterns: &[String]) -> Result<bool> {
-    Ok(format_of(patterns)? == FileFormat::Parquet)
+/// The endings of the files of a folder that are read: those of tables where there are any, see [`format_of`].
+pub(super) fn read_endings(patterns: &[String]) -> Vec<&'static str> {
+    let tables = [CSV_ENDINGS, PARQUET_ENDINGS].concat();
+    if expand(patterns, &tables).is_ok() {
+        tables
+    } else {
+        [CSV_ENDINGS, PARQUET_ENDINGS, JSON_ENDINGS, ARROW_ENDINGS].concat()
+    }
 }
 
 /// The format of files, by their endings or their first bytes; all must be of one. Of a folder, files of tables are meant where there

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::catalog::{check_run_of, is_csv, open_csv, resolved};
+use super::catalog::{check_run, is_csv, open_csv, resolved};
 use super::rejects::reads_all;
 use super::{Outcome, Receiver, RunOptions, Session};
 use crate::error::{Error, ErrorClass, Result};
@@ -134,7 +134,7 @@ impl Catalog for StatementCatalog<'_> {
         if self.options.rejects.is_some() {
             match resolved(format, patterns).unwrap_or(FileFormat::Csv) {
                 FileFormat::Parquet | FileFormat::Arrow => {}
-                format => check_run_of(format, self.options, patterns)?,
+                format => check_run(format, self.options, patterns)?,
             }
         }
         let is_same = |known: &&Opened| {

@@ -10,7 +10,7 @@ use super::super::check::{check_inputs, check_read};
 use crate::error::{Error, Result};
 use crate::io::options::{OptionValue, Options};
 use crate::io::write::atomic::check_target;
-use crate::io::write::{Existing, OutputFormat, WriteOptions};
+use crate::io::write::{Existing, OutputFormat, WriteOptions, column_option, sorted_by};
 use crate::session::{ConvertOptions, Layout, OnExisting, Resume, Verify, VerifyOptions};
 
 /// Files to convert.
@@ -34,6 +34,18 @@ pub struct ConvertArgs {
     /// Compression of Parquet: zstd:3, snappy, lz4, gzip, brotli, none
     #[arg(long, value_name = "CODEC")]
     pub compression: Option<String>,
+    /// Options of one column of Parquet, such as id:codec=snappy,bloom_filter; may be given several times
+    #[arg(long, value_name = "COLUMN:OPTION=VALUE,…")]
+    pub column_option: Vec<String>,
+    /// Rows of a row group of Parquet
+    #[arg(long, value_name = "ROWS")]
+    pub row_group_size: Option<String>,
+    /// Bytes of a row group of Parquet, before encoding
+    #[arg(long, value_name = "BYTES")]
+    pub row_group_bytes: Option<String>,
+    /// Columns that the rows of each output are sorted by, such as 'day, amount DESC'
+    #[arg(long, value_name = "COLUMN,…")]
+    pub sort_by: Option<String>,
     /// What happens if outputs exist
     #[arg(long, value_enum, default_value = "error")]
     pub existing: OnExisting,
@@ -116,6 +128,10 @@ impl ConvertArgs {
             layout,
             read: check_read(&self.read)?,
             write: self.write_options()?,
+            sort_by: match &self.sort_by {
+                Some(columns) => sorted_by("sort_by", &OptionValue::Text(columns.clone()))?,
+                None => Vec::new(),
+            },
             existing: self.existing,
             resume: self.resume,
             verify: self.verify,
@@ -137,6 +153,13 @@ impl ConvertArgs {
             };
             options.push(("compression".into(), OptionValue::Text(codec.into())));
             options.extend(level.map(|level| ("compression_level".into(), OptionValue::Text(level.into()))));
+        }
+        for (name, value) in [("row_group_size", &self.row_group_size), ("row_group_bytes", &self.row_group_bytes)] {
+            options.extend(value.iter().map(|value| (name.to_string(), OptionValue::Text(value.clone()))));
+        }
+        if !self.column_option.is_empty() {
+            let columns = self.column_option.iter().map(|spelled| column_option(spelled)).collect::<Result<_>>()?;
+            options.push(("column_options".into(), OptionValue::Map(columns)));
         }
         WriteOptions::parse(&options)?;
         Ok(options)

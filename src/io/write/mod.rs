@@ -29,7 +29,7 @@ pub use self::atomic::{AtomicFile, Existing};
 pub use self::context::WriteContext;
 pub use self::folder::{FolderOptions, FolderWriter, WrittenFolder};
 pub use self::options::{CsvOptions, WriteOptions};
-pub use self::parquet_options::{ColumnOptions, ParquetOptions, ParquetVersion, SortedBy, column_option};
+pub use self::parquet_options::{ColumnOptions, ParquetOptions, ParquetVersion, SortedBy, column_option, sorted_by};
 pub use self::sink::{FileSink, WrittenFile};
 
 /// What a writer wrote.

@@ -341,7 +341,10 @@ fn version(name: &str, value: &OptionValue) -> Result<ParquetVersion> {
 }
 
 /// `'a, b DESC'`, or `['a', 'b DESC NULLS LAST']`.
-fn sorted_by(name: &str, value: &OptionValue) -> Result<Vec<SortedBy>> {
+///
+/// # Errors
+/// A usage error, which names the option, where no columns are named.
+pub fn sorted_by(name: &str, value: &OptionValue) -> Result<Vec<SortedBy>> {
     let columns: Vec<&str> = match value {
         OptionValue::List(items) => items.iter().map(|item| text(name, item)).collect::<Result<_>>()?,
         other => text(name, other)?.split(',').collect(),
@@ -364,7 +367,7 @@ fn sorted_by(name: &str, value: &OptionValue) -> Result<Vec<SortedBy>> {
         let column = rest.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(rest);
         if column.is_empty() {
             return Err(Error::usage(format!("the option '{name}' names no column"))
-                .with_hint("write sorting_columns ['a', 'b DESC']"));
+                .with_hint("name columns, as in ['a', 'b DESC']"));
         }
         // As in ORDER BY, nulls are greater than all values.
         Ok(SortedBy { name: column.to_string(), descending, nulls_first: nulls.unwrap_or(descending) })

@@ -11,17 +11,22 @@ use crate::error::{Error, Result};
 use crate::io::content::ContentSum;
 use crate::io::csv::{Compression, CsvOptions, CsvTable};
 use crate::io::glob::expand;
+use crate::io::ipc::ArrowTable;
+use crate::io::json::{JsonOptions, JsonTable};
 use crate::io::parquet::ParquetTable;
 use crate::io::source::Table;
 use crate::io::write::OutputFormat;
-use crate::session::catalog::{check_run, is_parquet, open_csv, open_parquet, read_endings};
+use crate::session::catalog::{check_run, open_arrow, open_csv, open_json, open_parquet, read_endings, resolved};
 use crate::session::{RunOptions, Session};
+use crate::sql::FileFormat;
 use crate::types::SchemaRef;
 
 /// All inputs as one table.
 pub(super) enum Inputs {
     Csv(Arc<CsvTable>),
     Parquet(Arc<ParquetTable>),
+    Json(Arc<JsonTable>),
+    Arrow(Arc<ArrowTable>),
 }
 
 /// The inputs of one output, or of several that are made together.
@@ -52,7 +57,7 @@ impl Session {
             let whole = file.canonicalize().unwrap_or_else(|_| file.clone());
             made.contains(&whole) || place.is_in_room(&whole)
         };
-        let files = expand(&convert.inputs, &read_endings())?;
+        let files = expand(&convert.inputs, &read_endings(&convert.inputs))?;
         let others: Vec<PathBuf> = files.iter().filter(|file| !is_ours(file)).cloned().collect();
         if others.is_empty() {
             return Err(Error::data(format!(
@@ -62,11 +67,17 @@ impl Session {
         }
         let patterns = if others.len() == files.len() { convert.inputs.clone() } else { names_of(&others)? };
         let config = self.config();
-        if is_parquet(&patterns)? {
-            return Ok(Inputs::Parquet(open_parquet(&patterns, &convert.read, &config)?));
-        }
-        check_run(options, &patterns)?;
-        Ok(Inputs::Csv(open_csv(&patterns, CsvOptions::parse(&convert.read)?, &config, &self.runtime().memory)?))
+        let memory = self.runtime().memory;
+        let format = resolved(FileFormat::Detect, &patterns)?;
+        check_run(format, options, &patterns)?;
+        Ok(match format {
+            FileFormat::Parquet => Inputs::Parquet(open_parquet(&patterns, &convert.read, &config)?),
+            FileFormat::Arrow => Inputs::Arrow(open_arrow(&patterns, &convert.read, &config)?),
+            FileFormat::Json => {
+                Inputs::Json(open_json(&patterns, JsonOptions::parse(&convert.read)?, &config, &memory)?)
+            }
+            _ => Inputs::Csv(open_csv(&patterns, CsvOptions::parse(&convert.read)?, &config, &memory)?),
+        })
     }
 }
 
@@ -91,6 +102,8 @@ impl Inputs {
         match self {
             Self::Csv(table) => table.schema().clone(),
             Self::Parquet(table) => table.schema().clone(),
+            Self::Json(table) => table.schema().clone(),
+            Self::Arrow(table) => table.schema().clone(),
         }
     }
 
@@ -105,17 +118,28 @@ impl Inputs {
             let files = table.files().map(Path::to_path_buf).collect();
             of(table, files, Some(contents))
         };
-        match (self, layout) {
-            (Self::Csv(table), Layout::Merge) => vec![csv(table)],
-            (Self::Parquet(table), Layout::Merge) => vec![of(table.clone(), table.files().to_vec(), None)],
-            (Self::Csv(table), Layout::PerFile) => {
-                (0..table.files().len()).filter_map(|index| Some(csv(&*table.for_file(index)?))).collect()
+        let (all, files): (Arc<dyn Table>, Vec<PathBuf>) = match self {
+            Self::Csv(table) if layout == Layout::Merge => return vec![csv(table)],
+            Self::Csv(table) => {
+                return (0..table.files().len()).filter_map(|index| Some(csv(&*table.for_file(index)?))).collect();
             }
-            (Self::Parquet(table), Layout::PerFile) => {
-                let one = |(index, file): (usize, &PathBuf)| Some(of(table.for_file(index)?, vec![file.clone()], None));
-                table.files().iter().enumerate().filter_map(one).collect()
-            }
+            Self::Parquet(table) => (table.clone(), table.files().to_vec()),
+            Self::Json(table) => (table.clone(), table.files().map(Path::to_path_buf).collect()),
+            Self::Arrow(table) => (table.clone(), table.files().to_vec()),
+        };
+        if layout == Layout::Merge {
+            return vec![of(all, files, None)];
         }
+        let one = |index: usize| -> Option<Arc<dyn Table>> {
+            Some(match self {
+                Self::Csv(table) => table.for_file(index)?,
+                Self::Parquet(table) => table.for_file(index)?,
+                Self::Json(table) => table.for_file(index)?,
+                Self::Arrow(table) => table.for_file(index)?,
+            })
+        };
+        let parts = files.into_iter().enumerate();
+        parts.filter_map(|(index, file)| Some(of(one(index)?, vec![file], None))).collect()
     }
 }
 

@@ -32,6 +32,7 @@ use super::restart::tell_widened;
 use super::{RunOptions, Session};
 use crate::error::{Error, ErrorClass, Result};
 use crate::io::options::Options;
+use crate::io::write::SortedBy;
 use crate::rejects::RejectLog;
 
 /// How inputs become outputs.
@@ -78,6 +79,8 @@ pub struct ConvertOptions {
     pub read: Options,
     /// Options of the writer, as `COPY … TO` has them; without a format it is the output's, or Parquet.
     pub write: Options,
+    /// The order of the rows of each output; without one, it is that of the inputs. Parquet files tell of it.
+    pub sort_by: Vec<SortedBy>,
     /// What to do about outputs that are there.
     pub existing: OnExisting,
     /// Whether to go on with what was begun. Where nothing was, the conversion begins.

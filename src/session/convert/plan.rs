@@ -15,7 +15,7 @@ use super::{ConvertOptions, Layout, OnExisting, Resume};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::io::options::{OptionValue, Options};
-use crate::io::write::{Existing, OutputFormat, WriteOptions};
+use crate::io::write::{Existing, OutputFormat, SortedBy, WriteOptions};
 use crate::types::{SchemaRef, sql_name};
 
 /// What will be done.
@@ -350,6 +350,14 @@ fn header(convert: &ConvertOptions, format: OutputFormat, schema: &SchemaRef, co
         Layout::Merge => "merge",
     };
     options.insert("layout".into(), layout.into());
+    if !convert.sort_by.is_empty() {
+        let key = |key: &SortedBy| {
+            let direction = if key.descending { " DESC" } else { "" };
+            let nulls = if key.nulls_first { " NULLS FIRST" } else { " NULLS LAST" };
+            Value::from(format!("{}{direction}{nulls}", key.name))
+        };
+        options.insert("sort_by".into(), convert.sort_by.iter().map(key).collect());
+    }
     options.insert("format".into(), format.extension().into());
     options.insert("settings.batch_size".into(), config.batch_size.into());
     options.insert("settings.partition_bytes".into(), config.partition_bytes.into());

@@ -13,9 +13,10 @@ use super::publish::{discard, publish};
 use super::verify::Expected;
 use super::{ConvertOptions, ConvertSummary};
 use crate::error::{Error, Result};
+use crate::expr::{Expr, SortKey};
 use crate::io::summed::SummedTable;
-use crate::io::write::{Existing, WrittenFile};
-use crate::plan::Scan;
+use crate::io::write::{Existing, OutputFormat, SortedBy, WrittenFile};
+use crate::plan::PlanBuilder;
 use crate::rejects::RejectLog;
 use crate::session::{RunOptions, Session};
 
@@ -126,8 +127,17 @@ impl Conversion<'_> {
         let before = part.files.iter().map(|file| stat(file)).collect::<Result<Vec<_>>>()?;
         let counts = Counts::of(self.options);
         let table = SummedTable::new(part.table);
-        let scan = Scan::all(table.clone());
-        let file = self.session.write_in(&scan, Some(&staging), &target, &write, self.options, self.log)?;
+        let key = |key: &SortedBy| SortKey {
+            expr: Expr::Column { table: None, name: key.name.clone() },
+            descending: key.descending,
+            nulls_first: Some(key.nulls_first),
+        };
+        let keys: Vec<SortKey> = self.convert.sort_by.iter().map(key).collect();
+        if plan.format == OutputFormat::Parquet && write.parquet.sorted_by.is_empty() {
+            write.parquet.sorted_by = self.convert.sort_by.clone();
+        }
+        let rows = PlanBuilder::scan(table.clone()).sort(&keys)?.build();
+        let file = self.session.write_in(&rows, Some(&staging), &target, &write, self.options, self.log)?;
         let counts = Counts::of(self.options).since(counts);
 
         let mut inputs = Vec::with_capacity(part.files.len());
