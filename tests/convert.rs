@@ -502,7 +502,8 @@ fn rows_are_sorted_as_asked_and_columns_encoded_as_asked() {
         String::from_utf8(answer.get_output().stdout.clone()).unwrap()
     };
     assert_eq!(answer("SELECT id FROM 'out/a.parquet' LIMIT 3"), "id\n9\n8\n7\n");
-    let facts = "SELECT compression, bloom_filter_length > 0 AS b FROM parquet_metadata('out/a.parquet') ORDER BY column_id";
+    let facts =
+        "SELECT compression, bloom_filter_length > 0 AS b FROM parquet_metadata('out/a.parquet') ORDER BY column_id";
     assert_eq!(answer(facts), "compression,b\nSNAPPY,true\nZSTD,\n");
     desk.verify(&["out"]).success();
     // The order is one of the options that a run is gone on with.
@@ -524,4 +525,46 @@ fn json_and_arrow_are_converted_too() {
     desk.convert(&["arrow", "-o", "all.parquet", "--merge", "--verify", "checksum"]).success();
     assert_eq!(desk.sum("all.parquet"), "3,6");
     desk.verify(&["all.parquet", "--against"]).success();
+}
+
+#[test]
+fn a_resume_with_other_inputs_of_the_same_names_replaced_what_was_there() {
+    let desk = Desk::new();
+    desk.write("jan/x.csv", "id,text\n1,jan\n");
+    desk.write("feb/x.csv", "id,text\n2,feb\n");
+    desk.convert(&["jan", "-o", "out"]).success();
+    desk.convert(&["feb", "-o", "out", "--resume"]).code(2).stderr(contains("was made of other inputs"));
+    assert_eq!(desk.sum("out/*.parquet"), "1,1");
+    desk.convert(&["feb", "-o", "out", "--existing", "append"]).success();
+    // Again and again, as a script that goes on wherever it was.
+    desk.convert(&["feb", "-o", "out", "--existing", "append", "--resume"]).success();
+    desk.convert(&["feb", "-o", "out", "--resume"]).success();
+    assert_eq!(desk.names("out"), ["x-2.parquet", "x.parquet"]);
+    assert_eq!(desk.sum("out/*.parquet"), "2,3");
+    desk.verify(&["out"]).success();
+}
+
+#[test]
+fn a_file_that_is_no_summary_or_manifest_is_not_replaced_by_one() {
+    let desk = Desk::new();
+    desk.convert(&["--summary", "in/a.csv", "in/b.csv", "-o", "out"]).code(2).stderr(contains("is no summary"));
+    desk.convert(&["in", "-o", "out", "--manifest", "in/c.csv"]).code(2).stderr(contains("is no manifest"));
+    assert!(desk.read("in/a.csv").starts_with(b"id,text") && desk.read("in/c.csv").starts_with(b"id,text"));
+    desk.convert(&["in", "-o", "out", "--summary", "s.json"]).success();
+    desk.convert(&["in", "-o", "out", "--summary", "s.json", "--existing", "overwrite"]).success();
+}
+
+#[test]
+fn outputs_that_were_damaged_are_made_again_when_bytes_are_compared() {
+    let desk = Desk::new();
+    desk.convert(&["in", "-o", "out"]).success();
+    let whole = desk.read("out/a.parquet");
+    let mut damaged = whole.clone();
+    damaged[100] ^= 1;
+    fs::write(desk.path("out/a.parquet"), damaged).unwrap();
+    desk.convert(&["in", "-o", "out", "--resume"]).success();
+    desk.verify(&["out"]).failure();
+    desk.convert(&["in", "-o", "out", "--resume", "--verify", "checksum"]).success();
+    assert_eq!(desk.read("out/a.parquet"), whole);
+    desk.verify(&["out"]).success();
 }

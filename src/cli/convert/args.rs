@@ -1,5 +1,7 @@
 //! Arguments of `convert` and `verify`, and their checking.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -121,6 +123,14 @@ impl ConvertArgs {
         }
         if let Some(summary) = &self.summary_file {
             check_target(summary, Existing::Overwrite)?;
+            // A summary of before is replaced, and nothing else: '--summary in/*.csv' would name an input.
+            let mut first = [b'{'];
+            let is_other =
+                File::open(summary).is_ok_and(|mut file| file.read_exact(&mut first).is_ok() && first != *b"{");
+            if is_other {
+                return Err(Error::usage(format!("'{}' is there already, and is no summary", summary.display()))
+                    .with_hint("name another file, such as --summary summary.json"));
+            }
         }
         let options = ConvertOptions {
             inputs: self.inputs.clone(),

@@ -147,7 +147,8 @@ fn field_below(array: &ArrayRef, path: &[String]) -> Option<ArrayRef> {
     let Some((name, rest)) = path.split_first() else { return Some(array.clone()) };
     let structs = array.as_struct_opt()?;
     let field = structs.column_by_name(name)?;
-    let hidden = structs.nulls().filter(|nulls| nulls.null_count() > 0);
+    // Columns of type NULL have no validity of their own.
+    let hidden = structs.nulls().filter(|nulls| nulls.null_count() > 0 && *field.data_type() != DataType::Null);
     let field = match hidden {
         Some(hidden) => {
             let nulls = NullBuffer::union(Some(hidden), field.logical_nulls().as_ref());

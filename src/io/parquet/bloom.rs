@@ -48,7 +48,7 @@ fn column(operand: &BoundExpr) -> Option<usize> {
 pub(super) fn read(input: &RowGroupInput, column: &FileColumn) -> Option<Sbbf> {
     let chunk = input.metadata.row_group(input.row_group).column(column.leaf);
     chunk.bloom_filter_offset()?;
-    let filter = Sbbf::read_from_column_chunk(chunk, &input.column(column.leaf)).ok()??;
+    let filter = Sbbf::read_from_column_chunk(chunk, &input.plain()).ok()??;
     (filter.num_blocks() > 0).then_some(filter)
 }
 

@@ -1,8 +1,9 @@
 //! One Parquet file: its footer, its columns as the engine sees them, and the bounds of its row groups.
 
 use std::collections::HashSet;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::{ColumnOrder, Type as PhysicalType};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::schema::types::{SchemaDescriptor, Type};
 
 use super::ReadOptions;
@@ -52,11 +53,26 @@ impl FileColumn {
     }
 }
 
+/// What tells a file from another of the same name and size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    modified: (i64, i64),
+    inode: (u64, u64),
+}
+
+impl Stamp {
+    fn of(found: &Metadata) -> Self {
+        Self { modified: (found.mtime(), found.mtime_nsec()), inode: (found.dev(), found.ino()) }
+    }
+}
+
 /// A file whose footer was read.
 #[derive(Debug)]
 pub(super) struct ParquetFile {
     pub path: PathBuf,
     pub length: u64,
+    /// When it was written to last, and which file it is.
+    stamp: Stamp,
     pub metadata: ArrowReaderMetadata,
     pub columns: Vec<FileColumn>,
 }
@@ -65,7 +81,8 @@ impl ParquetFile {
     /// Reads the footer.
     pub fn open(path: &Path, options: &ReadOptions, zone: &str) -> Result<Self> {
         let mut file = File::open(path).map_err(|error| Error::io("open", path, &error))?;
-        let length = file.metadata().map_err(|error| Error::io("read", path, &error))?.len();
+        let found = file.metadata().map_err(|error| Error::io("read", path, &error))?;
+        let (length, stamp) = (found.len(), Stamp::of(&found));
         check_ends(&mut file, path, length)?;
         let damaged = |error| damaged(path, &error);
         let mut found = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(damaged)?;
@@ -73,6 +90,7 @@ impl ParquetFile {
             let options = ArrowReaderOptions::new().with_parquet_schema(Arc::new(changed));
             found = ArrowReaderMetadata::load(&file, options).map_err(damaged)?;
         }
+        check_places(path, found.metadata(), length)?;
         let physical = |leaf: usize| found.parquet_schema().column(leaf).physical_type();
         let mut leaf = 0;
         let fields = found.schema().fields().iter();
@@ -84,7 +102,7 @@ impl ParquetFile {
         let hinted = ArrowReaderOptions::new().with_schema(wanted);
         let metadata = ArrowReaderMetadata::try_new(found.metadata().clone(), hinted).map_err(damaged)?;
         let columns = columns(path, &metadata, options, zone)?;
-        Ok(Self { path: path.to_path_buf(), length, metadata, columns })
+        Ok(Self { path: path.to_path_buf(), length, stamp, metadata, columns })
     }
 
     /// The index of a column by name.
@@ -113,6 +131,12 @@ impl ParquetFile {
         u64::try_from(self.row_group(row_group).column(self.columns[column].leaf).uncompressed_size()).unwrap_or(0)
     }
 
+    /// Bytes of a column in a row group as an array of all its rows: dictionaries are smaller in the file.
+    pub fn held_bytes(&self, row_group: usize, column: usize) -> u64 {
+        let width = self.columns[column].read_type.primitive_width().unwrap_or(size_of::<u128>());
+        self.decompressed_bytes(row_group, column).max(self.row_group_rows(row_group) * width as u64)
+    }
+
     /// Bytes of a column in a row group, as they lie in the file.
     pub fn column_bytes(&self, row_group: usize, column: usize) -> u64 {
         u64::try_from(self.row_group(row_group).column(self.columns[column].leaf).compressed_size()).unwrap_or(0)
@@ -124,15 +148,16 @@ impl ParquetFile {
         let changed = "it was there when the query began: do not change files while they are read";
         let failed = |error: std::io::Error| Error::io("open", path, &error).with_hint(changed);
         let file = File::open(path).map_err(failed)?;
-        let length = file.metadata().map_err(failed)?.len();
-        if length != self.length {
-            return Err(Error::data(format!(
-                "'{}' changed while it was read: it had {} bytes and has {length}",
-                path.display(),
-                self.length
-            ))
-            .with_file(path)
-            .with_hint(changed));
+        let found = file.metadata().map_err(failed)?;
+        if found.len() != self.length || Stamp::of(&found) != self.stamp {
+            let sizes = if found.len() == self.length {
+                "it was written to, or replaced".to_string()
+            } else {
+                format!("it had {} bytes and has {}", self.length, found.len())
+            };
+            return Err(Error::data(format!("'{}' changed while it was read: {sizes}", path.display()))
+                .with_file(path)
+                .with_hint(changed));
         }
         Ok(file)
     }
@@ -228,6 +253,26 @@ fn check_ends(file: &mut File, path: &Path, length: u64) -> Result<()> {
         return Err(Error::data(format!("'{shown}' is truncated: it does not end as Parquet files do"))
             .with_file(path)
             .with_hint("its writer may not have finished: write or copy the file again"));
+    }
+    Ok(())
+}
+
+/// Checks that columns lie within the file, which the Parquet reader takes for granted.
+fn check_places(path: &Path, metadata: &ParquetMetaData, length: u64) -> Result<()> {
+    for (row_group, group) in metadata.row_groups().iter().enumerate() {
+        for chunk in group.columns() {
+            let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+            let place = u64::try_from(start).ok().zip(u64::try_from(chunk.compressed_size()).ok());
+            if place.and_then(|(start, bytes)| start.checked_add(bytes)).is_none_or(|end| end > length) {
+                return Err(Error::data(format!(
+                    "the footer of '{}' places the column \"{}\" of row group {row_group} outside of the file",
+                    path.display(),
+                    chunk.column_path().string()
+                ))
+                .with_file(path)
+                .with_hint("the file may be damaged or truncated: write or copy it again"));
+            }
+        }
     }
     Ok(())
 }

@@ -46,7 +46,8 @@ impl RowGroupIndex {
                 continue;
             };
             let rows = file.row_group_rows(row_group);
-            if !are_in_order(offsets.page_locations(), rows) {
+            let (start, length) = chunk.byte_range();
+            if !are_in_order(offsets.page_locations(), rows, start..start.saturating_add(length)) {
                 continue;
             }
             index.offsets.insert(column.leaf, offsets);
@@ -101,12 +102,18 @@ impl RowGroupIndex {
     }
 }
 
-/// Whether the pages begin with the first row and come one after another.
-fn are_in_order(pages: &[PageLocation], rows: u64) -> bool {
-    let start = |page: &PageLocation| page.first_row_index;
-    pages.first().is_some_and(|page| start(page) == 0)
-        && pages.windows(2).all(|pair| start(&pair[0]) < start(&pair[1]))
-        && pages.last().is_some_and(|page| u64::try_from(start(page)).is_ok_and(|start| start < rows))
+/// Whether the pages begin with the first row, and come one after another in the bytes of their column.
+fn are_in_order(pages: &[PageLocation], rows: u64, bytes: Range<u64>) -> bool {
+    let (mut row, mut at) = (0, bytes.start);
+    let mut follows = |page: &PageLocation| {
+        let (first, start) = (u64::try_from(page.first_row_index).ok()?, u64::try_from(page.offset).ok()?);
+        let end = start.checked_add(u64::try_from(page.compressed_page_size).ok()?)?;
+        let is_next = if row == 0 { first == 0 } else { first >= row };
+        let fits = is_next && first < rows && start >= at && end <= bytes.end;
+        (row, at) = (first + 1, end);
+        fits.then_some(())
+    };
+    !pages.is_empty() && pages.iter().all(|page| follows(page).is_some())
 }
 
 impl PageIndexProvider for RowGroupIndex {

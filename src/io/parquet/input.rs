@@ -165,6 +165,11 @@ pub(super) struct RowGroupInput {
 }
 
 impl RowGroupInput {
+    /// The bytes as they are, such as those of an index.
+    pub fn plain(&self) -> ColumnInput {
+        ColumnInput::new(self.file.clone(), self.length, self.in_flight.clone(), 1000)
+    }
+
     /// The input of one leaf.
     pub fn column(&self, leaf: usize) -> ColumnInput {
         let chunk = self.metadata.row_group(self.row_group).column(leaf);

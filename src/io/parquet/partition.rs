@@ -183,11 +183,15 @@ impl PartitionStream {
                 },
                 Mode::Late(mut late) => {
                     if let Some(window) = &mut late.last {
-                        match self.advance(window)? {
-                            Some(batch) => self.put_out(batch)?,
-                            None => late.last = None,
+                        let next = self.advance(window)?;
+                        let goes_on = next.is_some();
+                        next.map_or(Ok(()), |batch| self.put_out(batch))?;
+                        if goes_on {
+                            self.mode = Mode::Late(late);
+                        } else {
+                            late.last = None;
+                            self.mode = self.decide(Some(late))?;
                         }
-                        self.mode = Mode::Late(late);
                     } else if self.left.is_empty() {
                         self.end()?;
                     } else {
@@ -340,11 +344,13 @@ impl PartitionStream {
                     .any(|stage| stage.groups.iter().any(|group| condition.groups[*group].columns.contains(slot)))
         };
         let mut passed = Passed::new(&first.slots, |slot| is_later(slot, 0), &late.first.schema());
-        let mut rows = 0;
-        while rows < late.window && passed.bytes < MOST_HELD {
+        let most_rows = late.window.min(self.most_rows(further));
+        let (mut rows, mut reserved) = (0, 0);
+        while rows < most_rows && passed.bytes < MOST_HELD {
             let Some(batch) = late.first.next()? else { break };
             rows += batch.num_rows();
             passed.add(&batch, &condition.mask(&first.groups, &first.slots, &batch)?)?;
+            self.hold(&mut reserved, passed.bytes)?;
         }
         if rows == 0 {
             return Err(self.file.damaged(&"a row group ends early"));
@@ -353,8 +359,8 @@ impl PartitionStream {
         let taken = self.take_left(rows as u64);
         self.count_rows(rows);
         let mut window = passed.finish(self.select(taken.into_iter()))?;
-        let (mut reserved, mut behind) = (0, 0);
-        self.hold(&mut reserved, &window)?;
+        let mut behind = 0;
+        self.hold(&mut reserved, batch_memory(&window.held))?;
         for stage in further {
             behind += 1;
             if window.held.num_rows() == 0 {
@@ -369,9 +375,10 @@ impl PartitionStream {
                 let batch = beside(&schema, &window.held.slice(done, batch.num_rows()), &batch)?;
                 done += batch.num_rows();
                 passed.add(&batch, &condition.mask(&stage.groups, &slots, &batch)?)?;
+                self.hold(&mut reserved, batch_memory(&window.held) + passed.bytes)?;
             }
             window = passed.finish(window.selection)?;
-            self.hold(&mut reserved, &window)?;
+            self.hold(&mut reserved, batch_memory(&window.held))?;
         }
         window.reserved = reserved;
         if window.held.num_rows() == 0 {
@@ -390,9 +397,21 @@ impl PartitionStream {
         Ok(())
     }
 
-    /// Reserves what a window holds.
-    fn hold(&self, reserved: &mut u64, window: &Window) -> Result<()> {
-        let bytes = batch_memory(&window.held);
+    /// Rows of a window of which the columns of further stages do not take too much, if all of them are held.
+    fn most_rows(&self, further: &[Stage]) -> usize {
+        let slots: Vec<usize> = further.iter().flat_map(|stage| stage.slots.iter().copied()).collect();
+        let columns = self.places(&slots).into_iter().filter_map(|place| self.columns.get(place)?.file_column());
+        let bytes: u64 = columns.map(|column| self.file.held_bytes(self.partition.row_group, column)).sum();
+        if bytes == 0 {
+            return usize::MAX;
+        }
+        let rows =
+            u128::from(MOST_HELD) * u128::from(self.file.row_group_rows(self.partition.row_group)) / u128::from(bytes);
+        usize::try_from(rows).unwrap_or(usize::MAX).max(self.context.config.batch_size)
+    }
+
+    /// Reserves what is held of a window.
+    fn hold(&self, reserved: &mut u64, bytes: u64) -> Result<()> {
         if bytes > *reserved {
             self.input.in_flight.grow(bytes - *reserved)?;
         } else {

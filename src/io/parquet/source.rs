@@ -80,6 +80,8 @@ impl ParquetSource {
             }
             None => return vec![whole],
         };
+        // What is not there for want of memory is as good as none.
+        drop(input.in_flight.take_fault());
         input.page_locations = index.page_locations();
         let asked: Vec<usize> = condition.filters.iter().flat_map(|filter| filter.columns()).collect();
         let mut known = Vec::with_capacity(columns.len());

@@ -1,5 +1,6 @@
 //! Options of Parquet files, under DuckDB's names, with pyarrow's as aliases where they differ.
 
+use ::parquet::arrow::ARROW_SCHEMA_META_KEY;
 use ::parquet::basic::{BrotliLevel, Compression, Encoding, GzipLevel, ZstdLevel};
 
 use crate::config::suggest;
@@ -209,7 +210,13 @@ impl ParquetReader {
             "bloom_filter_fpp" | "bloom_filter_false_positive_ratio" => options.bloom_filter_fpp = share(name, value)?,
             "page_index" | "write_page_index" => options.page_index = boolean(name, value)?,
             "sorting_columns" | "sorted_by" => options.sorted_by = sorted_by(name, value)?,
-            "kv_metadata" => options.metadata = metadata(name, value)?,
+            "kv_metadata" => {
+                options.metadata = metadata(name, value)?;
+                if options.metadata.iter().any(|(key, _)| key == ARROW_SCHEMA_META_KEY) {
+                    return Err(Error::usage(format!("the metadata '{ARROW_SCHEMA_META_KEY}' is a schema to readers"))
+                        .with_hint("give it another name"));
+                }
+            }
             "parquet_version" | "version" => options.version = version(name, value)?,
             "column_options" => {
                 let OptionValue::Map(columns) = value else {

@@ -74,6 +74,13 @@ impl Place {
         self.room.join("new")
     }
 
+    /// Where an output lies until it is to be seen: under no ending that somebody looks for below the folder.
+    pub fn staged(&self, output: &Path) -> PathBuf {
+        let mut name = output.as_os_str().to_os_string();
+        name.push(".part");
+        self.staging().join(name)
+    }
+
     /// What is written about files that are not to be seen yet.
     pub fn journal(&self) -> PathBuf {
         self.room.join("new.jsonl")

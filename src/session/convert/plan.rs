@@ -1,7 +1,7 @@
 //! What a conversion will do, found out before anything is written: which parts go where, which of them are done already,
 //! and everything that would go wrong later because of names, options or columns.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,10 @@ use serde_json::{Map, Value};
 use super::inputs::{Inputs, Part, outputs};
 use super::manifest::{Header, InputRecord, Manifest, PartRecord, Run};
 use super::place::Place;
-use super::{ConvertOptions, Layout, OnExisting, Resume};
+use super::{ConvertOptions, Layout, OnExisting, Resume, Verify};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::io::content::ContentSum;
 use crate::io::options::{OptionValue, Options};
 use crate::io::write::{Existing, OutputFormat, SortedBy, WriteOptions};
 use crate::types::{SchemaRef, sql_name};
@@ -122,20 +123,34 @@ impl ConvertPlan {
         targets: Vec<PathBuf>,
     ) -> Result<()> {
         let mut taken: HashSet<PathBuf> = self.manifest.outputs().map(|output| output.path.clone()).collect();
+        let adds = convert.existing == OnExisting::Append || self.manifest.runs.len() > 1;
         let run = self.run().cloned().ok_or_else(|| Error::internal("a conversion without a run"))?;
-        let mut known: BTreeMap<PathBuf, PartRecord> = BTreeMap::new();
-        for record in run.parts {
-            for output in &record.outputs {
-                known.insert(output.path.clone(), record.clone());
-            }
-        }
-        let is_new_append = convert.existing == OnExisting::Append && convert.resume.is_none();
+        let mut known = run.parts;
         for (part, target) in parts.into_iter().zip(targets) {
-            let output = if is_new_append { free_name(place, target, &mut taken) } else { target };
-            let record = known.remove(&output);
+            let inputs: Vec<PathBuf> = part.files.iter().map(|file| whole_path(file)).collect();
+            let is_of_part = |record: &PartRecord| {
+                // The one output of all inputs stays that, whatever the inputs are.
+                place.file.is_some() || record.inputs.iter().map(|input| &input.path).eq(&inputs)
+            };
+            let record = known.iter().position(is_of_part).map(|index| known.remove(index));
+            let output = match record.as_ref().and_then(|record| record.outputs.first()) {
+                Some(made) => made.path.clone(),
+                None if adds => free_name(place, target, &mut taken, &run.announced),
+                None if taken.contains(&target) => {
+                    return Err(Error::usage(format!(
+                        "'{}' was made of other inputs than '{}'",
+                        place.show(&target).display(),
+                        inputs.first().map_or(Path::new(""), PathBuf::as_path).display()
+                    ))
+                    .with_hint("write to another folder, or add to what is there by --existing append"));
+                }
+                None => target,
+            };
             let is_ours = record.is_some() || run.announced.contains(&output);
             let done = match record {
-                Some(record) if is_there(place, &record, self.at_end) => unchanged(record, &part, convert.resume)?,
+                Some(record) if is_there(place, &record, self.at_end, is_checked(convert))? => {
+                    unchanged(record, &part, convert.resume)?
+                }
                 _ => None,
             };
             let replaces = self.at_end || is_ours || convert.existing == OnExisting::Overwrite;
@@ -146,7 +161,7 @@ impl ConvertPlan {
             let existing = if replaces { Existing::Overwrite } else { Existing::Error };
             self.parts.push(PlannedPart { part, output, existing, done });
         }
-        if let Some(record) = known.into_values().next() {
+        if let Some(record) = known.first() {
             let input = record.inputs.first().map_or(PathBuf::new(), |input| input.path.clone());
             return Err(Error::usage(format!(
                 "'{}' was converted before, and is no input now or would get another name",
@@ -277,13 +292,25 @@ fn in_the_way(path: &Path, is_begun: bool) -> Error {
     ))
 }
 
-/// Whether the outputs of a part are there as they were written.
-fn is_there(place: &Place, record: &PartRecord, at_end: bool) -> bool {
+/// Whether what is there already is compared byte for byte.
+fn is_checked(convert: &ConvertOptions) -> bool {
+    convert.verify == Some(Verify::Checksum) || convert.resume == Some(Resume::Checksum)
+}
+
+/// Whether the outputs of a part are there as they were written: by their sizes, or by their bytes.
+fn is_there(place: &Place, record: &PartRecord, at_end: bool, by_bytes: bool) -> Result<bool> {
     let size = |path: &Path| fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|meta| meta.len());
-    record.outputs.iter().all(|output| {
-        let staged = at_end.then(|| size(&place.staging().join(&output.path))).flatten();
-        staged.or_else(|| size(&place.root.join(&output.path))) == Some(output.size)
-    })
+    for output in &record.outputs {
+        let staged = Some(place.staged(&output.path)).filter(|path| at_end && size(path).is_some());
+        let path = staged.unwrap_or_else(|| place.root.join(&output.path));
+        if size(&path) != Some(output.size) {
+            return Ok(false);
+        }
+        if by_bytes && ContentSum::default().finish(&path, output.size)? != output.checksum {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The record of a part whose inputs are what they were.
@@ -303,12 +330,12 @@ pub(super) fn whole_path(file: &Path) -> PathBuf {
     std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf())
 }
 
-/// A name that nobody has: `a.parquet`, `a-2.parquet`, ….
-fn free_name(place: &Place, target: PathBuf, taken: &mut HashSet<PathBuf>) -> PathBuf {
+/// A name that nobody has: `a.parquet`, `a-2.parquet`, …. Those that a killed run was about to give are free.
+fn free_name(place: &Place, target: PathBuf, taken: &mut HashSet<PathBuf>, announced: &BTreeSet<PathBuf>) -> PathBuf {
     let (stem, ending) = (target.file_stem().unwrap_or_default(), target.extension().unwrap_or_default());
     let mut free = target.clone();
     let mut number = 2;
-    while place.root.join(&free).exists() || taken.contains(&free) {
+    while (place.root.join(&free).exists() && !announced.contains(&free)) || taken.contains(&free) {
         let mut name = stem.to_os_string();
         name.push(format!("-{number}."));
         name.push(ending);

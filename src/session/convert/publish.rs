@@ -25,7 +25,7 @@ pub(super) fn publish(place: &Place, manifest: &Manifest, before: Option<&Manife
     let mut folders = BTreeMap::new();
     for run in &manifest.runs {
         for output in run.parts.iter().flat_map(|part| &part.outputs) {
-            let staged = place.staging().join(&output.path);
+            let staged = place.staged(&output.path);
             if staged.exists() {
                 let replaces = run.header.replaces || known.contains(output.path.as_path());
                 let target = place.root.join(&output.path);

@@ -39,7 +39,8 @@ impl Conversion<'_> {
         }
         let staged = self.place.staging();
         if plan.keeps_staged {
-            let kept: HashSet<PathBuf> = plan.manifest.outputs().map(|output| staged.join(&output.path)).collect();
+            let kept: HashSet<PathBuf> =
+                plan.manifest.outputs().map(|output| self.place.staged(&output.path)).collect();
             sweep(&staged, &|path| kept.contains(path))?;
         } else {
             discard(self.place)?;
@@ -117,7 +118,7 @@ impl Conversion<'_> {
     fn part(&self, planned: PlannedPart, plan: &ConvertPlan, journal: &mut Journal) -> Result<PartRecord> {
         let PlannedPart { part, output, existing, .. } = planned;
         let staging = self.place.staging();
-        let target = if plan.at_end { staging.join(&output) } else { self.place.root.join(&output) };
+        let target = if plan.at_end { self.place.staged(&output) } else { self.place.root.join(&output) };
         for folder in [Some(staging.as_path()), target.parent()].into_iter().flatten() {
             make_folders(folder)?;
         }

@@ -67,3 +67,18 @@ fn fields_of_structs_are_columns_and_null_where_a_struct_above_is() {
         assert_eq!(rows(&table, &request).len(), expected, "{condition}");
     }
 }
+
+#[test]
+fn a_field_without_a_type_in_a_struct_that_may_be_null() {
+    let dir = tempfile::tempdir().unwrap();
+    let fields: Fields = vec![Field::new("a", DataType::Int64, true), Field::new("n", DataType::Null, true)].into();
+    let structs = StructArray::new(
+        fields,
+        vec![ints(1..4), Arc::new(NullArray::new(3))],
+        Some(NullBuffer::from(vec![true, false, true])),
+    );
+    let table = open(&[foreign(&dir.path().join("a.parquet"), vec![("s", Arc::new(structs))], 10)]).unwrap();
+    let expected: Vec<Vec<Option<String>>> =
+        vec![vec![Some("1".into()), None], vec![None, None], vec![Some("3".into()), None]];
+    assert_eq!(rows(&table, &ScanRequest::default()), expected);
+}

@@ -159,6 +159,45 @@ fn pages_that_do_not_fit_into_memory_are_an_error_of_that_query() {
     assert_eq!(small.memory.reserved(), 0);
 }
 
+#[test]
+fn a_wide_column_of_a_second_condition_was_held_for_a_whole_partition() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = 200_000;
+    let texts: ArrayRef = Arc::new(StringViewArray::from_iter_values((0..rows).map(|n| format!("{n:0>150}"))));
+    let path = foreign(&dir.path().join("a.parquet"), vec![("i", ints(0..rows)), ("t", texts)], 1 << 20);
+    let table = open(&[path]).unwrap();
+    let base = context(8192);
+    let small = QueryContext { memory: MemoryPool::new(24 << 20, Thresholds::default(), None), ..base };
+    let filters = vec![
+        compare(0, DataType::Int64, BinaryOp::GreaterEqual, Scalar::int64(0)),
+        compare(1, TEXT, BinaryOp::Greater, Scalar::text("")),
+    ];
+    let request = ScanRequest { filters, projection: Some(vec![1]), ..ScanRequest::default() };
+    let source = table.scan(&request, &small).unwrap();
+    let metrics = OperatorMetrics::new();
+    let mut found = 0;
+    for partition in 0..source.partitions() {
+        let batches = source.open(partition, &small, &metrics).unwrap();
+        found += batches.map(|batch| batch.unwrap().num_rows()).sum::<usize>();
+    }
+    assert_eq!(found, 200_000);
+    // Of 30 MB.
+    let peak = OperatorMetrics::get(&metrics.peak_reserved);
+    assert!(peak < 20 << 20, "{peak}");
+}
+
+#[test]
+fn a_file_that_was_replaced_by_one_of_the_same_size_was_read_as_if_it_were_the_old_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.parquet");
+    let table = open(&[foreign(&path, vec![("i", ints(0..10))], 5)]).unwrap();
+    let other = foreign(&dir.path().join("b.parquet"), vec![("i", ints(10..20))], 5);
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), std::fs::metadata(&other).unwrap().len());
+    std::fs::rename(other, &path).unwrap();
+    let error = read(&table, &ScanRequest::default(), &context(10)).unwrap_err();
+    assert!(error.to_string().contains("changed while it was read"), "{error}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
     #[test]

@@ -99,6 +99,9 @@ impl FolderOptions {
         let fields = schema.fields();
         let mut columns = Vec::with_capacity(self.partition_by.len());
         for name in &self.partition_by {
+            if name.is_empty() {
+                return Err(Error::usage("a column without a name cannot name a folder").with_hint("name it by AS"));
+            }
             let exact: Vec<usize> = (0..fields.len()).filter(|index| fields[*index].name() == name).collect();
             let found = match exact.is_empty() {
                 true => (0..fields.len()).filter(|index| fields[*index].name().eq_ignore_ascii_case(name)).collect(),

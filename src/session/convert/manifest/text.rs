@@ -130,6 +130,12 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest> {
     let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
     let objects: Vec<Option<Map<String, Value>>> = lines.iter().map(|line| object(line)).collect();
     let whole = objects.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+    // Of the first line, a process that ended may have written a part.
+    if whole == 0 && !bytes.is_empty() && !bytes.starts_with(b"{") {
+        return Err(Error::usage(format!("'{}' is there already, and is no manifest", path.display()))
+            .with_file(path)
+            .with_hint("name another file by --manifest"));
+    }
     let mut manifest = Manifest::default();
     let mut made = HashSet::new();
     for (number, object) in objects.into_iter().take(whole).enumerate() {
