@@ -84,7 +84,7 @@ enum Mode {
     /// What to do is to be decided.
     Undecided,
     Eager(BatchReader),
-    Late(Late),
+    Late(Box<Late>),
 }
 
 /// The state of late reading.
@@ -220,7 +220,7 @@ impl PartitionStream {
     }
 
     /// How to read the rows that are left, by what is known now. Late reading that goes on keeps its order of conditions.
-    fn decide(&mut self, late: Option<Late>) -> Result<Mode> {
+    fn decide(&mut self, late: Option<Box<Late>>) -> Result<Mode> {
         if let Some(late) = late {
             let goes_on = late.last.is_some() || self.stages().is_some();
             return Ok(if goes_on { Mode::Late(late) } else { Mode::Undecided });
@@ -233,7 +233,7 @@ impl PartitionStream {
                     condition.map_or(0, |condition| condition.groups.iter().map(Group::rows_seen).max().unwrap_or(0));
                 let first_window = self.context.config.batch_size.saturating_mul(FIRST_WINDOW);
                 let window = if seen >= first_window as u64 { usize::MAX } else { first_window };
-                Mode::Late(Late { stages, first, window, last: None })
+                Mode::Late(Box::new(Late { stages, first, window, last: None }))
             }
             None => {
                 let all = self.left.len() == 1
@@ -359,17 +359,15 @@ impl PartitionStream {
         let taken = self.take_left(rows as u64);
         self.count_rows(rows);
         let mut window = passed.finish(self.select(taken.into_iter()))?;
-        let mut behind = 0;
         self.hold(&mut reserved, batch_memory(&window.held))?;
-        for stage in further {
-            behind += 1;
+        for (behind, stage) in further.iter().enumerate() {
             if window.held.num_rows() == 0 {
                 break;
             }
             let mut reader = self.reader(&stage.slots, Some(window.selection.clone()))?;
             let slots: Vec<usize> = window.slots.iter().chain(&stage.slots).copied().collect();
             let schema = joined(&window.held.schema(), &reader.schema());
-            let mut passed = Passed::new(&slots, |slot| is_later(slot, behind), &schema);
+            let mut passed = Passed::new(&slots, |slot| is_later(slot, behind + 1), &schema);
             let mut done = 0;
             while let Some(batch) = reader.next()? {
                 let batch = beside(&schema, &window.held.slice(done, batch.num_rows()), &batch)?;

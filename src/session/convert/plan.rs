@@ -158,6 +158,10 @@ impl ConvertPlan {
                 let is_begun = convert.resume.is_none() && place.manifest.exists();
                 return Err(in_the_way(&place.show(&output), is_begun));
             }
+            if place.root.join(&output).is_dir() {
+                return Err(Error::usage(format!("'{}' is a folder", place.show(&output).display()))
+                    .with_hint("rename it, or write to another folder"));
+            }
             let existing = if replaces { Existing::Overwrite } else { Existing::Error };
             self.parts.push(PlannedPart { part, output, existing, done });
         }
