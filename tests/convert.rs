@@ -319,6 +319,7 @@ fn unfinished_files_of_a_killed_run_are_removed() {
     let desk = Desk::new();
     desk.write("out/_highwater/lock", "1");
     desk.write("out/_highwater/new/.a.parquet.tmp-1-0", "half");
+    desk.write("out/_highwater/.new.jsonl.tmp-1-0", "half");
     desk.write("out/_highwater/new/x/b.parquet", "half");
     desk.convert(&["in", "-o", "out"]).success();
     assert_eq!(desk.names("out"), ["a.parquet", "b.parquet", "c.parquet"]);

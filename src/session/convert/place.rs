@@ -86,10 +86,12 @@ impl Place {
         self.room.join("new.jsonl")
     }
 
-    /// Removes manifests that a process was writing when it was killed. For who has the place.
+    /// Removes manifests and journals that a process was writing when it was killed. For who has the place.
     pub fn remove_leftovers(&self) {
-        if let (Some(folder), Some(name)) = (self.manifest.parent(), self.manifest.file_name()) {
-            remove_leftovers(folder, |target| name == target, true);
+        for written in [&self.manifest, &self.journal()] {
+            if let (Some(folder), Some(name)) = (written.parent(), written.file_name()) {
+                remove_leftovers(folder, |target| name == target, true);
+            }
         }
     }
 
