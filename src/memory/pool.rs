@@ -214,6 +214,11 @@ impl MemoryPool {
         self.record(id, |held| held - bytes);
     }
 
+    pub(super) fn transfer(&self, from: u64, to: u64, bytes: u64) {
+        self.record(from, |held| held - bytes);
+        self.record(to, |held| held + bytes);
+    }
+
     pub(super) fn unregister(&self, id: u64) {
         self.lock().retain(|(other, _, _)| *other != id);
     }
@@ -339,6 +344,22 @@ mod tests {
         assert_eq!((sort.bytes(), pool.reserved()), (0, 0));
         assert_eq!(OperatorMetrics::get(&metrics.peak_reserved), 950);
         assert_eq!(OperatorMetrics::get(&metrics.reserved), 0);
+    }
+
+    #[test]
+    fn a_split_reservation_holds_what_the_whole_one_held() {
+        let pool = pool(1000 << 10);
+        let metrics = OperatorMetrics::new();
+        let mut whole = pool.reservation("sort", &metrics);
+        whole.grow(300 << 10).unwrap();
+        let part = whole.split(100 << 10);
+        let rest = whole.split(1 << 30);
+        assert_eq!((whole.bytes(), part.bytes(), rest.bytes()), (0, 100 << 10, 200 << 10));
+        assert_eq!(pool.reserved(), 300 << 10);
+        drop(part);
+        assert_eq!(pool.reserved(), 200 << 10);
+        drop((whole, rest));
+        assert_eq!(pool.reserved(), 0);
     }
 
     #[test]

@@ -81,6 +81,16 @@ impl MemoryReservation {
         }
     }
 
+    /// Hands `bytes`, at most what is held, to a reservation of the same name, without giving them back meanwhile.
+    pub fn split(&mut self, bytes: u64) -> Self {
+        let bytes = bytes.min(self.bytes);
+        let mut other = self.pool.reservation(&self.pool.name_of(self.id), &self.metrics);
+        self.pool.transfer(self.id, other.id, bytes);
+        self.bytes -= bytes;
+        other.bytes = bytes;
+        other
+    }
+
     /// Gives back all.
     pub fn free(&mut self) {
         self.shrink(self.bytes);

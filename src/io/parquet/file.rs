@@ -131,6 +131,11 @@ impl ParquetFile {
         u64::try_from(self.row_group(row_group).column(self.columns[column].leaf).uncompressed_size()).unwrap_or(0)
     }
 
+    /// Whether the file tells where the pages of a column in a row group are.
+    pub fn has_page_index(&self, row_group: usize, column: usize) -> bool {
+        self.row_group(row_group).column(self.columns[column].leaf).offset_index_offset().is_some()
+    }
+
     /// Bytes of a column in a row group as an array of all its rows: dictionaries are smaller in the file.
     pub fn held_bytes(&self, row_group: usize, column: usize) -> u64 {
         let width = self.columns[column].read_type.primitive_width().unwrap_or(size_of::<u128>());

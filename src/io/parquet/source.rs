@@ -21,8 +21,12 @@ use crate::metrics::OperatorMetrics;
 
 /// Bytes of a page, in general; larger ones are rare.
 const PAGE_BYTES: u64 = 1 << 20;
-/// Partitions for each thread, at least, where that does not cost much: the last ones should end together.
-const PARTITIONS_PER_THREAD: usize = 4;
+/// Rows of a page, in general, of writers that write the page index.
+const PAGE_ROWS: u64 = 20_000;
+/// Partitions for each thread, at least, where that does not cost much.
+const PARTITIONS_PER_THREAD: u64 = 4;
+/// Of the rows that are left for a thread, a partition has no more than one in so many, where that does not cost much.
+const SHARE_OF_REST: u64 = 2;
 /// Decompressed bytes of a partition from which on it is split in any case, where it can be.
 const LARGE_PARTITION: u64 = 256 << 20;
 
@@ -219,33 +223,50 @@ fn file_columns(columns: &[OutputColumn]) -> Vec<usize> {
     read
 }
 
-/// Splits row groups where there are few of them for the threads, or where they are large. The pages at the cut are decompressed
-/// twice, which must cost at most an eighth.
+/// Splits row groups where they are large, where there are few of them for the threads, and the last ones, so that all
+/// threads end together: a partition has no more than a share of the rows that are left ("guided self-scheduling",
+/// Polychronopoulos and Kuck, IEEE Transactions on Computers 36, 1987). The pages at a cut are decompressed twice, which
+/// must cost at most an eighth.
 pub(super) fn split(
     partitions: Vec<Partition>,
     files: &[Arc<ParquetFile>],
     columns: &[Vec<OutputColumn>],
     threads: usize,
 ) -> Vec<Partition> {
-    let few = (threads * PARTITIONS_PER_THREAD).div_ceil(partitions.len().max(1)) as u64;
-    let parts = |partition: &Partition| {
-        let (mut total, mut at_cut) = (0, 0);
-        for column in file_columns(&columns[partition.file]) {
-            let bytes = files[partition.file].decompressed_bytes(partition.row_group, column);
-            total += bytes;
-            at_cut += bytes.min(PAGE_BYTES);
-        }
-        let affordable = 1 + total / (8 * at_cut).max(1);
-        few.max(total.div_ceil(LARGE_PARTITION)).min(affordable).min(partition.rows).max(1)
-    };
-    let cut = |partition: Partition| {
-        let parts = if threads > 1 { parts(&partition) } else { 1 };
-        let at = move |part: u64, of: u64| (u128::from(of) * u128::from(part) / u128::from(parts)) as u64;
-        (0..parts).map(move |part| {
+    if threads <= 1 {
+        return partitions;
+    }
+    let threads = threads as u64;
+    let few = (threads * PARTITIONS_PER_THREAD).div_ceil(partitions.len().max(1) as u64);
+    let mut rows_left: u64 = partitions.iter().map(|partition| partition.rows).sum();
+    let mut split = Vec::with_capacity(partitions.len());
+    for partition in partitions {
+        let share = (rows_left / (threads * SHARE_OF_REST)).max(1);
+        rows_left -= partition.rows;
+        let wanted = few.max(partition.rows.div_ceil(share));
+        let parts = parts(&partition, &files[partition.file], &columns[partition.file], wanted);
+        let at = |part: u64, of: u64| (u128::from(of) * u128::from(part) / u128::from(parts)) as u64;
+        split.extend((0..parts).map(|part| {
             let first = at(part, partition.rows);
             let bytes = at(part + 1, partition.bytes) - at(part, partition.bytes);
             Partition { first, rows: at(part + 1, partition.rows) - first, bytes, ..partition }
-        })
-    };
-    partitions.into_iter().flat_map(cut).collect()
+        }));
+    }
+    split
+}
+
+/// How many parts a row group is split into.
+fn parts(partition: &Partition, file: &ParquetFile, columns: &[OutputColumn], wanted: u64) -> u64 {
+    let (mut total, mut at_cut) = (0, 0);
+    for column in file_columns(columns) {
+        let bytes = file.decompressed_bytes(partition.row_group, column);
+        let page = match file.has_page_index(partition.row_group, column) {
+            true => u128::from(bytes) * u128::from(PAGE_ROWS) / u128::from(partition.rows.max(1)),
+            false => PAGE_BYTES.into(),
+        };
+        total += bytes;
+        at_cut += bytes.min(page as u64);
+    }
+    let affordable = 1 + total / (8 * at_cut).max(1);
+    wanted.max(total.div_ceil(LARGE_PARTITION)).min(affordable).min(partition.rows).max(1)
 }

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::compute::interleave;
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take};
 
 use super::layout::Layout;
 use super::partition::{Sliced, slice_of, sort_by_slice};
@@ -22,8 +22,8 @@ const PART_SHARE: u64 = 32;
 
 /// What rows of so much memory need until they are sorted.
 fn needed(memory: u64, rows: usize) -> u64 {
-    // Held once more while sorted, with two words a row for the order.
-    let sorting = 2 * size_of::<usize>() + size_of::<u32>() + size_of::<u8>();
+    // Held once more while sorted, with the order and the slice of each row.
+    let sorting = 2 * size_of::<u32>() + size_of::<u8>();
     2 * memory + (rows * sorting) as u64
 }
 
@@ -97,16 +97,12 @@ impl RowsAside {
     pub(super) fn sort(&mut self, fresh: MemoryReservation) -> Result<Sliced> {
         let reservation = std::mem::replace(&mut self.reservation, fresh);
         let slices = std::mem::take(&mut self.slices);
-        let batches = std::mem::take(&mut self.batches);
-        let rows =
-            batches.iter().enumerate().flat_map(|(number, batch)| (0..batch.num_rows()).map(move |row| (number, row)));
-        let (order, starts) = sort_by_slice(slices.iter().copied(), rows);
-        let column = |column: usize| {
-            let parts: Vec<_> = batches.iter().map(|batch| batch.column(column).as_ref()).collect();
-            Ok(interleave(&parts, &order)?)
-        };
         let schema = &self.layout.rows.schema;
-        let columns = (0..schema.fields().len()).map(column).collect::<Result<_>>()?;
+        let rows = concat_batches(schema, &std::mem::take(&mut self.batches))?;
+        // There are far fewer than 2^32.
+        let (order, starts) = sort_by_slice(slices.iter().copied(), 0..slices.len() as u32);
+        let order = UInt32Array::from(order);
+        let columns = rows.columns().iter().map(|column| take(column, &order, None)).collect::<Result<_, _>>()?;
         let sorted = compact(&record_batch(schema, columns, order.len())?)?;
         Sliced::rows(sorted, starts, self.batch_size, reservation)
     }

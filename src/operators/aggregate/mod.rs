@@ -15,6 +15,7 @@
 //! | `keys` | from keys to groups, and the encoded keys of the groups |
 //! | `direct`, `packed`, `texts` | from keys of few bits, and texts, to groups without encoding them |
 //! | `table` | the groups and their accumulators |
+//! | `tables` | one table, or one for each few slices of the hash |
 //! | `aside` | rows that are not looked for in a table until all have been seen |
 //! | `spilling` | a table inside of the memory budget |
 //! | `partition` | states and rows by slice of the hash, and the spill file of their partitions |
@@ -32,6 +33,7 @@ mod rows;
 mod runs;
 mod spilling;
 mod table;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod texts;

@@ -13,6 +13,9 @@ use crate::batch::{drop_hidden_text, record_batch, variable_bytes};
 use crate::error::Result;
 use crate::functions::aggregate::{Accumulator, GroupedRows, vec_memory};
 
+/// Groups that lie side by side in the caches.
+const NEAR_GROUPS: usize = if cfg!(test) { 4 } else { 1 << 14 };
+
 /// Groups of rows and of states.
 pub(super) struct GroupTable {
     layout: Arc<Layout>,
@@ -48,6 +51,18 @@ impl GroupTable {
 
     pub(super) fn group_count(&self) -> usize {
         self.keys.len()
+    }
+
+    /// Whether most rows of known groups that came last belong to groups all over the table, which had so many groups
+    /// before: neither to its first ones, as those are that come often, nor to its newest, as in input that is sorted.
+    pub(super) fn is_scattered(&self, groups_before: usize) -> bool {
+        let known = self.groups.iter().map(|&group| group as usize).filter(|&group| group < groups_before);
+        let far = NEAR_GROUPS..groups_before.saturating_sub(NEAR_GROUPS);
+        let (near, far) = known.fold((0, 0), |(near, in_far), group| match far.contains(&group) {
+            true => (near, in_far + 1),
+            false => (near + 1, in_far),
+        });
+        far > near
     }
 
     /// Bytes held, and those that draining or finishing needs on top.

@@ -352,6 +352,33 @@ fn count_by_number(run: &Run) -> HashAggregate {
 }
 
 #[test]
+fn tables_by_slice_are_made_where_rows_of_many_groups_come_in_no_order() {
+    let mut state = 5;
+    let scattered: Vec<i64> = (0..3_000).map(|_| (random(&mut state) % 70) as i64).collect();
+    let sorted: Vec<i64> = (0..3_000).map(|row| row / 43).collect();
+    let mostly_few: Vec<i64> = (0..3_000).map(|row| if row % 43 == 0 { row / 43 } else { row % 4 }).collect();
+    for (numbers, cut) in [(scattered, true), (sorted, false), (mostly_few, false)] {
+        let run = Run::new(1 << 30, 1, 32);
+        let sink = count_by_number(&run);
+        let mut local = sink.local(&run.context, 1).unwrap();
+        for numbers in numbers.chunks(32) {
+            let numbers: ArrayRef = Arc::new(Int64Array::from(numbers.to_vec()));
+            let batch = RecordBatch::try_from_iter([("n", numbers)]).unwrap();
+            sink.sink(&mut local, TaskId { partition: 0 }, batch).unwrap();
+        }
+        assert_eq!(worker(&mut local).unwrap().table.has_tables_by_slice(), cut, "{:?}", &numbers[..100]);
+        sink.combine(local).unwrap();
+        let found = run.read(&*sink.finish(&run.context).unwrap()).unwrap();
+        let count = |number: i64| numbers.iter().filter(|other| **other == number).count();
+        let expected = (0..70).map(|number| [number.to_string(), count(number).to_string(), format!("{number}.0")]);
+        let mut expected: Vec<Shown> = expected.map(|row| row.map(Some).to_vec()).collect();
+        expected.sort();
+        assert_eq!(found, expected);
+        run.check_nothing_is_left();
+    }
+}
+
+#[test]
 fn many_distinct_keys_stay_below_a_small_budget() {
     let run = Run::new(4 << 20, 2, 4096);
     let sink = count_by_number(&run);

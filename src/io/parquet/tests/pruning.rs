@@ -122,6 +122,34 @@ fn row_groups_whose_bloom_filters_lack_a_value_are_not_read() {
     }
 }
 
+fn with_threads(threads: usize) -> QueryContext {
+    let base = context(8192);
+    QueryContext { config: Arc::new(Config { threads, ..base.config.as_ref().clone() }), ..base }
+}
+
+#[test]
+fn the_last_row_groups_are_read_in_parts_so_that_threads_end_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = foreign(&dir.path().join("a.parquet"), vec![("i", ints(0..1_600_000))], 200_000);
+    let table = open(&[path]).unwrap();
+    let sizes = |threads| {
+        let context = with_threads(threads);
+        let source = table.scan(&ScanRequest::default(), &context).unwrap();
+        let sizes: Vec<usize> = (0..source.partitions())
+            .map(|at| {
+                let batches = source.open(at, &context, &OperatorMetrics::new()).unwrap();
+                batches.map(|batch| batch.unwrap().num_rows()).sum()
+            })
+            .collect();
+        assert_eq!(integers(&drain(&source, &context).0, 0).into_iter().sum::<i64>(), 1_600_000 * 1_599_999 / 2);
+        sizes
+    };
+    assert_eq!(sizes(1), [200_000; 8]);
+    let two = sizes(2);
+    assert_eq!(two[..5], [200_000; 5]);
+    assert_eq!(two[5..], [100_000; 6]);
+}
+
 #[test]
 fn a_large_row_group_is_read_in_parts_whose_rows_are_in_order() {
     let dir = tempfile::tempdir().unwrap();
@@ -130,12 +158,8 @@ fn a_large_row_group_is_read_in_parts_whose_rows_are_in_order() {
     let columns: Vec<(&str, ArrayRef)> = vec![("i", ints(0..3_000_000)), ("m", ints((0..3_000_000).map(mixed)))];
     let path = foreign(&dir.path().join("a.parquet"), columns, 10_000_000);
     let table = open(&[path]).unwrap();
-    let wide = |threads| {
-        let base = context(8192);
-        QueryContext { config: Arc::new(Config { threads, ..base.config.as_ref().clone() }), ..base }
-    };
-    for (threads, parts) in [(1, 1), (4, 3)] {
-        let context = wide(threads);
+    for (threads, parts) in [(1, 1), (4, 16)] {
+        let context = with_threads(threads);
         let source = table.scan(&ScanRequest::default(), &context).unwrap();
         assert_eq!(source.partitions(), parts);
         let (batches, _) = drain(&source, &context);
