@@ -42,7 +42,7 @@ macro_rules! ranked_integers {
     )*};
 }
 
-ranked_integers!(i8, i16, i32, i64, i128);
+ranked_integers!(i8, i16, i32, i64, i128, u64);
 
 /// NaN is the greatest and equals itself, `-0.0` equals `0.0`.
 macro_rules! ranked_floats {

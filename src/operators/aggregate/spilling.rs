@@ -5,7 +5,7 @@
 //!                        │ no
 //!                        ├─► fewer rows at once        (down to 1024)
 //!                        ├─► spill the whole table     (where it has more than one group)
-//!                        ├─► runs of groups of many values
+//!                        ├─► runs of groups of many values, sorted
 //!                        ├─► still fewer rows at once  (down to 64, and to one state)
 //!                        └─► take what cannot be done without, up to `terminate`: else the error of the budget
 //! ```
@@ -30,10 +30,12 @@ const FEW_ROWS: usize = 1024;
 /// Fewer rows at once do not pay at all.
 const LEAST_ROWS: usize = 64;
 
-/// Groups of fewer values do not pay to be written as runs.
-const FEW_VALUES: usize = 4096;
-/// A group with more values than this share of the budget's bytes does not go to a partition's file as one state.
-const LARGE_SHARE: u64 = 1024;
+/// Groups of values of fewer bytes do not pay to be written as runs. Those of unit tests do.
+const FEW_BYTES: usize = if cfg!(test) { 300 } else { 32 << 10 };
+/// Fewer rows that are known to belong to one group do not pay, where nothing else helps.
+const LEAST_BYTES: usize = if cfg!(test) { 1 } else { 1 << 10 };
+/// A group with values of more bytes than one in so many of the budget does not go to a partition's file as one state.
+const LARGE_SHARE: u64 = 128;
 /// Merging a state takes about so many times its memory.
 const MERGING: u64 = 4;
 
@@ -231,7 +233,8 @@ impl SpillingTable {
                 count = count.div_ceil(2);
             } else if self.can_spill() {
                 self.spill()?;
-            } else if self.table.shed(FEW_VALUES)? {
+            } else if self.table.shed(FEW_BYTES)? || (self.file.is_none() && self.table.shed(LEAST_BYTES)?) {
+                // What cannot be cut further is sorted, group by group.
                 self.settle()?;
             } else if count > least {
                 count = count.div_ceil(2);
@@ -240,16 +243,7 @@ impl SpillingTable {
                     Ok(()) => return Ok(count),
                     // What is foreseen for so many rows may be far more than they need.
                     Err(_) if count > 1 => count = count.div_ceil(2),
-                    Err(error) if self.table.group_count() != 1 || needed < self.reservation.pool().budget() / 2 => {
-                        return Err(error);
-                    }
-                    Err(error) => {
-                        return Err(error.without_hint().with_hint(
-                            "the values of one group do not fit: mode, DISTINCT, array_agg and string_agg keep them in \
-                             memory; group by more keys, take approx_count_distinct or approx_quantile, or raise \
-                             --memory-limit",
-                        ));
-                    }
+                    Err(error) => return Err(error),
                 }
             }
         }
@@ -297,7 +291,7 @@ impl SpillingTable {
     }
 
     fn shed(&mut self) -> Result<()> {
-        self.table.shed(FEW_VALUES)?;
+        self.table.shed(FEW_BYTES)?;
         self.settle()
     }
 
@@ -306,7 +300,7 @@ impl SpillingTable {
         if let Some(file) = self.file.clone() {
             // No state may be so large that it does not come back.
             let large = usize::try_from(self.reservation.pool().budget() / LARGE_SHARE).unwrap_or(usize::MAX);
-            self.table.shed(large.max(FEW_VALUES))?;
+            self.table.shed(large.max(FEW_BYTES))?;
             file.write(&self.take()?, &self.context)?;
         }
         Ok(())
@@ -333,6 +327,26 @@ impl SpillingTable {
         self.rows = 0;
         self.settle()?;
         Ok(groups)
+    }
+
+    /// Reserves what finishing needs for groups that are in runs; `false` where the groups have to be cut before, so that
+    /// fewer of them are finished at once.
+    pub(super) fn try_reserve_results(&mut self) -> Result<bool> {
+        let growth = self.table.finish_growth();
+        let needed = self.table.memory() as u64 + growth;
+        if growth == 0 || self.reservation.try_resize(needed) {
+            return Ok(true);
+        }
+        if self.can_spill() {
+            return Ok(false);
+        }
+        let reserved = self.reservation.resize(needed);
+        reserved.map(|()| true).map_err(|error| {
+            error.without_hint().with_hint(
+                "the list or the text of one group does not fit; group by more keys, gather fewer values, or raise \
+                 --memory-limit",
+            )
+        })
     }
 
     /// The results, with the memory they are in.
