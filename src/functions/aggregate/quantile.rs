@@ -38,7 +38,7 @@ pub(super) fn between(low: f64, high: f64, share: f64) -> f64 {
     if distance.is_finite() { low + distance * share } else { low * (1.0 - share) + high * share }
 }
 
-/// What is made of the values of a group, of which there is at least one. Both ways give the same.
+/// What is made of the values of a group, of which there is at least one, all [`Ranked::normal`]. Both ways give the same.
 pub(super) trait OfSorted<N: Ranked>: Send {
     /// Of all values, in any order.
     fn of(&self, values: &mut [N]) -> N;
@@ -59,8 +59,8 @@ trait Pick<N: Ranked>: Send {
 impl<N: Ranked, P: Pick<N>> OfSorted<N> for P {
     fn of(&self, values: &mut [N]) -> N {
         let count = values.len();
-        let (_, &mut value, above) = values.select_nth_unstable_by(self.index(count), |a, b| a.rank(*b));
-        self.pick(count, value, above.iter().copied().min_by(|a, b| a.rank(*b)))
+        let (_, &mut value, above) = values.select_nth_unstable_by(self.index(count), |a, b| a.rank_normal(*b));
+        self.pick(count, value, above.iter().copied().min_by(|a, b| a.rank_normal(*b)))
     }
 
     fn of_sorted(&self, count: usize, values: &mut dyn Iterator<Item = Result<N>>) -> Result<N> {
@@ -196,7 +196,7 @@ where
         for (group, (ends, chosen)) in (0..).zip(starts.windows(2).zip(is_chosen)) {
             let values = &mut values[ends[0] as usize..ends[1] as usize];
             if chosen {
-                values.sort_unstable_by(|a, b| a.rank(*b));
+                values.sort_unstable_by(|a, b| a.rank_normal(*b));
                 let own = known.get(&group).map_or(&[][..], Vec::as_slice);
                 let data_type = &self.data_type;
                 let mut blocks = values.chunks(block_values).map(|values| Ok(vec![run_block::<T>(values, data_type)]));

@@ -53,6 +53,8 @@ const FUTILE_GROUPS: usize = if cfg!(test) { 40 } else { 1 << 18 };
 const OUTGROWN_GROUPS: usize = if cfg!(test) { 80 } else { 1 << 20 };
 /// A table looks again with so many groups, after rows were put aside.
 const AGAIN_GROUPS: usize = if cfg!(test) { 10 } else { 1 << 16 };
+/// A table of so many groups that has to leave memory tells whether it was futile: rows take less room on disk than states then.
+const SPILLED_GROUPS: usize = if cfg!(test) { 10 } else { 1 << 12 };
 /// Of so many groups one may have been given a second row, and the search is still futile.
 const FUTILE_SHARE: usize = 10;
 /// So many rows are put aside before groups are looked for again.
@@ -167,14 +169,26 @@ impl SpillingTable {
         if groups < least {
             return Ok(());
         }
-        if self.rows - groups <= groups / share {
-            self.share = share;
+        if self.is_futile(share) {
             let groups = self.drain()?;
             self.left.push(groups);
-            self.aside_left = ASIDE_ROWS;
+            self.put_next_aside(share);
         }
         self.again = false;
         Ok(())
+    }
+
+    /// Whether hardly a row since the table was empty was of a group that it had.
+    fn is_futile(&self, share: usize) -> bool {
+        let groups = self.table.group_count();
+        // What was merged are no rows.
+        self.rows.checked_sub(groups).is_some_and(|repeated| repeated <= groups / share)
+    }
+
+    /// Does not look for the groups of the rows that come next.
+    fn put_next_aside(&mut self, share: usize) {
+        self.share = share;
+        self.aside_left = ASIDE_ROWS;
     }
 
     /// Puts rows aside.
@@ -298,6 +312,9 @@ impl SpillingTable {
     /// Writes everything to the spill file.
     pub(super) fn spill(&mut self) -> Result<()> {
         if let Some(file) = self.file.clone() {
+            if self.table.group_count() >= SPILLED_GROUPS && self.is_futile(FUTILE_SHARE) {
+                self.put_next_aside(FUTILE_SHARE);
+            }
             // No state may be so large that it does not come back.
             let large = usize::try_from(self.reservation.pool().budget() / LARGE_SHARE).unwrap_or(usize::MAX);
             self.table.shed(large.max(FEW_BYTES))?;

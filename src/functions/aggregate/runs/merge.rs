@@ -20,6 +20,7 @@ pub(in crate::functions::aggregate) trait RunKeys: Send + Sized + 'static {
     fn compare(&self, row: usize, other: &Self, other_row: usize) -> Ordering;
 }
 
+/// Numbers that are [`Ranked::normal`].
 impl<T: ArrowPrimitiveType<Native: Ranked>> RunKeys for PrimitiveArray<T> {
     fn open(column: &ArrayRef) -> Option<Self> {
         column.as_primitive_opt::<T>().cloned()
@@ -31,7 +32,7 @@ impl<T: ArrowPrimitiveType<Native: Ranked>> RunKeys for PrimitiveArray<T> {
 
     #[inline]
     fn compare(&self, row: usize, other: &Self, other_row: usize) -> Ordering {
-        self.value(row).rank(other.value(other_row))
+        self.value(row).rank_normal(other.value(other_row))
     }
 }
 

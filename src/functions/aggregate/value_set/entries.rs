@@ -10,9 +10,17 @@ use super::Note;
 use crate::error::{Error, Result};
 use crate::functions::aggregate::rows::{table_growth, vec_growth, vec_memory};
 
+/// An entry by its hash: a table that grows reads no entry.
+type Slot = (u32, u32);
+
+/// The hash that a table goes by, of the half that is kept in it (multiplied as in Knuth, TAOCP 6.4).
+fn spread(half: u32) -> u64 {
+    u64::from(half).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 /// Entry i is the values `bytes[starts[i]..starts[i + 1]]` in the group `groups[i]`.
 pub(super) struct Entries {
-    index: HashTable<u32>,
+    index: HashTable<Slot>,
     pub(super) groups: Vec<u32>,
     starts: Vec<usize>,
     bytes: Vec<u8>,
@@ -44,9 +52,10 @@ impl Entries {
     pub(super) fn insert(&mut self, group: u32, value: &[u8], note: Note, noted: u64) -> Result<()> {
         let Self { index, groups, starts, bytes, notes, hasher } = self;
         let entry_value = |entry: u32| &bytes[starts[entry as usize]..starts[entry as usize + 1]];
-        let hash = hasher.hash_one((group, value));
-        let known = index.find(hash, |&entry| groups[entry as usize] == group && entry_value(entry) == value);
-        if let Some(&entry) = known {
+        let half = (hasher.hash_one((group, value)) >> 32) as u32;
+        let is_it =
+            |&(known, entry): &Slot| known == half && groups[entry as usize] == group && entry_value(entry) == value;
+        if let Some(&(_, entry)) = index.find(spread(half), is_it) {
             if let Some(known) = notes.get_mut(entry as usize) {
                 *known = note.combine(*known, noted);
             }
@@ -56,7 +65,7 @@ impl Entries {
             Error::resource("an aggregate with DISTINCT, or a mode, holds more than 4294967295 values")
                 .with_hint("group by the values first, and aggregate the result")
         })?;
-        index.insert_unique(hash, entry, |&entry| hasher.hash_one((groups[entry as usize], entry_value(entry))));
+        index.insert_unique(spread(half), (half, entry), |&(half, _)| spread(half));
         groups.push(group);
         bytes.extend_from_slice(value);
         starts.push(bytes.len());
@@ -105,12 +114,10 @@ impl Entries {
         self.starts.shrink_to_fit();
         self.bytes.shrink_to_fit();
         let Self { index, groups, starts, bytes, hasher, .. } = self;
-        let hash = |entry: u32| {
-            hasher.hash_one((groups[entry as usize], &bytes[starts[entry as usize]..starts[entry as usize + 1]]))
-        };
         *index = HashTable::with_capacity(kept);
-        for entry in 0..kept as u32 {
-            index.insert_unique(hash(entry), entry, |&entry| hash(entry));
+        for (entry, (group, ends)) in (0..).zip(groups.iter().zip(starts.windows(2))) {
+            let half = (hasher.hash_one((*group, &bytes[ends[0]..ends[1]])) >> 32) as u32;
+            index.insert_unique(spread(half), (half, entry), |&(half, _)| spread(half));
         }
     }
 
@@ -144,7 +151,7 @@ impl Entries {
     pub(super) fn growth(&self, entries: usize, encoded: usize, note: Note) -> usize {
         let Self { index, groups, starts, bytes, notes, .. } = self;
         let noted = if note == Note::Nothing { 0 } else { entries };
-        table_growth(index.len(), index.capacity(), entries, size_of::<u32>())
+        table_growth(index.len(), index.capacity(), entries, size_of::<Slot>())
             + vec_growth(groups, entries)
             + 2 * (vec_growth(starts, entries) + vec_growth(bytes, encoded) + vec_growth(notes, noted))
     }
