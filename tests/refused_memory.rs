@@ -78,6 +78,9 @@ fn query() -> impl Strategy<Value = String> {
         "sum(n) FILTER (WHERE f > 20)",
         "string_agg(t, '-' ORDER BY n, f)",
         "array_agg(n)",
+        "array_agg(DISTINCT t ORDER BY t)",
+        "median(DISTINCT f)",
+        "mode(n) FILTER (WHERE f < 50)",
         "kurtosis(f)",
     ]);
     let aggregates = prop::collection::vec(aggregate, 1..5);

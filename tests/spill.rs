@@ -95,6 +95,43 @@ fn a_median_of_all_rows_or_of_most_spills() {
 }
 
 #[test]
+fn the_distinct_values_of_all_rows_or_of_most_spill() {
+    let calls =
+        "count(DISTINCT text) a, count(DISTINCT key) b, mode(text) c, mode(key % 50000) d, sum(DISTINCT value) e,
+                 median(DISTINCT key) f, avg(DISTINCT key) g, sum(value) h, corr(DISTINCT key, value) i,
+                 count(DISTINCT key) FILTER (WHERE value < 300) j";
+    check_spills(&format!("SELECT {calls} FROM INPUT"));
+    check_spills(&format!(
+        "SELECT CASE WHEN key % 10 = 0 THEN key % 7 ELSE -1 END k, {calls} FROM INPUT GROUP BY k ORDER BY k"
+    ));
+    check_spills(&format!("SELECT key % 3 k, {calls} FROM INPUT GROUP BY k ORDER BY k"));
+    check_spills(&format!("SELECT nullif(key % 3, 1) k, text, {calls} FROM INPUT GROUP BY k, text ORDER BY k, text"));
+}
+
+#[test]
+fn a_list_or_text_of_all_rows_or_of_most_spills() {
+    check_spills(
+        "SELECT array_agg(key), array_agg(DISTINCT key ORDER BY key DESC), string_agg(key::VARCHAR, ',' ORDER BY value, key)
+         FROM INPUT",
+    );
+    check_spills(
+        "SELECT CASE WHEN key % 10 = 0 THEN key % 7 ELSE -1 END k, array_agg(DISTINCT key) l, string_agg(key::VARCHAR, '') s
+         FROM INPUT GROUP BY k ORDER BY k",
+    );
+    check_spills("SELECT len(array_agg(value ORDER BY key)), len(string_agg(text, '; ')) FROM INPUT WHERE key < 40000");
+}
+
+#[test]
+fn a_list_that_does_not_fit_is_an_error_that_says_so() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_input(folder.path(), 120_000);
+    let sql = format!("SELECT array_agg(text) FROM '{}/input.csv'", folder.path().display());
+    let error = run(config(TINY, 2), &sql).expect_err("7 MB do not fit into 6 MB");
+    assert_eq!(error.class(), ErrorClass::Resource, "{error}");
+    assert!(error.to_string().contains("the list or the text of one group does not fit"), "{error}");
+}
+
+#[test]
 fn lists_and_joined_texts_spill() {
     check_spills(
         "SELECT * FROM (SELECT key, array_agg(text ORDER BY value DESC) l, string_agg(value, ',') s, first(text ORDER BY value) f,

@@ -1,14 +1,15 @@
-//! DISTINCT: the values of each group that were seen, given to the aggregate itself at the end.
+//! DISTINCT: the values of each group that were seen, given to the aggregate itself at the end. Those of large groups are
+//! merged from sorted runs then, and the aggregate may write runs of its own while it takes them.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, LargeListArray, UInt64Array};
-use arrow::datatypes::{DataType, Field, UInt64Type};
+use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
 
 use super::order::OrderKey;
-use super::rows::{vec_growth, vec_memory};
-use super::value_set::ValueSet;
-use super::{Accumulator, AggregateFunction, AggregateSignature, GroupedRows};
+use super::runs::RunStore;
+use super::value_set::{MergedValues, Note, TakenValues, ValueSet};
+use super::{Accumulator, AggregateFunction, AggregateSignature, FinishGrowth, GroupedRows};
 use crate::error::{Error, Result};
 use crate::types::Scalar;
 
@@ -32,6 +33,8 @@ const INDIFFERENT: &[&str] = &[
 
 /// Values that are decoded at a time when the aggregate takes them.
 const DECODED_ROWS: usize = 8192;
+/// One in so many bytes that may be held are decoded at a time at most, and make a group worth to be written as a run.
+const SHARE_OF_SLACK: usize = 8;
 
 /// Whether the function gives the same when values repeat.
 pub fn is_indifferent_to_repeats(function: &str) -> bool {
@@ -54,39 +57,76 @@ pub fn create_distinct(
     if is_indifferent_to_repeats(function.name) {
         return Ok(inner);
     }
-    let set = ValueSet::new(&signature.arguments[..columns])?;
-    let positions = inner.needs_positions().then(Vec::new);
+    let positions = inner.needs_positions();
+    let set = ValueSet::new(&signature.arguments[..columns], if positions { Note::First } else { Note::Nothing })?;
     let order = order.iter().map(|key| key.argument.filter(|argument| *argument < columns));
     let order = order.collect::<Option<Vec<_>>>();
     let order = order.ok_or_else(|| Error::internal("DISTINCT is ordered by what is no argument"))?;
-    Ok(Box::new(Distinct { inner, set, positions, order, group_count: 0 }))
+    let keeps_values = positions || inner.state_types().iter().any(|of| matches!(of, DataType::LargeList(_)));
+    Ok(Box::new(Distinct { inner, set, positions, keeps_values, order, group_count: 0 }))
 }
 
 struct Distinct {
     inner: Box<dyn Accumulator>,
     set: ValueSet,
-    /// Of each entry of the set, that of its first row; `None` where the aggregate does not ask.
-    positions: Option<Vec<u64>>,
+    /// Whether the aggregate asks for the position of the first row that has a value.
+    positions: bool,
+    /// Whether the aggregate keeps the values that it takes.
+    keeps_values: bool,
     /// The arguments that are keys of ORDER BY.
     order: Vec<usize>,
     group_count: usize,
 }
 
 impl Distinct {
-    /// The growth of the set by so many entries, and that of their positions.
-    fn with_positions(&self, set: usize, entries: usize) -> usize {
-        match &self.positions {
-            None => set,
-            Some(positions) => 3 * set + 2 * vec_growth(positions, entries),
-        }
+    /// Memory for the set, and for the aggregate that keeps its values too, in the end.
+    fn with_kept(&self, set: usize) -> usize {
+        if self.keeps_values { 3 * set } else { set }
     }
 }
 
-fn note(positions: &mut Option<Vec<u64>>, entry: usize, position: impl FnOnce() -> u64) {
-    if let Some(positions) = positions {
-        match positions.get_mut(entry) {
-            Some(known) => *known = (*known).min(position()),
-            None => positions.push(position()),
+/// The aggregate that takes the values.
+struct Taker<'a> {
+    inner: &'a mut dyn Accumulator,
+    order: &'a [usize],
+    set: &'a TakenValues<'a>,
+    group_count: usize,
+}
+
+impl Taker<'_> {
+    fn take<'b>(&mut self, encoded: impl Iterator<Item = &'b [u8]>, groups: &[u32], positions: &[u64]) -> Result<()> {
+        let mut columns = self.set.decode(encoded)?;
+        columns.extend(self.order.iter().map(|key| columns[*key].clone()).collect::<Vec<_>>());
+        let rows = GroupedRows { groups, group_count: self.group_count, filter: None, positions };
+        self.inner.update(&columns, &rows)
+    }
+
+    /// Gives the values of a group in runs to the aggregate, which holds about so many bytes at most.
+    fn take_merged(&mut self, group: u32, mut values: MergedValues, positions: bool, slack: usize) -> Result<()> {
+        let (mut bytes, mut ends, mut first_rows, mut value) = (Vec::new(), vec![0], Vec::new(), Vec::new());
+        loop {
+            let next = values.next(&mut value)?;
+            if let Some(first_row) = next {
+                bytes.extend_from_slice(&value);
+                ends.push(bytes.len());
+                if positions {
+                    first_rows.push(first_row);
+                }
+            }
+            let count = ends.len() - 1;
+            if count == DECODED_ROWS || bytes.len() > slack / SHARE_OF_SLACK || next.is_none() {
+                let encoded = ends.windows(2).map(|ends| &bytes[ends[0]..ends[1]]);
+                self.take(encoded, &vec![group; count], &first_rows)?;
+                bytes.clear();
+                ends.truncate(1);
+                first_rows.clear();
+                if self.inner.memory() > slack {
+                    self.inner.shed(slack / SHARE_OF_SLACK)?;
+                }
+            }
+            if next.is_none() {
+                return Ok(());
+            }
         }
     }
 }
@@ -94,73 +134,81 @@ fn note(positions: &mut Option<Vec<u64>>, entry: usize, position: impl FnOnce() 
 impl Accumulator for Distinct {
     fn update(&mut self, arguments: &[ArrayRef], rows: &GroupedRows<'_>) -> Result<()> {
         self.group_count = rows.group_count;
-        let positions = &mut self.positions;
-        self.set.insert_rows(arguments, None, rows, |entry, row| note(positions, entry, || rows.positions[row]))
+        self.set.insert_rows(arguments, None, rows)
     }
 
     fn needs_positions(&self) -> bool {
-        self.positions.is_some()
+        self.positions
     }
 
     fn merge(&mut self, states: &[ArrayRef], groups: &[u32], group_count: usize) -> Result<()> {
-        let lists = states.first().ok_or_else(|| Error::internal("the state of DISTINCT has a column"))?;
         self.group_count = group_count;
-        let Self { set, positions, .. } = self;
-        // Both have the same lists.
-        let found = states.get(1).map(|lists| lists.as_list::<i64>().values().as_primitive::<UInt64Type>().values());
-        let position = |index: usize| found.map_or(0, |found| found[index]);
-        set.insert_lists(lists, groups, |entry, index| note(positions, entry, || position(index)))
+        self.set.merge(states, groups)
     }
 
     fn state(&mut self) -> Result<Vec<ArrayRef>> {
-        let (lists, order) = self.set.take_lists(std::mem::take(&mut self.group_count))?;
-        let Some(positions) = self.positions.as_mut().map(std::mem::take) else { return Ok(vec![Arc::new(lists)]) };
-        let positions: UInt64Array = order.iter().map(|&entry| positions[entry as usize]).collect();
-        let field = Arc::new(Field::new_list_field(DataType::UInt64, true));
-        let positions = LargeListArray::try_new(field, lists.offsets().clone(), Arc::new(positions), None)?;
-        Ok(vec![Arc::new(lists), Arc::new(positions)])
+        self.set.state(std::mem::take(&mut self.group_count))
     }
 
     fn state_types(&self) -> Vec<DataType> {
-        let positions = DataType::LargeList(Arc::new(Field::new_list_field(DataType::UInt64, true)));
-        let positions = self.positions.is_some().then_some(positions);
-        std::iter::once(ValueSet::list_type()).chain(positions).collect()
+        self.set.state_types()
+    }
+
+    fn use_runs(&mut self, store: &Arc<dyn RunStore>) {
+        self.set.use_runs(store);
+        self.inner.use_runs(store);
+    }
+
+    fn shed(&mut self, least: usize) -> Result<bool> {
+        self.set.shed(self.group_count, least)
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {
-        let group_count = std::mem::take(&mut self.group_count);
-        let positions = self.positions.as_mut().map(std::mem::take).unwrap_or_default();
-        let set = self.set.take();
+        let Self { inner, set, positions, order, group_count, .. } = self;
+        let (slack, group_count) = (set.slack(), std::mem::take(group_count));
+        let set = set.take(group_count)?;
+        let mut taker = Taker { inner: &mut **inner, order, set: &set, group_count };
+        for found in set.of_runs() {
+            let (group, values) = found?;
+            taker.take_merged(group, values, *positions, slack)?;
+        }
         let mut start = 0;
         // Once also without any entry, so that the aggregate learns how many groups there are.
         loop {
             let end = (start + DECODED_ROWS).min(set.groups().len());
-            let mut columns = set.decode((start..end).map(|entry| set.encoded(entry)))?;
-            columns.extend(self.order.iter().map(|key| columns[*key].clone()).collect::<Vec<_>>());
-            let positions = positions.get(start..end).unwrap_or_default();
-            let rows = GroupedRows { groups: &set.groups()[start..end], group_count, filter: None, positions };
-            self.inner.update(&columns, &rows)?;
+            let positions = set.notes().get(start..end).unwrap_or_default();
+            taker.take((start..end).map(|entry| set.encoded(entry)), &set.groups()[start..end], positions)?;
             start = end;
             if start == set.groups().len() {
-                return self.inner.finish();
+                return taker.inner.finish();
             }
         }
     }
 
-    /// Where the aggregate asks for positions it keeps the values too, in the end.
-    fn memory(&self) -> usize {
-        match &self.positions {
-            None => self.set.memory(),
-            Some(positions) => 3 * self.set.memory() + 2 * vec_memory(positions),
+    fn finish_growth(&self) -> FinishGrowth {
+        let sizes = self.set.sizes();
+        if sizes.is_empty() {
+            return FinishGrowth::default();
         }
+        let slack = self.set.slack();
+        let kept = if self.keeps_values { slack } else { 0 };
+        let results = sizes.iter().map(|size| self.inner.result_bytes(size.rows, size.memory)).sum();
+        FinishGrowth { meanwhile: self.set.reading() + 2 * (slack / SHARE_OF_SLACK) + kept, results }
     }
 
-    fn growth(&self, rows: usize, _: usize, bytes: usize) -> usize {
-        self.with_positions(self.set.growth(rows, bytes), rows)
+    fn result_bytes(&self, values: u64, bytes: u64) -> u64 {
+        self.inner.result_bytes(values, bytes)
     }
 
-    fn merge_growth(&self, states: &[ArrayRef], _: usize) -> usize {
-        let (set, values) = self.set.lists_growth(states.first());
-        self.with_positions(set, values)
+    fn memory(&self) -> usize {
+        self.with_kept(self.set.memory(self.group_count))
+    }
+
+    fn growth(&self, rows: usize, new_groups: usize, bytes: usize) -> usize {
+        self.with_kept(self.set.growth(rows, new_groups, bytes))
+    }
+
+    fn merge_growth(&self, states: &[ArrayRef], new_groups: usize) -> usize {
+        self.with_kept(self.set.merge_growth(states, new_groups))
     }
 }

@@ -15,7 +15,7 @@
 //! | `value_set` | the different values of each group, of any types |
 //! | `sliding` | aggregates over windows, which rows enter and leave |
 //! | `rows` | the loops over the rows that count |
-//! | `runs` | parts of large groups that went to disk |
+//! | `runs` | parts of large groups that went to disk, sorted, and merging them |
 
 mod approx_distinct;
 mod approx_quantile;
@@ -58,7 +58,7 @@ pub use distinct::{create_distinct, is_indifferent_to_repeats};
 pub use order::OrderKey;
 pub use registry::{all, lookup};
 pub(crate) use rows::{table_growth, vec_growth, vec_memory};
-pub use runs::{Blocks, RunStore};
+pub use runs::{Blocks, RunBlock, RunSize, RunStore};
 
 use std::sync::Arc;
 
@@ -108,14 +108,24 @@ pub trait Accumulator: Send {
     /// Tells where parts of large groups may go.
     fn use_runs(&mut self, _: &Arc<dyn RunStore>) {}
 
-    /// Writes what is in memory of each group with at least so many values there, as sorted runs; the rest of its state stays.
-    /// Whether there was any such group: not where the states of groups do not grow with their rows.
+    /// Writes what is in memory of each group with values of at least so many bytes there, as sorted runs; the rest of its
+    /// state stays. Whether there was any such group: not where the states of groups do not grow with their rows.
     fn shed(&mut self, _least: usize) -> Result<bool> {
         Ok(false)
     }
 
     /// Bytes of memory held, and those that `state` or `finish` needs on top.
     fn memory(&self) -> usize;
+
+    /// What `finish` needs beyond that for what is in runs.
+    fn finish_growth(&self) -> FinishGrowth {
+        FinishGrowth::default()
+    }
+
+    /// Bytes of the results of groups with so many values in all, which have so many bytes, where results grow with them.
+    fn result_bytes(&self, _values: u64, _bytes: u64) -> u64 {
+        0
+    }
 
     /// Bytes by which [`memory`](Self::memory) can rise at most while the next `rows` rows or states in up to `new_groups` new
     /// groups are taken; what is allocated anew counts in full, since the old lives until it is copied. `bytes` is the
@@ -127,6 +137,15 @@ pub trait Accumulator: Send {
         let rows = states.first().map_or(0, |column| column.len());
         self.growth(rows, new_groups, states.iter().map(variable_bytes).sum())
     }
+}
+
+/// Bytes that finishing groups in runs needs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FinishGrowth {
+    /// While the results are made.
+    pub meanwhile: usize,
+    /// For the results themselves.
+    pub results: u64,
 }
 
 /// The rows of a batch, and what groups they are in.

@@ -20,7 +20,7 @@ struct InOrder;
 
 impl OfSorted<f64> for InOrder {
     fn of(&self, values: &mut [f64]) -> f64 {
-        values.sort_unstable_by(|a, b| a.rank(*b));
+        values.sort_unstable_by(|a, b| a.rank_normal(*b));
         let mut product = Product::one();
         values.iter().for_each(|value| product.multiply(*value));
         product.round()

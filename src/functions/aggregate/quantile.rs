@@ -9,9 +9,10 @@ use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Float64Type};
 
 use super::rows::vec_memory;
-use super::runs::{RunStore, Runs};
+use super::runs::{Merged, RunStore, Runs};
 use super::values::{Ranked, with_primitive};
-use super::{Accumulator, GroupedRows};
+use super::{Accumulator, FinishGrowth, GroupedRows};
+use crate::batch::variable_bytes;
 use crate::error::{Error, Result};
 
 /// The value at `fraction` of the sorted values, interpolated between the two next to it.
@@ -37,7 +38,7 @@ pub(super) fn between(low: f64, high: f64, share: f64) -> f64 {
     if distance.is_finite() { low + distance * share } else { low * (1.0 - share) + high * share }
 }
 
-/// What is made of the values of a group, of which there is at least one. Both ways give the same.
+/// What is made of the values of a group, of which there is at least one, all [`Ranked::normal`]. Both ways give the same.
 pub(super) trait OfSorted<N: Ranked>: Send {
     /// Of all values, in any order.
     fn of(&self, values: &mut [N]) -> N;
@@ -58,8 +59,8 @@ trait Pick<N: Ranked>: Send {
 impl<N: Ranked, P: Pick<N>> OfSorted<N> for P {
     fn of(&self, values: &mut [N]) -> N {
         let count = values.len();
-        let (_, &mut value, above) = values.select_nth_unstable_by(self.index(count), |a, b| a.rank(*b));
-        self.pick(count, value, above.iter().copied().min_by(|a, b| a.rank(*b)))
+        let (_, &mut value, above) = values.select_nth_unstable_by(self.index(count), |a, b| a.rank_normal(*b));
+        self.pick(count, value, above.iter().copied().min_by(|a, b| a.rank_normal(*b)))
     }
 
     fn of_sorted(&self, count: usize, values: &mut dyn Iterator<Item = Result<N>>) -> Result<N> {
@@ -112,6 +113,10 @@ const CHUNK: usize = 4096;
 struct Chunk<N> {
     groups: Vec<u32>,
     values: Vec<N>,
+}
+
+fn run_block<T: ArrowPrimitiveType>(values: &[T::Native], data_type: &DataType) -> ArrayRef {
+    Arc::new(PrimitiveArray::<T>::new(values.to_vec().into(), None).with_data_type(data_type.clone()))
 }
 
 /// All values of all groups, and how one is picked, or made, from those of a group.
@@ -186,13 +191,16 @@ where
         }
         let (mut values, starts) = self.by_group();
         let known = self.runs.by_group();
+        let block_values = (self.runs.block_bytes() / size_of::<T::Native>()).max(1);
         self.group_count = group_count;
         for (group, (ends, chosen)) in (0..).zip(starts.windows(2).zip(is_chosen)) {
             let values = &mut values[ends[0] as usize..ends[1] as usize];
             if chosen {
-                values.sort_unstable_by(|a, b| a.rank(*b));
+                values.sort_unstable_by(|a, b| a.rank_normal(*b));
                 let own = known.get(&group).map_or(&[][..], Vec::as_slice);
-                self.runs.write::<T>(group, own, &self.data_type, values)?;
+                let data_type = &self.data_type;
+                let mut blocks = values.chunks(block_values).map(|values| Ok(vec![run_block::<T>(values, data_type)]));
+                self.runs.write::<PrimitiveArray<T>>(group, own, &mut blocks, Merged::into_blocks)?;
             } else {
                 values.iter().for_each(|value| self.push(group, *value));
             }
@@ -211,9 +219,9 @@ where
     T::Native: Ranked,
 {
     fn pick_merged(&self, runs: &Runs, own: &[u64]) -> Result<T::Native> {
-        let (count, mut merged) = runs.merged::<T>(own)?;
+        let count = runs.size(own).rows;
         let count = usize::try_from(count).map_err(|_| Error::internal("more values than can be counted"))?;
-        self.pick.of_sorted(count, &mut merged)
+        self.pick.of_sorted(count, &mut runs.merged::<PrimitiveArray<T>>(own)?)
     }
 }
 
@@ -248,7 +256,8 @@ where
     }
 
     fn shed(&mut self, least: usize) -> Result<bool> {
-        Ok(self.runs.can_write() && self.write_runs(|_, count| count >= least)?)
+        let width = size_of::<T::Native>();
+        Ok(self.runs.can_write() && self.write_runs(|_, count| count * width >= least)?)
     }
 
     fn state(&mut self) -> Result<Vec<ArrayRef>> {
@@ -285,6 +294,10 @@ where
         self.array(picked, Some(NullBuffer::from(valid)))
     }
 
+    fn finish_growth(&self) -> FinishGrowth {
+        FinishGrowth { meanwhile: self.runs.reading(), results: 0 }
+    }
+
     /// Sorting by group needs the values a second time, and two numbers a group.
     fn memory(&self) -> usize {
         let chunk = |chunk: &Chunk<T::Native>| {
@@ -304,6 +317,12 @@ where
         let chunk = if self.chunks.is_empty() { values.min(CHUNK) } else { CHUNK };
         (values + chunk) * per_value
             + new_groups * (2 * size_of::<i64>() + size_of::<T::Native>())
-            + self.runs.growth(new_groups, bytes)
+            + Runs::growth(new_groups)
+    }
+
+    fn merge_growth(&self, states: &[ArrayRef], new_groups: usize) -> usize {
+        let Some((runs, values)) = states.split_last() else { return 0 };
+        let bytes = values.iter().map(variable_bytes).sum();
+        self.growth(runs.len(), new_groups, bytes) + self.runs.merge_growth(runs)
     }
 }

@@ -18,6 +18,9 @@ use crate::io::source::{BatchStream, Source};
 use crate::memory::MemoryReservation;
 use crate::metrics::OperatorMetrics;
 
+/// A batch of the result takes one in so many bytes of the budget at most, on average.
+const BATCH_SHARE: u64 = 16;
+
 /// So many spilled rows of a partition are worth to be cut in memory. Those of unit tests get there too.
 const CUT_ROWS: usize = if cfg!(test) { 100 } else { 1 << 17 };
 
@@ -103,6 +106,8 @@ impl Source for AggregateSource {
 struct Finished {
     groups: FinishedGroups,
     next: usize,
+    /// Rows of a batch.
+    step: usize,
     _reservation: MemoryReservation,
 }
 
@@ -123,7 +128,7 @@ impl ResultStream {
                 && finished.next < finished.groups.rows()
             {
                 let start = finished.next;
-                finished.next = (start + self.context.config.batch_size.max(1)).min(finished.groups.rows());
+                finished.next = (start + finished.step).min(finished.groups.rows());
                 return Ok(Some(finished.groups.batch(start..finished.next)?));
             }
             self.finished = None;
@@ -142,6 +147,10 @@ impl ResultStream {
         for part in parts {
             self.merge(part, &mut table, rows)?;
         }
+        let is_whole = !table.is_cut() && !file.as_ref().is_some_and(|file| file.spilled());
+        if is_whole && !table.try_reserve_results()? {
+            table.spill()?;
+        }
         match file.filter(|file| file.spilled()) {
             Some(file) => {
                 table.spill()?;
@@ -153,7 +162,9 @@ impl ResultStream {
             }
             None => {
                 let (groups, reservation) = table.finish()?;
-                self.finished = Some(Finished { groups, next: 0, _reservation: reservation });
+                let most_bytes = self.context.memory.budget() / BATCH_SHARE;
+                let step = groups.rows_of_batch(most_bytes, self.context.config.batch_size);
+                self.finished = Some(Finished { groups, next: 0, step, _reservation: reservation });
             }
         }
         Ok(())

@@ -5,7 +5,7 @@
 //!                        │ no
 //!                        ├─► fewer rows at once        (down to 1024)
 //!                        ├─► spill the whole table     (where it has more than one group)
-//!                        ├─► runs of groups of many values
+//!                        ├─► runs of groups of many values, sorted
 //!                        ├─► still fewer rows at once  (down to 64, and to one state)
 //!                        └─► take what cannot be done without, up to `terminate`: else the error of the budget
 //! ```
@@ -31,10 +31,12 @@ const FEW_ROWS: usize = 1024;
 /// Fewer rows at once do not pay at all.
 const LEAST_ROWS: usize = 64;
 
-/// Groups of fewer values do not pay to be written as runs.
-const FEW_VALUES: usize = 4096;
-/// A group with more values than this share of the budget's bytes does not go to a partition's file as one state.
-const LARGE_SHARE: u64 = 1024;
+/// Groups of values of fewer bytes do not pay to be written as runs. Those of unit tests do.
+const FEW_BYTES: usize = if cfg!(test) { 300 } else { 32 << 10 };
+/// Fewer rows that are known to belong to one group do not pay, where nothing else helps.
+const LEAST_BYTES: usize = if cfg!(test) { 1 } else { 1 << 10 };
+/// A group with values of more bytes than one in so many of the budget does not go to a partition's file as one state.
+const LARGE_SHARE: u64 = 128;
 /// Merging a state takes about so many times its memory.
 const MERGING: u64 = 4;
 
@@ -51,6 +53,9 @@ const LARGE_GROUPS: usize = if cfg!(test) { 40 } else { 1 << 18 };
 const OUTGROWN_GROUPS: usize = if cfg!(test) { 80 } else { 1 << 20 };
 /// A table looks again with so many groups, after rows were put aside.
 const AGAIN_GROUPS: usize = if cfg!(test) { 10 } else { 1 << 16 };
+/// Tables of so many groups that have to leave memory tell whether they were futile: rows take less room on disk than states
+/// then.
+const SPILLED_GROUPS: usize = if cfg!(test) { 10 } else { 1 << 12 };
 /// Of so many groups one may have been given a second row, and the search is still futile.
 const FUTILE_SHARE: usize = 10;
 /// So many rows are put aside before groups are looked for again.
@@ -211,7 +216,9 @@ impl SpillingTable {
     /// Whether tables of so many groups hardly ever were given a row of a group they had.
     fn is_futile(&self, least_groups: usize, share: usize) -> bool {
         let groups = self.tables.group_count();
-        groups >= least_groups && self.rows - groups <= groups / share
+        // What was merged are no rows.
+        let repeated = self.rows.checked_sub(groups);
+        groups >= least_groups && repeated.is_some_and(|repeated| repeated <= groups / share)
     }
 
     /// Puts the next rows aside: where nearly every row makes a group of its own, a large table that is searched for each
@@ -319,7 +326,8 @@ impl SpillingTable {
                 count = count.div_ceil(2);
             } else if self.can_spill() {
                 self.spill()?;
-            } else if self.tables.shed(FEW_VALUES)? {
+            } else if self.tables.shed(FEW_BYTES)? || (self.file.is_none() && self.tables.shed(LEAST_BYTES)?) {
+                // What cannot be cut further is sorted, group by group.
                 self.settle()?;
             } else if count > least {
                 count = count.div_ceil(2);
@@ -328,16 +336,7 @@ impl SpillingTable {
                     Ok(()) => return Ok(count),
                     // What is foreseen for so many rows may be far more than they need.
                     Err(_) if count > 1 => count = count.div_ceil(2),
-                    Err(error) if self.tables.group_count() != 1 || needed < self.reservation.pool().budget() / 2 => {
-                        return Err(error);
-                    }
-                    Err(error) => {
-                        return Err(error.without_hint().with_hint(
-                            "the values of one group do not fit: mode, DISTINCT, array_agg and string_agg keep them in \
-                             memory; group by more keys, take approx_count_distinct or approx_quantile, or raise \
-                             --memory-limit",
-                        ));
-                    }
+                    Err(error) => return Err(error),
                 }
             }
         }
@@ -391,7 +390,7 @@ impl SpillingTable {
     }
 
     fn shed(&mut self) -> Result<()> {
-        self.tables.shed(FEW_VALUES)?;
+        self.tables.shed(FEW_BYTES)?;
         self.settle()
     }
 
@@ -400,8 +399,12 @@ impl SpillingTable {
         if let Some(file) = self.file.clone() {
             // No state may be so large that it does not come back.
             let large = usize::try_from(self.reservation.pool().budget() / LARGE_SHARE).unwrap_or(usize::MAX);
-            self.tables.shed(large.max(FEW_VALUES))?;
+            self.tables.shed(large.max(FEW_BYTES))?;
+            let futile = self.is_futile(SPILLED_GROUPS, FUTILE_SHARE);
             file.write(&self.take()?, &self.context)?;
+            if futile {
+                self.way = Way::Aside { rows: ASIDE_ROWS, share: FUTILE_SHARE };
+            }
         }
         Ok(())
     }
@@ -425,6 +428,26 @@ impl SpillingTable {
         self.rows = 0;
         self.settle()?;
         Ok(all)
+    }
+
+    /// Reserves what finishing needs for groups that are in runs; `false` where the groups have to be cut before, so that
+    /// fewer of them are finished at once.
+    pub(super) fn try_reserve_results(&mut self) -> Result<bool> {
+        let growth = self.tables.table().finish_growth();
+        let needed = self.tables.memory() as u64 + growth;
+        if growth == 0 || self.reservation.try_resize(needed) {
+            return Ok(true);
+        }
+        if self.can_spill() {
+            return Ok(false);
+        }
+        let reserved = self.reservation.resize(needed);
+        reserved.map(|()| true).map_err(|error| {
+            error.without_hint().with_hint(
+                "the list or the text of one group does not fit; group by more keys, gather fewer values, or raise \
+                 --memory-limit",
+            )
+        })
     }
 
     /// The results, with the memory they are in.

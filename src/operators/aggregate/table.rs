@@ -178,7 +178,16 @@ impl GroupTable {
         Ok(states)
     }
 
-    /// Writes parts of groups with at least so many values as runs; whether there were any.
+    /// Bytes that finishing needs beyond `memory` for what is in runs; one aggregate is finished after another.
+    pub(super) fn finish_growth(&self) -> u64 {
+        let growths = || self.accumulators.iter().map(|accumulator| accumulator.finish_growth());
+        let meanwhile = growths().map(|growth| growth.meanwhile).max().unwrap_or(0) as u64;
+        let results: u64 = growths().map(|growth| growth.results).sum();
+        // A batch of several groups is a copy.
+        meanwhile + if self.group_count() > 1 { 2 * results } else { results }
+    }
+
+    /// Writes parts of groups with values of at least so many bytes as runs; whether there were any.
     pub(super) fn shed(&mut self, least: usize) -> Result<bool> {
         let mut any = false;
         for accumulator in &mut self.accumulators {
@@ -225,12 +234,23 @@ impl FinishedGroups {
         self.keys.memory() + vec_memory(&self.order) + results
     }
 
+    /// How many rows make a batch that is not larger than so many bytes, on average, and has not more rows than that.
+    pub(super) fn rows_of_batch(&self, most_bytes: u64, most_rows: usize) -> usize {
+        let fitting = most_bytes.saturating_mul(self.rows() as u64) / (self.memory() as u64).max(1);
+        usize::try_from(fitting).unwrap_or(usize::MAX).min(most_rows).max(1)
+    }
+
     /// Some of the rows, in buffers of their own: who keeps them does not keep all groups alive.
     pub(super) fn batch(&self, rows: Range<usize>) -> Result<RecordBatch> {
         let groups = &self.order[rows];
         let parser = self.layout.converter.parser();
         let keys = groups.iter().map(|&group| parser.parse(self.keys.key(group)));
         let mut columns = if self.layout.global { Vec::new() } else { self.layout.converter.convert_rows(keys)? };
+        if self.rows() == 1 {
+            // All there is, and it may be large.
+            columns.extend(self.results.iter().cloned());
+            return record_batch(&self.layout.schema, columns, 1);
+        }
         let indices = UInt32Array::from(groups.to_vec());
         for result in &self.results {
             columns.push(drop_hidden_text(&arrow::compute::take(result, &indices, None)?));

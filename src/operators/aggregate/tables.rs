@@ -82,7 +82,7 @@ impl Tables {
         self.others_memory + self.table().memory()
     }
 
-    /// Writes parts of groups with at least so many values as runs; whether there were any.
+    /// Writes parts of groups with values of at least so many bytes as runs; whether there were any.
     pub(super) fn shed(&mut self, least: usize) -> Result<bool> {
         let (mut any, at_hand) = (false, self.at_hand);
         for table in 0..self.tables.len() {

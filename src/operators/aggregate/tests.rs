@@ -10,6 +10,8 @@ use arrow::datatypes::{DataType, Field, IntervalMonthDayNano, Schema, TimeUnit};
 
 use proptest::prelude::*;
 
+mod wide;
+
 use super::table::GroupTable;
 use super::*;
 use crate::config::Config;
@@ -407,37 +409,6 @@ fn a_partition_too_large_for_memory_is_cut_further() {
     assert_eq!(run.read(&*source).unwrap().len(), 300_000);
     assert!(OperatorMetrics::get(&run.metrics.spill_files) > files);
     drop(other_operator);
-    run.check_nothing_is_left();
-}
-
-/// 200 000 of them, all different.
-fn many_numbers() -> Vec<RecordBatch> {
-    let floats: ArrayRef = Arc::new(Float64Array::from_iter_values((0..200_000).map(f64::from)));
-    let whole = RecordBatch::try_from_iter([("n", floats)]).unwrap();
-    (0..whole.num_rows()).step_by(1000).map(|start| whole.slice(start, 1000)).collect()
-}
-
-#[test]
-fn the_median_of_one_group_leaves_memory() {
-    let run = Run::new(1 << 20, 1, 1024);
-    let sink = run.sink(Vec::new(), vec![call("median", vec![BoundExpr::column(0, "n", &DataType::Float64)], false)]);
-    let source = run.feed(&sink, &many_numbers()).unwrap();
-    assert_eq!(run.read(&*source).unwrap(), [vec![Some("99999.5".to_string())]]);
-    assert!(OperatorMetrics::get(&run.metrics.spilled_bytes) > 200_000);
-    drop((source, sink));
-    run.check_nothing_is_left();
-}
-
-#[test]
-fn a_budget_too_small_for_one_group_is_an_error_that_says_who_holds_it() {
-    let run = Run::new(1 << 20, 1, 1024);
-    let sink = run.sink(Vec::new(), vec![call("mode", vec![BoundExpr::column(0, "n", &DataType::Float64)], false)]);
-    let batches = many_numbers();
-    let error = run.feed(&sink, &batches).unwrap_err();
-    assert_eq!(error.exit_code(), 3);
-    assert!(error.to_string().contains("aggregate"), "{error}");
-    assert!(error.to_string().contains("group by more keys"), "{error}");
-    drop(sink);
     run.check_nothing_is_left();
 }
 
