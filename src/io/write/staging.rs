@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, CWD, RenameFlags, access, renameat_with};
 use rustix::io::Errno;
 
-use super::atomic::{is_alive, sync_folder_of};
+use super::atomic::is_alive;
 use crate::error::{Error, Result};
 
 /// What files end in that are not complete, or not to be seen yet.
@@ -57,12 +57,12 @@ impl Staging {
         home_of(target).join(format!("{}{MARK}", prefix_of(target)))
     }
 
-    /// Enters a staging that is [kept](Self::kept_for), and makes it where there is none.
+    /// Enters the staging of a target that is [kept](Self::kept_for), and makes it where there is none.
     ///
     /// # Errors
     /// A data error where nothing can be written there.
-    pub fn enter(root: &Path) -> Result<Entry> {
-        Self::enter_as(root, true)
+    pub fn enter(target: &Path) -> Result<Entry> {
+        Self::enter_as(&Self::kept_for(target), target, true)
     }
 
     /// A staging of its own for one statement that writes to a target. Those that processes left behind which were killed
@@ -81,7 +81,7 @@ impl Staging {
             if fs::symlink_metadata(&root).is_ok() {
                 continue;
             }
-            if let Entry::Ours(staging) = Self::enter_as(&root, false)? {
+            if let Entry::Ours(staging) = Self::enter_as(&root, target, false)? {
                 let new = staging.new_files();
                 fs::create_dir_all(&new).map_err(|error| Error::io("write", target, &error))?;
                 return Ok(staging);
@@ -104,16 +104,17 @@ impl Staging {
         self.root.starts_with(folder)
     }
 
-    fn enter_as(root: &Path, keeps: bool) -> Result<Entry> {
+    fn enter_as(root: &Path, target: &Path, keeps: bool) -> Result<Entry> {
+        let failed = |error: io::Error| Error::io("write", target, &error);
         let lock = lock_of(root);
         let mut made = Vec::new();
         loop {
-            made.splice(0..0, make_folders(root)?);
+            made.splice(0..0, make_missing(root).map_err(failed)?);
             let mut held = match File::options().read(true).write(true).create(true).truncate(false).open(&lock) {
                 Ok(held) => held,
                 // Another process has left and taken the folder with it.
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => return Err(Error::io("write", &lock, &error)),
+                Err(error) => return Err(failed(error)),
             };
             match held.try_lock() {
                 Ok(()) => {}
@@ -127,7 +128,7 @@ impl Staging {
                 continue;
             }
             let told = held.set_len(0).and_then(|()| write!(held, "{}", std::process::id()));
-            told.map_err(|error| Error::io("write", &lock, &error))?;
+            told.map_err(failed)?;
             made.retain(|folder| folder != root);
             return Ok(Entry::Ours(Self { root: root.to_path_buf(), held, made, keeps }));
         }
@@ -255,12 +256,17 @@ pub(super) fn parent_of(path: &Path) -> &Path {
 /// # Errors
 /// A data error where one cannot be made.
 pub fn make_folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    make_missing(folder).map_err(|error| Error::io("make", folder, &error))
+}
+
+fn make_missing(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let missing = folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
     let missing: Vec<PathBuf> = missing.map(Path::to_path_buf).collect();
-    fs::create_dir_all(folder).map_err(|error| Error::io("make", folder, &error))?;
+    fs::create_dir_all(folder)?;
     // What lies in them is not to be lost with their names. One that is gone already was made by somebody else, too.
-    let synced = missing.iter().filter(|folder| folder.exists()).try_for_each(|folder| sync_folder_of(folder));
-    synced.map(|()| missing)
+    let mut made = missing.iter().filter(|folder| folder.exists());
+    made.try_for_each(|folder| File::open(parent_of(folder))?.sync_all())?;
+    Ok(missing)
 }
 
 /// Removes all files below a folder but some, and folders that are empty then.
@@ -340,14 +346,15 @@ mod tests {
     #[test]
     fn a_staging_is_entered_by_one_at_a_time_and_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let root = Staging::kept_for(&dir.path().join("a/out"));
+        let target = dir.path().join("a/out");
+        let root = Staging::kept_for(&target);
         assert_eq!(root, dir.path().join("a/.out.highwater"));
-        let staging = ours(Staging::enter(&root).unwrap());
-        let Entry::Taken(holder) = Staging::enter(&root).unwrap() else { panic!("two have it") };
+        let staging = ours(Staging::enter(&target).unwrap());
+        let Entry::Taken(holder) = Staging::enter(&target).unwrap() else { panic!("two have it") };
         assert_eq!(holder, Some(std::process::id().to_string()));
         drop(staging);
         assert!(!dir.path().join("a").exists());
-        let staging = ours(Staging::enter(&root).unwrap());
+        let staging = ours(Staging::enter(&target).unwrap());
         fs::create_dir_all(staging.new_files().join("x/empty")).unwrap();
         fs::write(staging.new_files().join("x/a.part"), "kept").unwrap();
         drop(staging);
@@ -358,10 +365,11 @@ mod tests {
     #[test]
     fn a_lock_that_a_killed_process_left_is_taken() {
         let dir = tempfile::tempdir().unwrap();
-        let root = Staging::kept_for(&dir.path().join("out"));
+        let target = dir.path().join("out");
+        let root = Staging::kept_for(&target);
         fs::create_dir_all(&root).unwrap();
         fs::write(root.join("lock"), "999999999").unwrap();
-        let staging = ours(Staging::enter(&root).unwrap());
+        let staging = ours(Staging::enter(&target).unwrap());
         assert_eq!(fs::read_to_string(staging.root().join("lock")).unwrap(), std::process::id().to_string());
     }
 

@@ -27,7 +27,9 @@ pub(super) struct Place {
     pub file: Option<PathBuf>,
     /// What was converted to what.
     pub manifest: PathBuf,
-    /// The staging.
+    /// What is written: the folder or file, without links.
+    target: PathBuf,
+    /// Where its staging lies.
     room: PathBuf,
 }
 
@@ -59,7 +61,8 @@ impl Place {
             true => (folder.to_path_buf(), Some(PathBuf::from(name))),
             false => (whole.clone(), None),
         };
-        Ok(Self { shown: output.to_path_buf(), root, file, manifest, room })
+        let target = whole.clone();
+        Ok(Self { shown: output.to_path_buf(), root, file, manifest, target, room })
     }
 
     /// An output as the user would name it.
@@ -72,7 +75,7 @@ impl Place {
     /// # Errors
     /// A usage error where another process has it; a data error where nothing can be written there.
     pub fn enter(&self) -> Result<Staging> {
-        match Staging::enter(&self.room)? {
+        match Staging::enter(&self.target)? {
             Entry::Ours(staging) => Ok(staging),
             Entry::Taken(holder) => {
                 let holder = holder.map_or(String::new(), |holder| format!(" (process {holder})"));

@@ -282,12 +282,18 @@ impl Base {
                     None => false,
                 };
                 if wider {
-                    // Types that were widened are found again.
-                    return Ok(Self {
-                        manifest: anew(Vec::new(), Header { replaces: true, ..header }),
-                        at_end: true,
-                        keeps_staged: false,
-                    });
+                    // Types that were widened are found again, by a run that takes the place of this one.
+                    let replaced = manifest.runs.pop();
+                    let replaces = manifest.runs.is_empty();
+                    if let Some(last) = manifest.runs.last() {
+                        check_appends(place, last, &header)?;
+                    }
+                    let mut manifest = anew(manifest.runs, Header { replaces, ..header });
+                    if let (Some(run), Some(replaced)) = (manifest.runs.last_mut(), replaced) {
+                        run.announced.extend(replaced.parts.iter().flat_map(PartRecord::paths));
+                        run.announced.extend(replaced.announced);
+                    }
+                    return Ok(Self { manifest, at_end: true, keeps_staged: false });
                 }
                 return Ok(Self { manifest, at_end: is_staged || at_once, keeps_staged: is_staged });
             }
