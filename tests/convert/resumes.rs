@@ -74,7 +74,7 @@ fn a_column_more_is_told_as_such() {
     let rows: String = (0..5000_u64).map(|id| format!("{id},{}\n", id.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
     desk.write("in/a.csv", &format!("id,text\n{rows}"));
     desk.convert(&["in", "-o", "out"]).success();
-    desk.highwater().args(["-c", "COPY (SELECT 1 AS id, '1' AS text, 2 AS more) TO 'm.parquet'"]).assert().success();
+    desk.highwater().args(["-c", "COPY (SELECT 1::BIGINT AS id, '1' AS text, 2 AS more) TO 'm.parquet'"]).assert().success();
     let text = String::from_utf8(desk.read("_out.manifest.jsonl")).unwrap();
     let size = fs::metadata(desk.path("m.parquet")).unwrap().len();
     let old = fs::metadata(desk.path("out/a.parquet")).unwrap().len();
@@ -118,5 +118,22 @@ fn a_resumed_append_whose_types_were_widened_lost_what_was_there_before() {
     fs::remove_file(desk.path("out/a-2.parquet")).unwrap();
     widen("second", &["--resume"]).success();
     assert_eq!((desk.names("out"), desk.sum("out/*.parquet")), (names.map(String::from).to_vec(), "2,4.0".to_string()));
+    desk.verify(&["out"]).success();
+}
+
+#[test]
+fn an_append_that_was_not_even_begun_can_be_resumed() {
+    let desk = Desk::new();
+    desk.convert(&["in", "-o", "out"]).success();
+    desk.write("more/a.csv", "id,text\n1000,x\n");
+    let line = ["more", "-o", "out", "--existing", "append", "--resume"];
+    desk.convert(&line).success().stdout(contains("1 file, 1 rows read"));
+    desk.convert(&line).success().stdout(contains("0 files").and(contains("1 file there already")));
+    assert_eq!(desk.names("out"), ["a-2.parquet", "a.parquet", "b.parquet", "c.parquet"]);
+    // What is partly the same is not added a second time.
+    desk.convert(&["in/a.csv", "more", "-o", "out", "--existing", "append"]).success();
+    desk.convert(&["in/a.csv", "-o", "out", "--existing", "append", "--resume"])
+        .code(2)
+        .stderr(contains("no input now"));
     desk.verify(&["out"]).success();
 }

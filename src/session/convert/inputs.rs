@@ -92,6 +92,16 @@ impl Inputs {
         matches!(self, Self::Csv(table) if table.may_widen())
     }
 
+    /// The files of all inputs.
+    pub fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Csv(table) => table.files().map(Path::to_path_buf).collect(),
+            Self::Parquet(table) => table.files().to_vec(),
+            Self::Json(table) => table.files().map(Path::to_path_buf).collect(),
+            Self::Arrow(table) => table.files().to_vec(),
+        }
+    }
+
     /// The columns of all inputs together.
     pub fn schema(&self) -> SchemaRef {
         match self {
@@ -113,15 +123,16 @@ impl Inputs {
             let files = table.files().map(Path::to_path_buf).collect();
             of(table, files, Some(contents))
         };
-        let (all, files): (Arc<dyn Table>, Vec<PathBuf>) = match self {
+        let all: Arc<dyn Table> = match self {
             Self::Csv(table) if layout != Layout::PerFile => return vec![csv(table)],
             Self::Csv(table) => {
                 return (0..table.files().len()).filter_map(|index| Some(csv(&*table.for_file(index)?))).collect();
             }
-            Self::Parquet(table) => (table.clone(), table.files().to_vec()),
-            Self::Json(table) => (table.clone(), table.files().map(Path::to_path_buf).collect()),
-            Self::Arrow(table) => (table.clone(), table.files().to_vec()),
+            Self::Parquet(table) => table.clone(),
+            Self::Json(table) => table.clone(),
+            Self::Arrow(table) => table.clone(),
         };
+        let files = self.files();
         if layout != Layout::PerFile {
             return vec![of(all, files, None)];
         }

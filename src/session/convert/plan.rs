@@ -274,7 +274,16 @@ impl Base {
                             || columns_differ(&run.header.schema, &header.schema).is_some()
                     })
             };
-            let begun = begun.filter(|(begun, _)| !begun.runs.is_empty() && !is_replaced(begun));
+            // A run that is done and is to be added to by one of other inputs: that one was not begun either.
+            let is_added_to = |begun: &Manifest| {
+                let now: HashSet<PathBuf> = inputs.files().iter().map(|file| whole_path(file)).collect();
+                let is_now = |part: &PartRecord| part.inputs.iter().any(|input| now.contains(&input.path));
+                convert.existing == OnExisting::Append
+                    && begun.is_done()
+                    && begun.runs.last().is_some_and(|run| !run.parts.iter().any(is_now))
+            };
+            let is_begun = |begun: &Manifest| !begun.runs.is_empty() && !is_replaced(begun) && !is_added_to(begun);
+            let begun = begun.filter(|(begun, _)| is_begun(begun));
             if let Some((begun, is_staged)) = begun {
                 let mut manifest = begun.clone();
                 let wider = match manifest.runs.last_mut() {
