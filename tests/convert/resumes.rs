@@ -74,7 +74,10 @@ fn a_column_more_is_told_as_such() {
     let rows: String = (0..5000_u64).map(|id| format!("{id},{}\n", id.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
     desk.write("in/a.csv", &format!("id,text\n{rows}"));
     desk.convert(&["in", "-o", "out"]).success();
-    desk.highwater().args(["-c", "COPY (SELECT 1::BIGINT AS id, '1' AS text, 2 AS more) TO 'm.parquet'"]).assert().success();
+    desk.highwater()
+        .args(["-c", "COPY (SELECT 1::BIGINT AS id, '1' AS text, 2 AS more) TO 'm.parquet'"])
+        .assert()
+        .success();
     let text = String::from_utf8(desk.read("_out.manifest.jsonl")).unwrap();
     let size = fs::metadata(desk.path("m.parquet")).unwrap().len();
     let old = fs::metadata(desk.path("out/a.parquet")).unwrap().len();

@@ -236,7 +236,7 @@ impl Conversion<'_> {
         let (Some(level), Some(run)) = (self.convert.verify, plan.run()) else { return Ok(()) };
         let files: Vec<PathBuf> = record.outputs.iter().map(|output| self.place.staged(&output.path)).collect();
         let expected = Expected::new(&run.header, &record.sum, &record.outputs)?;
-        let differences = self.session.differences(&expected, &files, level, self.options)?;
+        let differences = self.session.differences(&expected, &files, level, self.options, &|_| ())?;
         let Some(first) = differences.first() else { return Ok(()) };
         let output = files.iter().zip(&record.outputs).find(|(file, _)| **file == first.file);
         let shown = output.map_or(self.place.shown.clone(), |(_, output)| self.place.show(&output.path));

@@ -150,8 +150,10 @@ impl Session {
                 report.bytes += part.outputs.iter().map(|output| output.size).sum::<u64>();
                 let files: Vec<PathBuf> = part.outputs.iter().map(|output| place.root.join(&output.path)).collect();
                 let expected = Expected::new(&run.header, &part.sum, &part.outputs)?;
-                report.differences.extend(self.differences(&expected, &files, verify.level, options)?);
-                progress.bytes_done.fetch_add(part.outputs.iter().map(|output| output.size).sum(), Relaxed);
+                let looked_at = |bytes| {
+                    progress.bytes_done.fetch_add(bytes, Relaxed);
+                };
+                report.differences.extend(self.differences(&expected, &files, verify.level, options, &looked_at)?);
             }
             if let Some(inputs) = &verify.against {
                 let (read, differences) = self.against(inputs, &place, &manifest, run, options)?;
@@ -162,17 +164,20 @@ impl Session {
         Ok(report)
     }
 
-    /// In what the files of a part differ from what they should hold.
+    /// In what the files of a part differ from what they should hold. `looked_at` hears of the bytes of each file.
     pub(super) fn differences(
         &self,
         expected: &Expected<'_>,
         files: &[PathBuf],
         level: Verify,
         options: &RunOptions,
+        looked_at: &dyn Fn(u64),
     ) -> Result<Vec<Difference>> {
         let mut differences = Vec::new();
         let mut sum = TableSum::new(expected.header.schema.len());
         for (file, output) in files.iter().zip(expected.outputs) {
+            options.cancel.check()?;
+            looked_at(output.size);
             let mut differ = |what: String| differences.push(Difference { file: file.clone(), what });
             let size = match fs::metadata(file) {
                 Ok(meta) => meta.len(),
