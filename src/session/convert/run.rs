@@ -192,7 +192,7 @@ impl Conversion<'_> {
         // Before the part counts as done, or what was rejected would be lost with the process.
         let scans: Vec<usize> = (self.written.load(Relaxed)..self.log.scans()).collect();
         if let Some(files) = &self.options.rejects {
-            files.append(self.log, Some(&scans))?;
+            files.append(self.log, Some(&scans), &self.session.write_context(self.options))?;
         }
         self.written.store(self.log.scans(), Relaxed);
         if !plan.at_end {
