@@ -557,3 +557,18 @@ fn files_in_other_encodings_are_converted() {
     highwater().args(["-c", &format!("SELECT city FROM '{output}'")]).assert().success().stdout("city\nZ\u{fc}rich\n");
     highwater().args(["convert", &input, "-o", &output, "--encoding", "klingon"]).assert().code(2);
 }
+
+#[test]
+fn a_large_result_goes_to_a_file_within_the_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    let query = "SELECT i % 400000 AS k, 'a text of ' || (i % 400000) AS t, sum(i) AS s, count(*) AS n FROM generate_series(1, 1000000) AS g(i) GROUP BY ALL";
+    let run = |arguments: &[&str]| {
+        let mut command = highwater();
+        command.current_dir(folder.path()).args(["--memory-limit", "40MB"]).args(arguments).assert().success();
+    };
+    run(&["-c", query, "-o", "out.parquet"]);
+    run(&["-c", &format!("COPY ({query}) TO 'copy.parquet' (COMPRESSION 'zstd:3')")]);
+    let read = |name: &str| fs::read(folder.path().join(name)).unwrap();
+    assert!(read("out.parquet") == read("copy.parquet"));
+    run(&["generate", "groupby", "--rows", "300000", "-o", "data.parquet", "--format", "parquet"]);
+}

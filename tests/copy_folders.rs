@@ -250,3 +250,44 @@ fn thousands_of_partitions_are_written_in_a_small_budget() {
     assert_eq!(fs::read_dir(&out).unwrap().count(), 5000);
     assert_eq!(fs::read(out.join("k=7/data_0.csv")).unwrap().iter().filter(|byte| **byte == b'\n').count(), 5);
 }
+
+#[test]
+fn two_appends_to_a_new_folder_at_once_told_that_it_exists_already() {
+    let (dir, session) = (tempfile::tempdir().unwrap(), usual());
+    let out = dir.path().join("out");
+    let query = "SELECT i % 5 AS k, i AS v FROM generate_series(1, 20000) AS g(i)";
+    for options in ["FORMAT csv, PARTITION_BY (k), APPEND", "FORMAT csv, ROWS_PER_FILE 1000, APPEND"] {
+        std::thread::scope(|scope| {
+            let copies: Vec<_> = (0..4).map(|_| scope.spawn(|| copy(&session, query, &out, options))).collect();
+            copies.into_iter().for_each(|copy| copy.join().unwrap().unwrap());
+        });
+        assert_eq!(rows(&session, &format!("SELECT count(*), sum(v) FROM '{}'", out.display())), ["80000|800040000"]);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no staging is left");
+        fs::remove_dir_all(&out).unwrap();
+    }
+    // Where nothing is to be added, who came second is told what happened.
+    let results: Vec<Result<()>> = std::thread::scope(|scope| {
+        let options = "FORMAT csv, PARTITION_BY (k)";
+        let copies: Vec<_> = (0..3).map(|_| scope.spawn(|| copy(&session, query, &out, options))).collect();
+        copies.into_iter().map(|copy| copy.join().unwrap()).collect()
+    });
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+    for error in results.into_iter().filter_map(Result::err) {
+        let told = error.to_string();
+        assert!(told.contains("while it was being written") || told.contains("not empty"), "{told}");
+    }
+}
+
+#[test]
+fn a_folder_that_was_added_to_by_somebody_else_meanwhile_keeps_all_files() {
+    let (dir, session) = (tempfile::tempdir().unwrap(), usual());
+    let out = dir.path().join("out");
+    copy(&session, THREE, &out, "FORMAT csv, PARTITION_BY (a), FILENAME_PATTERN '{i}'").unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| copy(&session, THREE, &out, "FORMAT csv, PARTITION_BY (a), FILENAME_PATTERN '{i}', APPEND"));
+        }
+    });
+    assert_eq!(rows(&session, &format!("SELECT count(*), sum(v) FROM '{}'", out.display())), ["15|300"]);
+    assert_eq!(names(&out).len(), 10);
+}

@@ -23,7 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("functions", &["batch", "config", "error", "types", "eval"]),
     ("eval", &["batch", "config", "error", "expr", "functions", "types"]),
     ("io", &["batch", "config", "context", "error", "eval", "expr", "memory", "metrics", "rejects", "spill", "types"]),
-    ("generate", &["batch", "context", "error", "io", "types"]),
+    ("generate", &["batch", "context", "error", "io", "memory", "types"]),
     (
         "operators",
         &[

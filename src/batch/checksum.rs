@@ -37,6 +37,18 @@ impl ColumnSum {
         self.hash[1] = self.hash[1].wrapping_add(hash[1]);
     }
 
+    /// Adds so many rows that all have the one value of an array.
+    ///
+    /// # Errors
+    /// An internal error for a type that the engine does not have.
+    pub fn add_constant(&mut self, value: &ArrayRef, rows: u64) -> Result<()> {
+        let mut one = Self { hash: [0; 2], nulls: value.logical_null_count() as u64 };
+        add_column(&mut one, value)?;
+        self.add(one.hash.map(|hash| hash.wrapping_mul(rows)));
+        self.nulls += one.nulls * rows;
+        Ok(())
+    }
+
     /// Adds what another column holds.
     pub fn merge(&mut self, other: &Self) {
         self.add(other.hash);

@@ -395,7 +395,7 @@ mod tests {
         ];
         assert_eq!(options.read, expected);
         assert_eq!(options.layout, Layout::Merge);
-        let written = vec![("compression".to_string(), text("zstd")), ("compression_level".to_string(), text("3"))];
+        let written = vec![("compression".to_string(), text("zstd:3"))];
         assert_eq!(options.write, written);
         assert!(refused(&["convert", "in", "-o", "out", "--compression", "zip"]).contains("zip"));
         assert!(refused(&["convert", "in", "-o", "out", "--compression", "zstd:99"]).contains("level"));
@@ -446,6 +446,17 @@ mod tests {
         assert!(refused(&["convert", "x", "-o", file]).contains("is a file"));
         assert!(refused(&["convert", "x", "-o", file, "--merge"]).contains("exists"));
         assert!(checked(&["convert", "x", "-o", file, "--merge", "--existing", "overwrite"], PIPES).is_ok());
+        // What is cut into files is a folder.
+        assert!(checked(&["convert", "x", "-o", folder, "--merge", "--file-size", "1GB"], PIPES).is_ok());
+        assert!(refused(&["convert", "x", "-o", file, "--merge", "--file-size", "1GB"]).contains("is a file"));
+        let line = ["convert", "x", "-o", folder, "--partition-by", "a,b"];
+        let (Request::Convert(request), _) = checked(&line, PIPES).unwrap() else { panic!("no conversion") };
+        assert_eq!(request.options.layout, Layout::Partition);
+        assert!(refused(&["convert", "x", "-o", folder, "--layout", "partition"]).contains("--partition-by"));
+        assert!(
+            refused(&["convert", "x", "-o", file, "--merge", "--partition-by", "a"]).contains("--layout partition")
+        );
+        assert!(refused(&["convert", "x", "-o", folder, "--file-size", "big"]).contains("big"));
     }
 
     #[test]

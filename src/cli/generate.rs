@@ -5,10 +5,9 @@ use std::time::Instant;
 
 use super::report::Failure;
 use super::runner::Runner;
-use crate::config::{Config, Scheduler};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::generate::{GenerateControl, GenerateSummary, GroupbyOptions, TimeseriesOptions, groupby, timeseries};
-use crate::session::RunOptions;
+use crate::session::{RunOptions, Session};
 use crate::types::{format_bytes, format_count};
 
 /// What to generate, checked.
@@ -23,7 +22,7 @@ pub enum GeneratePlan {
 /// Generates, and prints the closing line.
 pub fn run(runner: &mut Runner, plan: &GeneratePlan) -> Result<(), Failure> {
     let start = Instant::now();
-    let GenerateSummary { files, rows, bytes } = runner.work(|session, run| generate(&session.config(), plan, run))?;
+    let GenerateSummary { files, rows, bytes } = runner.work(|session, run| generate(session, plan, run))?;
     let line = format!(
         "{} {}, {} rows, {} in {:.1} s\n",
         format_count(files),
@@ -35,20 +34,14 @@ pub fn run(runner: &mut Runner, plan: &GeneratePlan) -> Result<(), Failure> {
     runner.output.say(&line).map_err(|error| runner.failure(error, None))
 }
 
-/// The generators work on the pool of threads that they are called in.
-fn generate(config: &Config, plan: &GeneratePlan, run: &RunOptions) -> Result<GenerateSummary> {
-    let threads = match config.scheduler {
-        Scheduler::Threads => config.threads,
-        Scheduler::Synchronous => 1,
+fn generate(session: &Session, plan: &GeneratePlan, run: &RunOptions) -> Result<GenerateSummary> {
+    let control = GenerateControl {
+        cancel: &run.cancel,
+        progress: &|done, _| run.progress.rows_read.store(done, Relaxed),
+        write: session.write_context(run),
     };
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|error| Error::resource(format!("cannot start {threads} threads: {error}")))?;
-    let control =
-        GenerateControl { cancel: &run.cancel, progress: &|done, _| run.progress.rows_read.store(done, Relaxed) };
-    pool.install(|| match plan {
+    match plan {
         GeneratePlan::Timeseries(options) => timeseries(options, &control),
         GeneratePlan::Groupby(options) => groupby(options, &control),
-    })
+    }
 }

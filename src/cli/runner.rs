@@ -114,7 +114,7 @@ impl Runner {
         let (session, width) = (self.session.clone(), self.terminal.width());
         let show = self.show(true);
         let options = self.rejects.options();
-        let mut printer = self.output.receiver(width, &options.cancel);
+        let mut printer = self.output.receiver(width, &options.cancel, session.write_context(&options));
         let run = || session.run(statement, &options, &mut printer);
         let outcome = watch(&self.interrupts, show, &options, run);
         tell_notes(&options);

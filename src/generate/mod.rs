@@ -2,8 +2,8 @@
 //! h2o.ai db-benchmark.
 //!
 //! Every value is a function of the seed, the row's number and the column, so that the same seed gives the same bytes
-//! whatever the threads, blocks or files. Blocks of rows are made in parallel on the current rayon pool while the ones
-//! before them are written; files get their names only once all of them are whole.
+//! whatever the threads, blocks or files. Blocks of rows are made in parallel while the ones before them are written; files
+//! get their names only once all of them are whole.
 
 mod groupby;
 mod random;
@@ -24,6 +24,7 @@ use crate::io::write::csv::CsvFormat;
 use crate::io::write::{
     AtomicFile, CsvOptions, FileSink, OutputFormat, WriteContext, WriteOptions, WriteSummary, WrittenFile,
 };
+use crate::memory::MemoryReservation;
 
 pub use self::groupby::{GroupbyOptions, groupby};
 pub use self::timeseries::{TimeseriesOptions, timeseries};
@@ -42,12 +43,14 @@ pub struct GenerateSummary {
     pub bytes: u64,
 }
 
-/// Who may stop a generator, and who wants to know how far it is.
+/// Who may stop a generator, who wants to know how far it is, and what it may use.
 pub struct GenerateControl<'a> {
     /// Looked at before every block.
     pub cancel: &'a CancelToken,
     /// Called with the rows written and the rows in all.
     pub progress: &'a (dyn Fn(u64, u64) + Sync),
+    /// Threads that make blocks and encode them, and memory for both. Without threads, it is the current pool's.
+    pub write: WriteContext,
 }
 
 /// Rows as a function of their number.
@@ -85,6 +88,18 @@ fn write_parts(
     options: &WriteOptions,
     control: &GenerateControl<'_>,
 ) -> Result<GenerateSummary> {
+    match control.write.threads() {
+        Some(threads) => threads.install(|| write_all(dataset, parts, options, control)),
+        None => write_all(dataset, parts, options, control),
+    }
+}
+
+fn write_all(
+    dataset: &dyn Dataset,
+    parts: &[Part],
+    options: &WriteOptions,
+    control: &GenerateControl<'_>,
+) -> Result<GenerateSummary> {
     for (path, _) in parts {
         check_target(path, options.existing)?;
     }
@@ -98,7 +113,7 @@ fn write_parts(
         };
         written.push(match options.format_of(path)? {
             OutputFormat::Csv => write_csv(dataset, path, rows.clone(), options, control.cancel, &mut progress)?,
-            _ => write_batches(dataset, path, rows.clone(), options, control.cancel, &mut progress)?,
+            _ => write_batches(dataset, path, rows.clone(), options, control, &mut progress)?,
         });
     }
     let mut summary = GenerateSummary::default();
@@ -159,19 +174,22 @@ fn write_batches(
     path: &Path,
     rows: Range<u64>,
     options: &WriteOptions,
-    cancel: &CancelToken,
+    control: &GenerateControl<'_>,
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<WrittenFile> {
-    let mut sink = FileSink::new(path, options, dataset.schema(), &WriteContext::default())?;
+    let mut sink = FileSink::new(path, options, dataset.schema(), &control.write)?;
     in_blocks(
         rows,
-        cancel,
-        &|rows, batch: &mut Option<RecordBatch>| {
-            *batch = Some(dataset.batch(rows)?);
+        control.cancel,
+        &|rows, block: &mut Option<(RecordBatch, MemoryReservation)>| {
+            let batch = dataset.batch(rows)?;
+            let mut held = control.write.reservation("generator");
+            held.grow(batch.get_array_memory_size() as u64)?;
+            *block = Some((batch, held));
             Ok(())
         },
-        &mut |rows, batch| {
-            if let Some(batch) = batch.take() {
+        &mut |rows, block| {
+            if let Some((batch, _held)) = block.take() {
                 sink.write(&batch)?;
             }
             progress(rows);

@@ -18,7 +18,7 @@ fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn control(cancel: &CancelToken) -> GenerateControl<'_> {
-    GenerateControl { cancel, progress: &|_, _| {} }
+    GenerateControl { cancel, progress: &|_, _| {}, write: WriteContext::default() }
 }
 
 fn series(dir: &Path, start: &str, end: &str, freq: &str, partition: &str) -> TimeseriesOptions {

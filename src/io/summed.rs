@@ -1,12 +1,13 @@
-//! A table whose values are summed up while they are read, to be compared with what is read again from a copy.
+//! A table whose values are summed up while they are read, to be compared with what is read again from a copy. What a copy
+//! tells in the names of its folders are values of which those that SQL calls equal are the same one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
 use super::source::{BatchStream, ScanRequest, Source, Table};
-use crate::batch::TableSum;
+use crate::batch::{TableSum, normalize_equal, record_batch};
 use crate::context::QueryContext;
 use crate::error::Result;
 use crate::metrics::OperatorMetrics;
@@ -15,14 +16,16 @@ use crate::metrics::OperatorMetrics;
 #[derive(Debug)]
 pub struct SummedTable {
     table: Arc<dyn Table>,
+    /// Columns that will stand in the names of folders.
+    in_paths: Arc<[usize]>,
     sum: Arc<Mutex<TableSum>>,
 }
 
 impl SummedTable {
-    /// Sums up what is read of a table.
-    pub fn new(table: Arc<dyn Table>) -> Arc<Self> {
+    /// Sums up what is read of a table, some columns of which will stand in the names of folders.
+    pub fn new(table: Arc<dyn Table>, in_paths: &[usize]) -> Arc<Self> {
         let sum = TableSum::new(table.schema().fields().len());
-        Arc::new(Self { table, sum: Arc::new(Mutex::new(sum)) })
+        Arc::new(Self { table, in_paths: in_paths.into(), sum: Arc::new(Mutex::new(sum)) })
     }
 
     /// The sum of all partitions that were read to their ends.
@@ -52,7 +55,8 @@ impl Table for SummedTable {
         let source = self.table.scan(request, context)?;
         let all = || (0..self.table.schema().fields().len()).collect();
         let columns = request.projection.clone().unwrap_or_else(all);
-        Ok(Arc::new(SummedSource { source, columns: columns.into(), sum: self.sum.clone() }))
+        let in_path = columns.iter().map(|column| self.in_paths.contains(column)).collect();
+        Ok(Arc::new(SummedSource { source, columns: columns.into(), in_path, sum: self.sum.clone() }))
     }
 }
 
@@ -61,6 +65,8 @@ struct SummedSource {
     source: Arc<dyn Source>,
     /// The columns of the batches, by index into the table's.
     columns: Arc<[usize]>,
+    /// Which of them stand in paths.
+    in_path: Arc<[bool]>,
     sum: Arc<Mutex<TableSum>>,
 }
 
@@ -92,7 +98,8 @@ impl Source for SummedSource {
     fn open(&self, partition: usize, context: &QueryContext, metrics: &Arc<OperatorMetrics>) -> Result<BatchStream> {
         let batches = self.source.open(partition, context, metrics)?;
         let part = TableSum::new(self.columns.len());
-        Ok(Box::new(SummedStream { batches, part, columns: self.columns.clone(), sum: self.sum.clone() }))
+        let (columns, in_path) = (self.columns.clone(), self.in_path.clone());
+        Ok(Box::new(SummedStream { batches, part, columns, in_path, sum: self.sum.clone() }))
     }
 }
 
@@ -100,6 +107,7 @@ struct SummedStream {
     batches: BatchStream,
     part: TableSum,
     columns: Arc<[usize]>,
+    in_path: Arc<[bool]>,
     sum: Arc<Mutex<TableSum>>,
 }
 
@@ -111,11 +119,23 @@ impl Iterator for SummedStream {
             self.end();
             return None;
         };
-        Some(batch.and_then(|batch| self.part.add(&batch).map(|()| batch)))
+        Some(batch.and_then(|batch| self.add(&batch).map(|()| batch)))
     }
 }
 
 impl SummedStream {
+    fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+        if !self.in_path.contains(&true) {
+            return self.part.add(batch);
+        }
+        let column = |(column, in_path): (&ArrayRef, &bool)| match in_path {
+            true => normalize_equal(column),
+            false => column.clone(),
+        };
+        let columns = batch.columns().iter().zip(self.in_path.iter()).map(column).collect();
+        self.part.add(&record_batch(&batch.schema(), columns, batch.num_rows())?)
+    }
+
     fn end(&mut self) {
         let part = std::mem::replace(&mut self.part, TableSum::new(self.columns.len()));
         let mut sum = lock(&self.sum);

@@ -375,7 +375,7 @@ impl Session {
     }
 
     /// What writers of the session use: its threads, memory and spill files.
-    pub(super) fn write_context(&self, options: &RunOptions) -> WriteContext {
+    pub(crate) fn write_context(&self, options: &RunOptions) -> WriteContext {
         let Runtime { threads, memory, spill, .. } = self.runtime();
         WriteContext::new(threads, memory, spill, options.progress.clone())
     }

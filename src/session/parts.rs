@@ -7,8 +7,11 @@ use super::{RunOptions, Session};
 use crate::error::Result;
 use crate::expr::SortExpr;
 use crate::io::options::Options;
+use crate::io::write::atomic::remove_leftovers_of;
 use crate::io::write::folder::OnFile;
-use crate::io::write::{FolderWriter, WriteOptions, WriteSummary, WrittenFolder};
+use crate::io::write::{
+    FileSink, FolderPlan, FolderSummary, FolderWriter, NewFolder, WriteOptions, WriteSummary, WrittenFile,
+};
 use crate::plan::{LogicalPlan, Sort};
 use crate::rejects::RejectLog;
 
@@ -24,26 +27,43 @@ impl Session {
     ) -> Result<(WriteSummary, Option<u64>)> {
         let write = WriteOptions::parse(write)?;
         if !write.folder.is_wanted() {
-            let file = self.logged(options, |log| self.write_in(plan, None, target, &write, options, log))?;
+            let file = self.logged(options, |log| self.write_file(plan, target, &write, options, log))?;
             return Ok((file.commit()?, None));
         }
-        let folder =
-            self.logged(options, |log| self.write_parts(plan, target, &write, options, log, &mut |_, _| Ok(())))?;
-        let files = folder.files();
-        Ok((folder.commit()?, Some(files)))
+        write.folder.partition_columns(plan.schema())?;
+        let folder = NewFolder::begin(target, &write)?;
+        let FolderSummary { files, written } =
+            self.logged(options, |log| self.write_files(plan, folder.plan(), &write, options, log, &mut |_| Ok(())))?;
+        folder.commit()?;
+        Ok((written, Some(files)))
     }
 
-    /// Writes a query's result to a folder that has no name yet, as one of the queries of a statement; `on_file` is told
-    /// of each file when it is whole. Rows of a partition keep their order.
-    pub(super) fn write_parts(
+    /// Writes a query's result to a file that has no name yet.
+    fn write_file(
         &self,
         plan: &LogicalPlan,
-        folder: &Path,
+        target: &Path,
+        write: &WriteOptions,
+        options: &RunOptions,
+        log: &Arc<RejectLog>,
+    ) -> Result<WrittenFile> {
+        remove_leftovers_of(target);
+        let mut sink = FileSink::new(target, write, plan.schema(), &self.write_context(options))?;
+        self.stream_in(plan, options, log, &mut |batch| sink.write(&batch))?;
+        sink.seal()
+    }
+
+    /// Writes a query's result to files that have no names yet, as one of the queries of a statement; `on_file` is told
+    /// of each file when it is whole. Rows of a partition keep their order.
+    pub(super) fn write_files(
+        &self,
+        plan: &LogicalPlan,
+        folder: FolderPlan,
         write: &WriteOptions,
         options: &RunOptions,
         log: &Arc<RejectLog>,
         on_file: OnFile<'_>,
-    ) -> Result<WrittenFolder> {
+    ) -> Result<FolderSummary> {
         let keys = write.folder.partition_columns(plan.schema())?;
         let mut writer = FolderWriter::new(folder, write, plan.schema(), &self.write_context(options))?;
         let plan = partitions_together(plan, &keys);

@@ -57,7 +57,7 @@ impl Session {
         match &outcome {
             Ok(_) if log.has_scans() => {
                 options.progress.set_misfit(|| log.first().map(|error| error.to_string()));
-                write_rejects(&log, options, written.load(Relaxed))?;
+                write_rejects(&log, options, written.load(Relaxed), &self.write_context(options))?;
             }
             // Who asked for a file wants to see in it what there was too much of.
             Err(error) if error.class() == ErrorClass::Data && log.is_over_limit() => {
@@ -65,7 +65,8 @@ impl Session {
                     let target = files.target().display();
                     options.progress.add_note(format!("what did not fit until then is in '{target}'"));
                 }
-                if let Err(failed) = write_rejects(&log, options, written.load(Relaxed)) {
+                let write = self.write_context(options);
+                if let Err(failed) = write_rejects(&log, options, written.load(Relaxed), &write) {
                     options.progress.add_note(format!("what did not fit could not be written: {failed}"));
                 }
             }
@@ -76,10 +77,10 @@ impl Session {
 }
 
 /// Writes what a statement found to the files that it is to go to, but for what the first scans found.
-fn write_rejects(log: &Arc<RejectLog>, options: &RunOptions, written: usize) -> Result<()> {
+fn write_rejects(log: &Arc<RejectLog>, options: &RunOptions, written: usize, write: &WriteContext) -> Result<()> {
     if let Some(files) = &options.rejects {
         let scans: Vec<usize> = (written..log.scans()).collect();
-        files.append(log, (written > 0).then_some(scans.as_slice()))?;
+        files.append(log, (written > 0).then_some(scans.as_slice()), write)?;
     }
     if log.is_cut() {
         let found = format_count(log.found());
@@ -88,7 +89,7 @@ fn write_rejects(log: &Arc<RejectLog>, options: &RunOptions, written: usize) -> 
     }
     for (target, scans) in log.targets() {
         let file = RejectFiles::file(target)?;
-        file.append(log, Some(&scans))?;
+        file.append(log, Some(&scans), write)?;
         file.finish()?;
         if log.found() > 0 {
             options.progress.add_note(format!("what did not fit is in '{}'", file.target().display()));
@@ -180,12 +181,12 @@ impl RejectFiles {
     }
 
     /// Adds what a statement found, or what some of its scans did.
-    pub(super) fn append(&self, log: &Arc<RejectLog>, scans: Option<&[usize]>) -> Result<()> {
+    pub(super) fn append(&self, log: &Arc<RejectLog>, scans: Option<&[usize]>, write: &WriteContext) -> Result<()> {
         let mut state = self.state();
         if !self.is_folder {
             let sink = match &mut state.open {
                 Some((_, sink)) => sink,
-                none => &mut none.insert((None, begin(&self.target, log)?)).1,
+                none => &mut none.insert((None, begin(&self.target, log, write)?)).1,
             };
             return log.read(scans).try_for_each(|found| sink.write(&found?.batch));
         }
@@ -195,7 +196,7 @@ impl RejectFiles {
                 state.commit()?;
                 fs::create_dir_all(&self.target).map_err(|error| Error::io("make", &self.target, &error))?;
                 let target = self.target.join(state.name_for(&found.path));
-                state.open = Some((Some(found.path), begin(&target, log)?));
+                state.open = Some((Some(found.path), begin(&target, log, write)?));
             }
             if let Some((_, sink)) = &mut state.open {
                 sink.write(&found.batch)?;
@@ -236,14 +237,14 @@ impl Writing {
 }
 
 /// Begins a file of rejects, which never replaces one that they were found in.
-fn begin(target: &Path, log: &RejectLog) -> Result<FileSink> {
+fn begin(target: &Path, log: &RejectLog, write: &WriteContext) -> Result<FileSink> {
     if log.has_read(target) {
         return Err(Error::usage(format!("the rejects would replace '{}', which was read", target.display()))
             .with_hint("name another file for them"));
     }
     let format = OutputFormat::from_path(target).unwrap_or(OutputFormat::Csv);
     let options = WriteOptions::new(format, Existing::Overwrite);
-    FileSink::new(target, &options, &reject_schema(), &WriteContext::default())
+    FileSink::new(target, &options, &reject_schema(), write)
 }
 
 impl fmt::Debug for RejectFiles {

@@ -1,7 +1,6 @@
 //! Running bound statements.
 
 use std::any::Any;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,9 +11,7 @@ use super::show::{self, laid_out};
 use super::{RunOptions, Session};
 use crate::error::{Error, Result};
 use crate::io::stored::StoredTable;
-use crate::io::write::{FileSink, WriteOptions, WrittenFile};
 use crate::plan::{LogicalPlan, Scan};
-use crate::rejects::RejectLog;
 use crate::sql::{CatalogEntry, Statement};
 use crate::types::{format_bytes, format_count};
 
@@ -183,22 +180,6 @@ impl Session {
         let grown = stored.with_part(part);
         entries.put(name, CatalogEntry::Table(Arc::new(grown)));
         done(format!("inserted {} rows into {name}", format_count(rows)))
-    }
-
-    /// Writes a query's result to a file that has no name yet, as one of the queries of a statement. Until it has, it lies
-    /// in a folder, by default that of the target.
-    pub(super) fn write_in(
-        &self,
-        plan: &LogicalPlan,
-        folder: Option<&Path>,
-        target: &Path,
-        write: &WriteOptions,
-        options: &RunOptions,
-        log: &Arc<RejectLog>,
-    ) -> Result<WrittenFile> {
-        let mut sink = FileSink::new_in(folder, target, write, plan.schema(), &self.write_context(options))?;
-        self.stream_in(plan, options, log, &mut |batch| sink.write(&batch))?;
-        sink.seal()
     }
 
     fn check_free(&self, name: &str, or_replace: bool) -> Result<()> {

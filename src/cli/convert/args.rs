@@ -24,12 +24,25 @@ pub struct ConvertArgs {
     /// The folder of the outputs, or the one file if they are merged
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
-    /// One output for each input, or one for all [default: per-file]
+    /// One output for each input, one for all, or a folder for each value of columns [default: per-file, or partition with
+    /// --partition-by]
     #[arg(long, value_enum)]
     pub layout: Option<Layout>,
     /// The same as --layout merge
     #[arg(long, conflicts_with = "layout")]
     pub merge: bool,
+    /// Columns whose values make folders, outermost first: year=2024/country=CH/data_0.parquet
+    #[arg(long, value_name = "COLUMN,…")]
+    pub partition_by: Option<String>,
+    /// Keep the columns of --partition-by in the files too
+    #[arg(long, requires = "partition_by")]
+    pub write_partition_columns: bool,
+    /// Begin a new file where one has about so many bytes; what is merged becomes a folder then
+    #[arg(long, value_name = "BYTES")]
+    pub file_size: Option<String>,
+    /// Begin a new file where one has so many rows
+    #[arg(long, value_name = "ROWS")]
+    pub rows_per_file: Option<String>,
     /// Format of the outputs: parquet, csv, tsv, jsonl, json, arrow [default: the file's ending if merged, else parquet]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
@@ -107,20 +120,12 @@ impl ConvertArgs {
     /// A usage error for what contradicts itself, or would overwrite.
     pub fn check(&self) -> Result<ConvertRequest> {
         check_inputs(&self.inputs)?;
-        let layout = if self.merge { Layout::Merge } else { self.layout.unwrap_or_default() };
-        match layout {
-            Layout::Merge => {
-                // Refused before any work, and not after it.
-                let replaced = self.existing != OnExisting::Error || self.resume.is_some() || self.dry_run;
-                let existing = if replaced { Existing::Overwrite } else { Existing::Error };
-                check_target(&self.output, existing)?;
-            }
-            Layout::PerFile if self.output.is_file() => {
-                return Err(Error::usage(format!("the output '{}' is a file", self.output.display()))
-                    .with_hint("name a folder, or write one file with --merge"));
-            }
-            Layout::PerFile => {}
-        }
+        let layout = match self.layout {
+            _ if self.merge => Layout::Merge,
+            Some(layout) => layout,
+            None if self.partition_by.is_some() => Layout::Partition,
+            None => Layout::default(),
+        };
         if let Some(summary) = &self.summary_file {
             check_target(summary, Existing::Overwrite)?;
             // A summary of before is replaced, and nothing else: '--summary in/*.csv' would name an input.
@@ -147,6 +152,14 @@ impl ConvertArgs {
             verify: self.verify,
             manifest: self.manifest.clone(),
         };
+        if options.is_file()? {
+            // Refused before any work, and not after it.
+            let replaced = self.existing != OnExisting::Error || self.resume.is_some() || self.dry_run;
+            check_target(&self.output, if replaced { Existing::Overwrite } else { Existing::Error })?;
+        } else if self.output.is_file() {
+            return Err(Error::usage(format!("the output '{}' is a file", self.output.display()))
+                .with_hint("name a folder, or write one file with --merge"));
+        }
         Ok(ConvertRequest { options, dry_run: self.dry_run, summary: self.summary_file.clone() })
     }
 
@@ -156,16 +169,22 @@ impl ConvertArgs {
             OutputFormat::from_name(format)?;
             options.push(("format".into(), OptionValue::Text(format.clone())));
         }
-        if let Some(compression) = &self.compression {
-            let (codec, level) = match compression.split_once(':') {
-                Some((codec, level)) => (codec, Some(level)),
-                None => (compression.as_str(), None),
-            };
-            options.push(("compression".into(), OptionValue::Text(codec.into())));
-            options.extend(level.map(|level| ("compression_level".into(), OptionValue::Text(level.into()))));
-        }
-        for (name, value) in [("row_group_size", &self.row_group_size), ("row_group_bytes", &self.row_group_bytes)] {
+        let texts = [
+            ("compression", &self.compression),
+            ("row_group_size", &self.row_group_size),
+            ("row_group_bytes", &self.row_group_bytes),
+            ("file_size", &self.file_size),
+            ("rows_per_file", &self.rows_per_file),
+        ];
+        for (name, value) in texts {
             options.extend(value.iter().map(|value| (name.to_string(), OptionValue::Text(value.clone()))));
+        }
+        if let Some(columns) = &self.partition_by {
+            let names = column_names(columns)?.into_iter().map(OptionValue::Text);
+            options.push(("partition_by".into(), OptionValue::List(names.collect())));
+        }
+        if self.write_partition_columns {
+            options.push(("write_partition_columns".into(), OptionValue::Boolean(true)));
         }
         if !self.column_option.is_empty() {
             let columns = self.column_option.iter().map(|spelled| column_option(spelled)).collect::<Result<_>>()?;
@@ -174,6 +193,27 @@ impl ConvertArgs {
         WriteOptions::parse(&options)?;
         Ok(options)
     }
+}
+
+/// `year,"a, b"`: names with commas stand in quotes, which are doubled within.
+fn column_names(text: &str) -> Result<Vec<String>> {
+    let (mut names, mut name, mut quoted) = (Vec::new(), String::new(), false);
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' if quoted && letters.next_if_eq(&'"').is_some() => name.push('"'),
+            '"' => quoted = !quoted,
+            ',' if !quoted => names.push(std::mem::take(&mut name)),
+            ' ' if !quoted && name.is_empty() => {}
+            other => name.push(other),
+        }
+    }
+    names.push(name);
+    if quoted || names.iter().any(String::is_empty) {
+        return Err(Error::usage(format!("--partition-by: '{text}' are no names of columns"))
+            .with_hint("write for instance --partition-by year,month"));
+    }
+    Ok(names)
 }
 
 impl VerifyArgs {
@@ -232,13 +272,29 @@ impl ValueEnum for Verify {
 
 impl ValueEnum for Layout {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self::PerFile, Self::Merge]
+        &[Self::PerFile, Self::Merge, Self::Partition]
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self {
             Self::PerFile => PossibleValue::new("per-file").help("one output for each input"),
             Self::Merge => PossibleValue::new("merge").help("one output with the rows of all"),
+            Self::Partition => PossibleValue::new("partition").help("a folder for each value of --partition-by"),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_columns_may_have_commas_in_quotes() {
+        assert_eq!(column_names("year, month").unwrap(), ["year", "month"]);
+        assert_eq!(column_names("\"a, b\",c \"\"d").unwrap(), ["a, b", "c d"]);
+        assert_eq!(column_names("\"a\"\"b\"").unwrap(), ["a\"b"]);
+        for wrong in ["", "a,", ",a", "\"a"] {
+            assert_eq!(column_names(wrong).unwrap_err().exit_code(), 2, "{wrong}");
+        }
     }
 }

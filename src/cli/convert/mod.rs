@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use self::args::ConvertRequest;
 use super::report::{Failure, plain, tell};
 use super::runner::Runner;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorClass, Result};
 use crate::io::write::{AtomicFile, Existing};
 use crate::session::{ConvertSummary, DryRun, VerifyOptions, VerifyReport};
 use crate::types::{format_bytes, format_count, sql_name};
@@ -28,13 +28,22 @@ pub fn run(runner: &mut Runner, request: &ConvertRequest) -> Result<(), Failure>
         return runner.output.say(&plain(&plan_text(&plan))).map_err(|error| runner.failure(error, None));
     }
     let start = Instant::now();
-    let summary = runner.work(|session, run| session.convert(&request.options, run))?;
+    let mut summary = ConvertSummary::default();
+    let outcome = runner.work(|session, run| session.convert_counted(&request.options, run, &mut summary));
     let elapsed = start.elapsed();
+    let told = match &request.summary {
+        Some(path) => write_summary(path, &summary_json(request, &summary, &outcome, elapsed)),
+        None => Ok(()),
+    };
+    if outcome.is_err()
+        && let Err(error) = &told
+    {
+        tell(&plain(&format!("note: there is no summary: {error}")));
+    }
+    outcome?;
     // The exit code is that of a run that nobody disturbed.
     runner.add_rejected(summary.rows_rejected_before);
-    if let Some(path) = &request.summary {
-        write_summary(path, &summary_json(request, &summary, elapsed))?;
-    }
+    told?;
     runner.output.say(&closing_line(&summary, elapsed)).map_err(|error| runner.failure(error, None))
 }
 
@@ -96,10 +105,14 @@ fn plan_text(plan: &DryRun) -> String {
         text.push_str("what is there is replaced when all is complete\n");
     }
     let about = if plan.is_exact { "" } else { "about " };
-    let to_do = plan.outputs.iter().filter(|output| !output.is_done).count() as u64;
+    let to_do = || plan.outputs.iter().filter(|output| !output.is_done);
+    // The rows decide how many there are.
+    let what = match to_do().any(|output| output.is_pattern) {
+        true => "files".to_string(),
+        false => files(to_do().count() as u64),
+    };
     text.push_str(&format!(
-        "{} to write: {about}{} rows, {} → about {}; nothing was written\n",
-        files(to_do),
+        "{what} to write: {about}{} rows, {} → about {}; nothing was written\n",
         format_count(plan.rows),
         format_bytes(plan.bytes_in),
         format_bytes(plan.bytes_out),
@@ -129,10 +142,18 @@ fn report_text(report: &VerifyReport) -> String {
     text
 }
 
-fn summary_json(request: &ConvertRequest, summary: &ConvertSummary, elapsed: Duration) -> Value {
+/// What was done, and how it ended: `done`, `failed` or `interrupted`.
+fn summary_json(request: &ConvertRequest, summary: &ConvertSummary, outcome: &Result<()>, elapsed: Duration) -> Value {
     let seconds = (elapsed.as_secs_f64() * 1000.0).round() / 1000.0;
+    let status = match outcome {
+        Ok(()) => "done",
+        Err(error) if error.class() == ErrorClass::Cancelled => "interrupted",
+        Err(_) => "failed",
+    };
     json!({
         "highwater": env!("CARGO_PKG_VERSION"),
+        "status": status,
+        "error": outcome.as_ref().err().map(ToString::to_string),
         "inputs": request.options.inputs,
         "output": request.options.output.to_string_lossy(),
         "files_written": summary.files,

@@ -17,7 +17,8 @@ use clap::ValueEnum;
 
 use crate::context::CancelToken;
 use crate::error::{Error, Result};
-use crate::io::write::{AtomicFile, OutputFormat};
+use crate::io::write::atomic::remove_leftovers_of;
+use crate::io::write::{AtomicFile, OutputFormat, WriteContext};
 use crate::session::{LAID_OUT_KEY, Receiver};
 
 pub use cells::on_one_line;
@@ -144,14 +145,15 @@ impl Output {
         self.pipe.is_broken()
     }
 
-    /// A receiver for the result of one statement. `width` is the terminal's; `cancel` is set when nobody reads on.
-    pub fn receiver(&mut self, width: Option<usize>, cancel: &CancelToken) -> ResultPrinter<'_> {
-        ResultPrinter { output: self, width, cancel: cancel.clone(), opened: None }
+    /// A receiver for the result of one statement. `width` is the terminal's; `cancel` is set when nobody reads on; `write`
+    /// is what writers of files may use.
+    pub fn receiver(&mut self, width: Option<usize>, cancel: &CancelToken, write: WriteContext) -> ResultPrinter<'_> {
+        ResultPrinter { output: self, width, cancel: cancel.clone(), write, opened: None }
     }
 
     /// Writes a batch that we made ourselves as a whole result.
     pub fn print(&mut self, batch: &RecordBatch, width: Option<usize>) -> Result<()> {
-        let mut receiver = self.receiver(width, &CancelToken::default());
+        let mut receiver = self.receiver(width, &CancelToken::default(), WriteContext::default());
         receiver.schema(&batch.schema())?;
         receiver.batch(batch.clone())?;
         receiver.finish()
@@ -178,7 +180,13 @@ impl Output {
         }
     }
 
-    fn open(&mut self, schema: &SchemaRef, width: Option<usize>, cancel: &CancelToken) -> Result<OpenResult> {
+    fn open(
+        &mut self,
+        schema: &SchemaRef,
+        width: Option<usize>,
+        cancel: &CancelToken,
+        context: &WriteContext,
+    ) -> Result<OpenResult> {
         let (out, name, file): (OutputBytes, &Path, _) = match &self.plan.target {
             Target::Stdout => {
                 if self.plan.format.is_binary() && self.results > 0 {
@@ -190,6 +198,7 @@ impl Output {
                 if self.results > 0 {
                     return Err(only_one(&format!("'{}'", path.display())));
                 }
+                remove_leftovers_of(path);
                 let file = AtomicFile::create(path, *existing)?;
                 (file.writer()?, path, Some(file))
             }
@@ -207,12 +216,12 @@ impl Output {
             Format::Line => Box::new(LineWriter::new(schema, out)),
             // A plan is read by people, also through a pager.
             Format::Csv if is_laid_out(schema) => Box::new(TableWriter::new(schema, style, out)),
-            Format::Csv => stream::open(OutputFormat::Csv, schema, out, name)?,
-            Format::Tsv => stream::open(OutputFormat::Tsv, schema, out, name)?,
-            Format::Json => stream::open(OutputFormat::Json, schema, out, name)?,
-            Format::Jsonl => stream::open(OutputFormat::JsonLines, schema, out, name)?,
-            Format::Parquet => stream::open(OutputFormat::Parquet, schema, out, name)?,
-            Format::Arrow => stream::open(OutputFormat::Arrow, schema, out, name)?,
+            Format::Csv => stream::open(OutputFormat::Csv, schema, out, name, context)?,
+            Format::Tsv => stream::open(OutputFormat::Tsv, schema, out, name, context)?,
+            Format::Json => stream::open(OutputFormat::Json, schema, out, name, context)?,
+            Format::Jsonl => stream::open(OutputFormat::JsonLines, schema, out, name, context)?,
+            Format::Parquet => stream::open(OutputFormat::Parquet, schema, out, name, context)?,
+            Format::Arrow => stream::open(OutputFormat::Arrow, schema, out, name, context)?,
         };
         Ok(OpenResult { writer, file })
     }
@@ -233,6 +242,7 @@ pub struct ResultPrinter<'a> {
     output: &'a mut Output,
     width: Option<usize>,
     cancel: CancelToken,
+    write: WriteContext,
     opened: Option<OpenResult>,
 }
 
@@ -250,7 +260,7 @@ impl ResultPrinter<'_> {
 
 impl Receiver for ResultPrinter<'_> {
     fn schema(&mut self, schema: &SchemaRef) -> Result<()> {
-        self.opened = Some(self.output.open(schema, self.width, &self.cancel)?);
+        self.opened = Some(self.output.open(schema, self.width, &self.cancel, &self.write)?);
         Ok(())
     }
 

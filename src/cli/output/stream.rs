@@ -10,10 +10,15 @@ use super::target::OutputBytes;
 use crate::error::Result;
 use crate::io::write::{BatchWriter, OutputFormat, WriteContext, WriteOptions, create_writer};
 
-/// Opens the writer of a format for programs; errors call the output by `name`.
-pub fn open(format: OutputFormat, schema: &SchemaRef, out: OutputBytes, name: &Path) -> Result<Box<dyn ResultWriter>> {
-    let (options, context) = (WriteOptions::default(), WriteContext::default());
-    Ok(Box::new(StreamWriter(create_writer(format, &options, schema, out, name, &context)?)))
+/// Opens the writer of a format for programs; errors call the output by `name`. It uses what `context` offers.
+pub fn open(
+    format: OutputFormat,
+    schema: &SchemaRef,
+    out: OutputBytes,
+    name: &Path,
+    context: &WriteContext,
+) -> Result<Box<dyn ResultWriter>> {
+    Ok(Box::new(StreamWriter(create_writer(format, &WriteOptions::default(), schema, out, name, context)?)))
 }
 
 struct StreamWriter(Box<dyn BatchWriter>);

@@ -1,15 +1,12 @@
 //! Files that appear whole or not at all: written under a hidden name beside the target, made durable, then renamed.
 
+use std::fs::TryLockError::WouldBlock;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-
-use crc32fast::Hasher;
-use rustix::fs::RenameFlags;
 
 use super::output::write_error;
+use super::staging::rename_new;
 use crate::error::{Error, Result};
 
 /// Bytes gathered before the system is asked to write.
@@ -116,8 +113,6 @@ pub struct AtomicFile {
     /// Open until the file is whole.
     file: Option<File>,
     committed: bool,
-    /// The CRC-32 of what was written.
-    checksum: Arc<AtomicU32>,
 }
 
 impl AtomicFile {
@@ -126,16 +121,8 @@ impl AtomicFile {
     /// # Errors
     /// As [`check_target`], and where the folder cannot be written.
     pub fn create(target: &Path, existing: Existing) -> Result<Self> {
-        Self::create_in(None, target, existing)
-    }
-
-    /// Begins a file that lies in another folder of the same file system until it gets its name; `None` is the target's.
-    ///
-    /// # Errors
-    /// As [`create`](Self::create).
-    pub fn create_in(folder: Option<&Path>, target: &Path, existing: Existing) -> Result<Self> {
         let target = check_target(target, existing)?;
-        let folder = folder.unwrap_or_else(|| folder_of(&target));
+        let folder = folder_of(&target);
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         // Another task of this process may be writing to the same target.
         let mut number = 0;
@@ -147,8 +134,9 @@ impl AtomicFile {
                 Err(error) => return Err(Error::io("write", &target, &error)),
             }
         };
-        let created =
-            Self { target, temporary, existing, file: Some(file), committed: false, checksum: Arc::default() };
+        // Tells others that somebody is at it; not every file system can.
+        let _ = file.try_lock();
+        let created = Self { target, temporary, existing, file: Some(file), committed: false };
         // A file that is replaced keeps its permissions.
         if let Ok(replaced) = fs::metadata(&created.target)
             && let Some(file) = &created.file
@@ -173,18 +161,7 @@ impl AtomicFile {
             Some(file) => file.try_clone().map_err(|error| write_error(&self.target, &error))?,
             None => return Err(Error::internal("a file that is whole cannot be written")),
         };
-        let summed = SummedWriter { file, hasher: Hasher::new(), checksum: self.checksum.clone() };
-        Ok(Box::new(BufWriter::with_capacity(BUFFER_BYTES, summed)))
-    }
-
-    /// Where the file is until it has its name.
-    pub fn temporary(&self) -> &Path {
-        &self.temporary
-    }
-
-    /// The CRC-32 of what was written and flushed by the one writer.
-    pub fn checksum(&self) -> u32 {
-        self.checksum.load(Relaxed)
+        Ok(Box::new(BufWriter::with_capacity(BUFFER_BYTES, file)))
     }
 
     /// All is written: makes it durable and closes the file, which keeps its temporary name.
@@ -214,19 +191,10 @@ impl AtomicFile {
 
     fn rename(&self) -> io::Result<()> {
         if self.existing.keeps() {
-            let here = rustix::fs::CWD;
-            match rustix::fs::renameat_with(here, &self.temporary, here, &self.target, RenameFlags::NOREPLACE) {
-                Ok(()) => return Ok(()),
-                // Not every file system can; then a file made by somebody else in between goes unnoticed.
-                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP)
-                    if !self.target.exists() => {}
-                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {
-                    return Err(ErrorKind::AlreadyExists.into());
-                }
-                Err(error) => return Err(error.into()),
-            }
+            rename_new(&self.temporary, &self.target)
+        } else {
+            fs::rename(&self.temporary, &self.target)
         }
-        fs::rename(&self.temporary, &self.target)
     }
 }
 
@@ -238,6 +206,13 @@ pub fn sync_folder_of(target: &Path) -> Result<()> {
     File::open(folder_of(target)).and_then(|folder| folder.sync_all()).map_err(|error| write_error(target, &error))
 }
 
+/// Removes what a process that was killed while it wrote a file left beside it.
+pub fn remove_leftovers_of(target: &Path) {
+    if let Some(name) = target.file_name() {
+        remove_leftovers(folder_of(target), |meant| name == meant, false);
+    }
+}
+
 /// Removes what processes that were killed left in a folder: temporary files of files whose names are meant. Those of
 /// processes that live stay, unless the caller knows that nobody else writes such files.
 pub fn remove_leftovers(folder: &Path, is_meant: impl Fn(&str) -> bool, is_alone: bool) {
@@ -247,32 +222,18 @@ pub fn remove_leftovers(folder: &Path, is_meant: impl Fn(&str) -> bool, is_alone
         let Some((target, (process, _))) = parts.and_then(|(target, by)| Some((target, by.split_once('-')?))) else {
             continue;
         };
-        let lives = process.parse::<u32>().is_ok() && Path::new("/proc").join(process).exists();
-        if is_meant(target) && (is_alone || !lives) {
+        // The number may be used again, or be that of a process elsewhere; the lock is gone once a file is written.
+        let is_free = || File::open(entry.path()).is_ok_and(|file| !matches!(file.try_lock(), Err(WouldBlock)));
+        if is_meant(target) && (is_alone || (!is_alive(process) && is_free())) {
             // A hidden file that cannot be removed does no harm.
             let _ = fs::remove_file(entry.path());
         }
     }
 }
 
-/// Sums up what is written to a file.
-struct SummedWriter {
-    file: File,
-    hasher: Hasher,
-    checksum: Arc<AtomicU32>,
-}
-
-impl Write for SummedWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hasher.update(bytes.get(..written).unwrap_or(bytes));
-        self.checksum.store(self.hasher.clone().finalize(), Relaxed);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
+/// Whether there is a process of that number.
+pub(super) fn is_alive(process: &str) -> bool {
+    process.parse::<u32>().is_ok() && Path::new("/proc").join(process).exists()
 }
 
 impl Drop for AtomicFile {
@@ -312,7 +273,6 @@ mod tests {
         assert!(names(dir.path()).is_empty());
         let file = AtomicFile::create(&target, Existing::Error).unwrap();
         put(&file, "whole");
-        assert_eq!(file.checksum(), crc32fast::hash(b"whole"));
         file.commit().unwrap();
         assert_eq!(names(dir.path()), ["out.csv"]);
         assert_eq!(fs::read_to_string(&target).unwrap(), "whole");
@@ -332,15 +292,21 @@ mod tests {
     }
 
     #[test]
-    fn a_file_may_lie_in_another_folder_until_it_is_whole() {
+    fn what_a_killed_process_left_beside_a_target_is_removed_but_not_what_is_being_written() {
         let dir = tempfile::tempdir().unwrap();
-        let (room, target) = (dir.path().join("room"), dir.path().join("out.csv"));
-        fs::create_dir(&room).unwrap();
-        let file = AtomicFile::create_in(Some(&room), &target, Existing::Error).unwrap();
-        put(&file, "whole");
-        assert_eq!((names(dir.path()), names(&room).len()), (vec!["room".to_string()], 1));
-        file.commit().unwrap();
-        assert_eq!((names(dir.path()).len(), names(&room).len()), (2, 0));
+        let target = dir.path().join("a.csv");
+        let dead = dir.path().join(".a.csv.tmp-999999999-0");
+        fs::write(&dead, "half").unwrap();
+        // As if the process were one that cannot be seen from here.
+        let file = AtomicFile::create(&target, Existing::Error).unwrap();
+        let elsewhere = dir.path().join(".a.csv.tmp-999999998-0");
+        fs::rename(&file.temporary, &elsewhere).unwrap();
+        remove_leftovers_of(&target);
+        assert_eq!(names(dir.path()), [".a.csv.tmp-999999998-0"]);
+        drop(file);
+        fs::rename(&elsewhere, &dead).unwrap();
+        remove_leftovers_of(&target);
+        assert_eq!(names(dir.path()), [""; 0]);
     }
 
     #[test]

@@ -30,11 +30,13 @@ impl WriteContext {
         Self { threads: Some(threads), memory, spill, metrics: OperatorMetrics::new(), progress }
     }
 
-    pub(super) fn threads(&self) -> Option<&Arc<rayon::ThreadPool>> {
+    /// The threads to encode on.
+    pub fn threads(&self) -> Option<&Arc<rayon::ThreadPool>> {
         self.threads.as_ref()
     }
 
-    pub(super) fn reservation(&self, name: &str) -> MemoryReservation {
+    /// Memory of the session, or whoever writes.
+    pub fn reservation(&self, name: &str) -> MemoryReservation {
         self.memory.reservation(name, &self.metrics)
     }
 

@@ -1,7 +1,9 @@
 //! Writing batches: one [`BatchWriter`] per format over any output, and files that appear whole or not at all.
 //!
-//! [`FileSink`] is what COPY, the converter and the generators use: an [`AtomicFile`] below a writer of the format that
-//! [`WriteOptions`] ask for. The shell and `-o -` put the same writers over standard output by [`create_writer`].
+//! [`FileSink`] is what COPY and the generators use for a single file: an [`AtomicFile`] below a writer of the format that
+//! [`WriteOptions`] ask for. [`FolderWriter`] writes any number of files into a [staging](staging::Staging), from which COPY
+//! ([`NewFolder`]) and the converter give them their names. The shell and `-o -` put the same writers over standard output
+//! by [`create_writer`].
 
 mod arrow;
 pub mod atomic;
@@ -14,6 +16,7 @@ mod output;
 mod parquet;
 mod parquet_options;
 mod sink;
+pub mod staging;
 mod text;
 
 use std::io::Write;
@@ -27,7 +30,9 @@ use crate::error::{Error, Result};
 
 pub use self::atomic::{AtomicFile, Existing};
 pub use self::context::WriteContext;
-pub use self::folder::{FolderOptions, FolderWriter, WrittenFolder};
+pub use self::folder::{
+    FileNames, FolderFile, FolderOptions, FolderPlan, FolderSummary, FolderWriter, Making, NewFolder,
+};
 pub use self::options::{CsvOptions, WriteOptions};
 pub use self::parquet_options::{ColumnOptions, ParquetOptions, ParquetVersion, SortedBy, column_option, sorted_by};
 pub use self::sink::{FileSink, WrittenFile};

@@ -30,6 +30,9 @@ pub(super) const PARQUET_NAMES: [&str; 14] = [
 /// Names of the options of one column, aliases left out.
 const COLUMN_NAMES: [&str; 6] = ["codec", "level", "dictionary", "encoding", "bloom_filter", "bloom_filter_fpp"];
 
+/// Other names of these.
+const COLUMN_ALIASES: [&str; 4] = ["compression", "compression_level", "bloom", "fpp"];
+
 /// Names of encodings.
 const ENCODINGS: [(&str, Encoding); 8] = [
     ("plain", Encoding::PLAIN),
@@ -161,7 +164,14 @@ pub fn column_option(spelled: &str) -> Result<(String, OptionValue)> {
         Error::usage(format!("'{spelled}' is no option of a column"))
             .with_hint("write it as COLUMN:NAME=VALUE,NAME=VALUE, such as id:codec=snappy,bloom_filter")
     };
-    let (column, options) = spelled.rsplit_once(':').ok_or_else(wrong)?;
+    // Names of columns may have colons, and so may values.
+    let begins_options = |(place, _): &(usize, &str)| {
+        let name = spelled[place + 1..].split([':', '=', ',']).next().unwrap_or_default().trim();
+        COLUMN_NAMES.iter().chain(&COLUMN_ALIASES).any(|known| known.eq_ignore_ascii_case(name))
+    };
+    let known = spelled.match_indices(':').find(begins_options).map(|(place, _)| place);
+    let place = known.or_else(|| spelled.rfind(':')).ok_or_else(wrong)?;
+    let (column, options) = (&spelled[..place], &spelled[place + 1..]);
     let entry = |option: &str| match option.split_once('=') {
         Some((name, value)) => (name.trim().to_string(), OptionValue::Text(value.trim().to_string())),
         None => (option.trim().to_string(), OptionValue::Boolean(true)),
@@ -186,7 +196,7 @@ impl ParquetReader {
     pub fn take(&mut self, name: &str, value: &OptionValue) -> Result<bool> {
         let options = &mut self.options;
         match name {
-            "compression" | "codec" => self.codec = Some(text(name, value)?.to_ascii_lowercase()),
+            "compression" | "codec" => read_codec(name, value, &mut self.codec, &mut self.level)?,
             "compression_level" => self.level = Some(count(name, value)?),
             "row_group_size" => options.row_group_rows = clamp(count(name, value)?),
             "row_group_bytes" | "row_group_size_bytes" => options.row_group_bytes = bytes(name, value)?,
@@ -248,6 +258,20 @@ impl ParquetReader {
     }
 }
 
+/// `zstd`, or `zstd:3` with its level.
+fn read_codec(name: &str, value: &OptionValue, codec: &mut Option<String>, level: &mut Option<u64>) -> Result<()> {
+    let spelled = text(name, value)?.to_ascii_lowercase();
+    let Some((before, after)) = spelled.split_once(':') else {
+        *codec = Some(spelled);
+        return Ok(());
+    };
+    *codec = Some(before.trim().to_string());
+    *level = Some(after.trim().parse().map_err(|_| {
+        Error::usage(format!("'{after}' is no compression level")).with_hint("write for instance 'zstd:3'")
+    })?);
+    Ok(())
+}
+
 fn read_column(column: &str, value: &OptionValue, own: &mut ColumnOptions) -> Result<()> {
     let OptionValue::Map(entries) = value else {
         return Err(Error::usage(format!("the options of the column '{column}' are a map"))
@@ -256,7 +280,7 @@ fn read_column(column: &str, value: &OptionValue, own: &mut ColumnOptions) -> Re
     let (mut codec, mut level) = (None, None);
     for (name, value) in entries {
         match name.to_ascii_lowercase().as_str() {
-            "codec" | "compression" => codec = Some(text(name, value)?.to_ascii_lowercase()),
+            "codec" | "compression" => read_codec(name, value, &mut codec, &mut level)?,
             "level" | "compression_level" => level = Some(count(name, value)?),
             "dictionary" => own.dictionary = Some(boolean(name, value)?),
             "bloom_filter" | "bloom" => own.bloom_filter = Some(boolean(name, value)?),
@@ -452,6 +476,7 @@ mod tests {
             assert!(!matches!(known, Ok(false)), "{name}");
         }
         let options = read(&[
+            ("compression", text_value("ZSTD:7")),
             ("row_group_bytes", text_value("128MiB")),
             ("data_page_size", OptionValue::Number(65536.0)),
             ("dictionary", OptionValue::List(vec![text_value("name")])),
@@ -464,6 +489,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!((options.row_group_bytes, options.page_bytes, options.page_index), (128 << 20, 65536, false));
+        assert_eq!(options.compression, Compression::ZSTD(ZstdLevel::try_new(7).unwrap()));
         assert_eq!(options.dictionary, Some(false));
         assert_eq!(options.of_column("name").dictionary, Some(true));
         assert_eq!((options.of_column("id").bloom_filter, options.bloom_filter), (Some(true), false));
@@ -487,6 +513,10 @@ mod tests {
                 bloom_filter_fpp: None,
             }
         );
+        let (column, own) = column_option("a:b:codec=zstd:9,bloom").unwrap();
+        let options = read(&[("column_options", OptionValue::Map(vec![(column, own)]))]).unwrap();
+        let zstd = Compression::ZSTD(ZstdLevel::try_new(9).unwrap());
+        assert_eq!(options.of_column("a:b").compression, Some(zstd));
         for wrong in ["a", "a:", ":codec=snappy", "a:codec=snappy,,bloom"] {
             assert_eq!(column_option(wrong).unwrap_err().exit_code(), 2, "{wrong}");
         }
@@ -498,6 +528,8 @@ mod tests {
         for (name, value, part) in [
             ("compression", text_value("sanppy"), "did you mean 'snappy'"),
             ("compression", text_value("q"), "compressions are"),
+            ("compression", text_value("zstd:high"), "no compression level"),
+            ("compression", text_value("snappy:3"), "no compression levels"),
             ("row_group_bytes", text_value("many"), "many"),
             ("row_group_bytes", text_value("0"), "more than nothing"),
             ("bloom_filter_fpp", OptionValue::Number(2.0), "between 0 and 1"),

@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 use super::{AtomicFile, BatchWriter, OutputFormat, WriteContext, WriteOptions, WriteSummary, create_writer};
 use crate::error::{Error, Result};
 
-/// What COPY and the converter write to. Dropped before [`commit`](Self::commit), it leaves nothing.
+/// What COPY writes a single file to. Dropped before [`commit`](Self::commit), it leaves nothing.
 pub struct FileSink {
     // Before the file, so that the writer's handle is closed when the file is removed.
     writer: Box<dyn BatchWriter>,
@@ -22,23 +22,9 @@ impl FileSink {
     /// # Errors
     /// Where options do not fit, the target exists and may not be replaced, or cannot be written.
     pub fn new(target: &Path, options: &WriteOptions, schema: &SchemaRef, context: &WriteContext) -> Result<Self> {
-        Self::new_in(None, target, options, schema, context)
-    }
-
-    /// Begins a file that lies in another folder until it gets its name.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new).
-    pub fn new_in(
-        folder: Option<&Path>,
-        target: &Path,
-        options: &WriteOptions,
-        schema: &SchemaRef,
-        context: &WriteContext,
-    ) -> Result<Self> {
         let format = options.format_of(target)?;
         check_names(format, schema)?;
-        let file = AtomicFile::create_in(folder, target, options.existing)?;
+        let file = AtomicFile::create(target, options.existing)?;
         let writer = create_writer(format, options, schema, file.writer()?, target, context)?;
         Ok(Self { writer, file })
     }
@@ -97,16 +83,6 @@ impl WrittenFile {
     pub(crate) fn new(mut file: AtomicFile, summary: WriteSummary) -> Result<Self> {
         file.seal()?;
         Ok(Self { file, summary })
-    }
-
-    /// The file: where it is, and the checksum of its bytes.
-    pub fn file(&self) -> &AtomicFile {
-        &self.file
-    }
-
-    /// What it holds.
-    pub fn summary(&self) -> WriteSummary {
-        self.summary
     }
 
     /// Gives the file its name.

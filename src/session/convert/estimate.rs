@@ -1,6 +1,6 @@
 //! A conversion that is only planned: what would become what, with which columns, and about how large.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -9,7 +9,7 @@ use super::plan::{ConvertPlan, Found, PlannedPart};
 use super::{ConvertOptions, OnExisting};
 use crate::error::Result;
 use crate::io::source::{ScanRequest, Table};
-use crate::io::write::{WriteContext, WriteSummary, create_writer};
+use crate::io::write::{WriteSummary, create_writer};
 use crate::metrics::OperatorMetrics;
 use crate::plan::Scan;
 use crate::session::{RunOptions, Session};
@@ -44,8 +44,10 @@ pub struct DryRun {
 pub struct PlannedOutput {
     /// Files that would be read.
     pub inputs: Vec<PathBuf>,
-    /// The file that would be written.
+    /// The file that would be written, or a pattern of the files, whose number the rows decide.
     pub output: PathBuf,
+    /// Whether it is a pattern.
+    pub is_pattern: bool,
     /// Whether it is there already as it should be.
     pub is_done: bool,
 }
@@ -62,7 +64,8 @@ impl Session {
         let plan = ConvertPlan::new(convert, &place, &inputs, &found, &self.config())?;
         let outputs = plan.parts.iter().map(|part| PlannedOutput {
             inputs: part.part.files.clone(),
-            output: place.show(&part.output),
+            output: place.show(&part.target.pattern(&plan.write.folder, plan.format)),
+            is_pattern: part.target.names.are_many(),
             is_done: part.done.is_some(),
         });
         let mut dry = DryRun {
@@ -91,6 +94,8 @@ impl Session {
         let quiet = RunOptions { cancel: options.cancel.clone(), ..RunOptions::default() };
         let step = parts.len().div_ceil(SAMPLED_PARTS).max(1);
         let mut sample = Sample::default();
+        let columns = plan.write.folder.file_columns(plan.schema.fields().len(), &plan.partitions);
+        let schema: SchemaRef = Arc::new(plan.schema.project(&columns)?);
         for part in parts.iter().step_by(step) {
             let table: Arc<dyn Table> = part.part.table.clone();
             let (_, context) = self.lower(&Scan::all(table.clone()), &quiet)?;
@@ -98,11 +103,11 @@ impl Session {
             if source.partitions() == 0 {
                 continue;
             }
-            let (nowhere, name) = (Box::new(std::io::sink()), part.output.as_path());
-            let mut writer =
-                create_writer(plan.format, &plan.write, &plan.schema, nowhere, name, &WriteContext::default())?;
+            let nowhere = Box::new(std::io::sink());
+            let write = self.write_context(&quiet);
+            let mut writer = create_writer(plan.format, &plan.write, &schema, nowhere, Path::new("a sample"), &write)?;
             for batch in source.open(0, &context, &OperatorMetrics::new())?.take(SAMPLED_BATCHES) {
-                writer.write(&batch?)?;
+                writer.write(&batch?.project(&columns)?)?;
             }
             let WriteSummary { rows, bytes } = writer.finish()?;
             sample.written.rows += rows;

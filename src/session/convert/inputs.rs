@@ -9,13 +9,12 @@ use super::place::Place;
 use super::{ConvertOptions, Layout};
 use crate::error::{Error, Result};
 use crate::io::content::ContentSum;
-use crate::io::csv::{Compression, CsvOptions, CsvTable};
+use crate::io::csv::{CsvOptions, CsvTable};
 use crate::io::glob::expand;
 use crate::io::ipc::ArrowTable;
 use crate::io::json::{JsonOptions, JsonTable};
 use crate::io::parquet::ParquetTable;
 use crate::io::source::Table;
-use crate::io::write::OutputFormat;
 use crate::session::catalog::{check_run, open_arrow, open_csv, open_json, open_parquet, read_endings, resolved};
 use crate::session::{RunOptions, Session};
 use crate::sql::FileFormat;
@@ -47,12 +46,8 @@ impl Session {
         place: &Place,
         known: Option<&Manifest>,
     ) -> Result<Inputs> {
-        let made: HashSet<PathBuf> = known
-            .iter()
-            .flat_map(|known| known.outputs())
-            .map(|output| &output.path)
-            .map(|path| place.root.join(path))
-            .collect();
+        let made: HashSet<PathBuf> =
+            known.iter().flat_map(|known| known.files()).map(|path| place.root.join(path)).collect();
         let is_ours = |file: &PathBuf| {
             let whole = file.canonicalize().unwrap_or_else(|_| file.clone());
             made.contains(&whole) || place.is_in_room(&whole)
@@ -97,6 +92,16 @@ impl Inputs {
         matches!(self, Self::Csv(table) if table.may_widen())
     }
 
+    /// The files of all inputs.
+    pub fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Csv(table) => table.files().map(Path::to_path_buf).collect(),
+            Self::Parquet(table) => table.files().to_vec(),
+            Self::Json(table) => table.files().map(Path::to_path_buf).collect(),
+            Self::Arrow(table) => table.files().to_vec(),
+        }
+    }
+
     /// The columns of all inputs together.
     pub fn schema(&self) -> SchemaRef {
         match self {
@@ -118,16 +123,17 @@ impl Inputs {
             let files = table.files().map(Path::to_path_buf).collect();
             of(table, files, Some(contents))
         };
-        let (all, files): (Arc<dyn Table>, Vec<PathBuf>) = match self {
-            Self::Csv(table) if layout == Layout::Merge => return vec![csv(table)],
+        let all: Arc<dyn Table> = match self {
+            Self::Csv(table) if layout != Layout::PerFile => return vec![csv(table)],
             Self::Csv(table) => {
                 return (0..table.files().len()).filter_map(|index| Some(csv(&*table.for_file(index)?))).collect();
             }
-            Self::Parquet(table) => (table.clone(), table.files().to_vec()),
-            Self::Json(table) => (table.clone(), table.files().map(Path::to_path_buf).collect()),
-            Self::Arrow(table) => (table.clone(), table.files().to_vec()),
+            Self::Parquet(table) => table.clone(),
+            Self::Json(table) => table.clone(),
+            Self::Arrow(table) => table.clone(),
         };
-        if layout == Layout::Merge {
+        let files = self.files();
+        if layout != Layout::PerFile {
             return vec![of(all, files, None)];
         }
         let one = |index: usize| -> Option<Arc<dyn Table>> {
@@ -141,56 +147,4 @@ impl Inputs {
         let parts = files.into_iter().enumerate();
         parts.filter_map(|(index, file)| Some(of(one(index)?, vec![file], None))).collect()
     }
-}
-
-/// Where each part goes, from the place's root. Files of folders keep their paths below the folders that were named, others
-/// those below the folder that all have in common.
-///
-/// # Errors
-/// A usage error where two parts would go to one file.
-pub(super) fn outputs(
-    convert: &ConvertOptions,
-    place: &Place,
-    parts: &[Part],
-    format: OutputFormat,
-) -> Result<Vec<PathBuf>> {
-    if let Some(file) = &place.file {
-        return Ok(vec![file.clone()]);
-    }
-    let files: Vec<&Path> = parts.iter().flat_map(|part| &part.files).map(PathBuf::as_path).collect();
-    let named: Vec<&Path> = convert.inputs.iter().map(Path::new).collect();
-    let common = if named.iter().all(|path| path.is_dir()) {
-        common_folder(named.into_iter())
-    } else {
-        common_folder(files.iter().map(|file| file.parent().unwrap_or(Path::new(""))))
-    };
-    let mut taken = std::collections::HashMap::new();
-    let mut outputs = Vec::new();
-    for file in files {
-        let mut output = file.strip_prefix(&common).unwrap_or(file).to_path_buf();
-        if Compression::of_ending(&output) != Compression::None {
-            output.set_extension("");
-        }
-        output.set_extension(format.extension());
-        if let Some(other) = taken.insert(output.clone(), file) {
-            return Err(Error::usage(format!(
-                "'{}' and '{}' would both become '{}'",
-                other.display(),
-                file.display(),
-                convert.output.join(&output).display()
-            ))
-            .with_hint("convert them into different folders, or merge them by --layout merge"));
-        }
-        outputs.push(output);
-    }
-    Ok(outputs)
-}
-
-fn common_folder<'a>(mut folders: impl Iterator<Item = &'a Path>) -> PathBuf {
-    let Some(first) = folders.next() else {
-        return PathBuf::new();
-    };
-    folders.fold(first.to_path_buf(), |common, folder| {
-        common.components().zip(folder.components()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect()
-    })
 }

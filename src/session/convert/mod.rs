@@ -1,20 +1,24 @@
-//! CONVERT: files to Parquet (or another format), one output per input or merged into one, in a way that can be
-//! interrupted, gone on with, and checked.
+//! CONVERT: files to Parquet (or another format), one output per input, merged, or a folder for each value of columns, in a
+//! way that can be interrupted, gone on with, and checked.
 //!
 //! 1. `place` says where outputs, manifest and unfinished files lie, and lets one process in.
-//! 2. `inputs` opens all files as one table, and cuts it into parts, each of which becomes an output.
+//! 2. `inputs` opens all files as one table, and cuts it into parts, each of which becomes a file or several; `targets` says
+//!    where these go.
 //! 3. `plan` decides what is to be done, before anything is written: what is done already by the `manifest`, what is in
-//!    the way, whether options and columns are those that a run was begun with.
-//! 4. `run` converts part by part: a file is written under a temporary name, made durable, compared with what was read
-//!    (`verify`) if asked for, renamed, and recorded. Where files are replaced, all get their names at the end (`publish`).
+//!    the way, whether options and columns (`header`) are those that a run was begun with.
+//! 4. `run` converts part by part: files are written in the staging, made durable, compared with what was read (`verify`) if
+//!    asked for, renamed, and recorded. Where files are replaced, or those of a folder belong together, all get their
+//!    names at the end (`publish`).
 
 mod estimate;
+mod header;
 mod inputs;
 mod manifest;
 mod place;
 mod plan;
 mod publish;
 mod run;
+mod targets;
 mod verify;
 
 use std::path::PathBuf;
@@ -25,14 +29,15 @@ pub use estimate::{DryRun, PlannedOutput};
 pub use verify::{Difference, Verify, VerifyOptions, VerifyReport};
 
 use self::inputs::Inputs;
-use self::place::{Place, Room};
+use self::place::Place;
 use self::plan::{ConvertPlan, Found};
 use self::run::Conversion;
 use super::restart::tell_widened;
 use super::{RunOptions, Session};
 use crate::error::{Error, ErrorClass, Result};
 use crate::io::options::Options;
-use crate::io::write::SortedBy;
+use crate::io::write::atomic::check_target;
+use crate::io::write::{Existing, FolderOptions, SortedBy, WriteOptions};
 use crate::rejects::RejectLog;
 
 /// How inputs become outputs.
@@ -41,8 +46,11 @@ pub enum Layout {
     /// One output for each input, with the input's name and the format's ending, in the output folder.
     #[default]
     PerFile,
-    /// All inputs merged into one file.
+    /// All inputs merged into one file, or into the files of a folder where these are limited in size.
     Merge,
+    /// All inputs in a folder for each value of the columns that the writer's option `partition_by` names:
+    /// `year=2024/country=CH/data_0.parquet`.
+    Partition,
 }
 
 /// What to do about outputs that are there already.
@@ -73,11 +81,12 @@ pub struct ConvertOptions {
     pub inputs: Vec<String>,
     /// The folder of the outputs, or the one file with [`Layout::Merge`].
     pub output: PathBuf,
-    /// One output per input, or one.
+    /// How inputs become outputs.
     pub layout: Layout,
     /// Options of the reader, as `read_csv` has them.
     pub read: Options,
-    /// Options of the writer, as `COPY … TO` has them; without a format it is the output's, or Parquet.
+    /// Options of the writer, as `COPY … TO` has them; without a format it is the output's, or Parquet. `file_size` and
+    /// `rows_per_file` cut each output into several.
     pub write: Options,
     /// The order of the rows of each output; without one, it is that of the inputs. Parquet files tell of it.
     pub sort_by: Vec<SortedBy>,
@@ -130,8 +139,19 @@ impl Session {
     /// replaced, or a run cannot be resumed since its options or columns are others: this is found before anything is
     /// written. Where another conversion writes to the same place.
     pub fn convert(&self, convert: &ConvertOptions, options: &RunOptions) -> Result<ConvertSummary> {
+        let mut summary = ConvertSummary::default();
+        self.convert_counted(convert, options, &mut summary).map(|()| summary)
+    }
+
+    /// [`convert`](Self::convert), which counts what was done also where it fails.
+    pub(crate) fn convert_counted(
+        &self,
+        convert: &ConvertOptions,
+        options: &RunOptions,
+        summary: &mut ConvertSummary,
+    ) -> Result<()> {
         let place = Place::of(convert)?;
-        let _room = Room::enter(&place)?;
+        let _staging = place.enter()?;
         place.remove_leftovers();
         let mut found = Found::at(&place)?;
         if let Some(staged) = found.staged.as_ref().filter(|staged| staged.is_done()) {
@@ -141,15 +161,17 @@ impl Session {
         }
         let mut inputs = self.inputs(convert, options, &place, found.manifest.as_ref())?;
         loop {
+            *summary = ConvertSummary::default();
             let plan = ConvertPlan::new(convert, &place, &inputs, &found, &self.config())?;
             check_rejects(&plan, options)?;
             let written = AtomicUsize::new(0);
             let work = |log: &Arc<RejectLog>| {
-                Conversion { session: self, convert, options, place: &place, log, written: &written }.run(plan, &found)
+                let conversion = Conversion { session: self, convert, options, place: &place, log, written: &written };
+                conversion.run(plan, &found, summary)
             };
             let error = match self.logged_from(options, &written, work) {
                 Err(error) => error,
-                done => return done,
+                Ok(()) => return Ok(()),
             };
             // Nothing has its name yet where types may be widened.
             let wider = match &inputs {
@@ -171,14 +193,36 @@ impl Session {
     }
 }
 
+impl ConvertOptions {
+    /// Whether the output is one file, and not a folder.
+    ///
+    /// # Errors
+    /// A usage error for options of the writer that do not fit the layout.
+    pub fn is_file(&self) -> Result<bool> {
+        let folder: FolderOptions = WriteOptions::parse(&self.write)?.folder;
+        match self.layout {
+            Layout::Partition if folder.partition_by.is_empty() => {
+                Err(Error::usage("the layout 'partition' needs columns")
+                    .with_hint("name them: --partition-by year,month"))
+            }
+            Layout::Merge | Layout::PerFile if !folder.partition_by.is_empty() => {
+                Err(Error::usage("columns to partition by have no meaning for this layout")
+                    .with_hint("write --layout partition"))
+            }
+            layout => Ok(layout == Layout::Merge && !folder.is_wanted()),
+        }
+    }
+}
+
 impl Place {
     fn of(convert: &ConvertOptions) -> Result<Self> {
-        let is_file = convert.layout == Layout::Merge;
+        let is_file = convert.is_file()?;
         if is_file {
-            crate::io::write::atomic::check_target(&convert.output, crate::io::write::Existing::Overwrite)?;
+            check_target(&convert.output, Existing::Overwrite)?;
         } else if convert.output.is_file() {
-            return Err(Error::usage(format!("'{}' is a file, not a folder", convert.output.display()))
-                .with_hint("with one output per input, -o names a folder; --layout merge writes one file"));
+            let output = convert.output.display();
+            return Err(Error::usage(format!("the output '{output}' is a file, not a folder"))
+                .with_hint("name a folder, or write one file with --layout merge"));
         }
         Self::new(&convert.output, is_file, convert.manifest.as_deref())
     }

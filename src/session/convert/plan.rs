@@ -1,23 +1,25 @@
 //! What a conversion will do, found out before anything is written: which parts go where, which of them are done already,
 //! and everything that would go wrong later because of names, options or columns.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::env;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
-use super::inputs::{Inputs, Part, outputs};
-use super::manifest::{Header, InputRecord, Manifest, PartRecord, Run};
+use super::header::header;
+use super::inputs::{Inputs, Part};
+use super::manifest::{Header, InputRecord, Manifest, PartRecord, Run, columns_differ};
 use super::place::Place;
+use super::targets::{Target, targets};
 use super::{ConvertOptions, Layout, OnExisting, Resume, Verify};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::io::content::ContentSum;
-use crate::io::options::{OptionValue, Options};
-use crate::io::write::{Existing, OutputFormat, SortedBy, WriteOptions};
-use crate::types::{SchemaRef, sql_name};
+use crate::io::write::{FileNames, OutputFormat, WriteOptions};
+use crate::types::SchemaRef;
+
+/// Options of reading that decide on nothing but what becomes of rows and values that do not fit.
+const ON_MISFITS: [&str; 4] = ["read.on_error", "read.ignore_errors", "read.max_rejects", "read.rejects"];
 
 /// What will be done.
 pub(super) struct ConvertPlan {
@@ -32,17 +34,43 @@ pub(super) struct ConvertPlan {
     pub format: OutputFormat,
     pub write: WriteOptions,
     pub schema: SchemaRef,
+    /// The columns whose values make folders, as positions in the schema.
+    pub partitions: Vec<usize>,
+    /// Files whose names are not free, from the place's root: those that are there, where they stay, and all that is
+    /// recorded.
+    pub taken: Arc<Taken>,
 }
 
 /// A part, and where it goes.
 pub(super) struct PlannedPart {
     pub part: Part,
-    /// From the place's root.
-    pub output: PathBuf,
-    /// What to do about a file of that name.
-    pub existing: Existing,
+    pub target: Target,
     /// What is known of it, where it need not be converted again.
     pub done: Option<PartRecord>,
+}
+
+/// Names of files that are not free.
+pub(super) struct Taken {
+    root: PathBuf,
+    /// Files that are recorded.
+    recorded: HashSet<PathBuf>,
+    /// Files that are ours, and may be replaced.
+    ours: BTreeSet<PathBuf>,
+    /// Whether files that are there and not ours stay, and others go around them.
+    adds: bool,
+}
+
+impl Taken {
+    /// Whether a file at a path from the root cannot have that name.
+    pub fn has(&self, path: &Path) -> bool {
+        self.recorded.contains(path)
+            || (self.adds && !self.ours.contains(path) && fs::symlink_metadata(self.root.join(path)).is_ok())
+    }
+
+    /// Whether a file may be replaced that is there.
+    pub fn is_ours(&self, path: &Path) -> bool {
+        self.ours.contains(path)
+    }
 }
 
 /// What lies in a place.
@@ -59,13 +87,8 @@ impl Found {
     /// # Errors
     /// A data error where a manifest is damaged.
     pub fn at(place: &Place) -> Result<Self> {
-        let is_there = |manifest: &Manifest| {
-            let mut named = manifest
-                .outputs()
-                .map(|output| &output.path)
-                .chain(manifest.runs.iter().flat_map(|run| &run.announced));
-            named.any(|path| place.root.join(path).exists())
-        };
+        let is_there =
+            |manifest: &Manifest| manifest.files().any(|path| fs::symlink_metadata(place.root.join(path)).is_ok());
         let manifest = Manifest::read(&place.manifest)?.filter(is_there);
         Ok(Self { manifest, staged: Manifest::read(&place.journal())? })
     }
@@ -87,96 +110,131 @@ impl ConvertPlan {
         let format = output_format(convert)?;
         write.format = Some(format);
         let schema = inputs.schema();
+        let partitions = write.folder.partition_columns(&schema)?;
         let parts = inputs.parts(convert.layout);
-        let targets = outputs(convert, place, &parts, format)?;
+        let targets = targets(convert, place, &parts, &write.folder, format)?;
         for (part, target) in parts.iter().zip(&targets) {
-            if part.files.iter().any(|file| same_file(file, &place.root.join(target))) {
-                return Err(Error::usage(format!("'{}' would overwrite an input", place.show(target).display()))
-                    .with_hint("name another folder"));
+            if let Some(target) = target.file()
+                && part.files.iter().any(|file| same_file(file, &place.root.join(&target)))
+            {
+                return Err(overwrites_input(&place.show(&target)));
             }
         }
         let header = header(convert, format, &schema, config);
-        let base = Base::new(convert, place, inputs, found, header, &targets)?;
-        let mut plan = Self {
-            parts: Vec::new(),
-            manifest: base.manifest,
-            at_end: base.at_end,
-            keeps_staged: base.keeps_staged,
-            format,
-            write,
-            schema,
-        };
-        plan.place_parts(convert, place, parts, targets)?;
-        Ok(plan)
+        let mut base = Base::new(convert, place, inputs, found, header, &targets, format)?;
+        let adds = convert.existing == OnExisting::Append || base.manifest.runs.len() > 1;
+        let run = base.manifest.runs.last_mut().ok_or_else(|| Error::internal("a conversion without a run"))?;
+        let known = known_parts(convert.layout, &parts, std::mem::take(&mut run.parts))?;
+        let mut placed = Vec::with_capacity(parts.len());
+        for ((part, target), record) in parts.into_iter().zip(targets).zip(known) {
+            let mut planned = PlannedPart { part, target, done: None };
+            if let Some(record) = record {
+                // A file keeps its name.
+                if let (FileNames::One(_), Some(made)) = (&planned.target.names, record.outputs.first()) {
+                    planned.target = Target::one(&made.path);
+                }
+                let outputs = record.paths();
+                planned.done = unchanged(record, &planned.part, &run.announced, place, base.keeps_staged, convert)?;
+                match &planned.done {
+                    Some(record) => run.parts.push(record.clone()),
+                    // What was made of it is ours, and goes if nothing takes its place.
+                    None => run.announced.extend(outputs),
+                }
+                placed.push((planned, true));
+            } else {
+                placed.push((planned, false));
+            }
+        }
+        let ours = run.announced.clone();
+        let recorded = base.manifest.outputs().map(|output| output.path.clone()).collect();
+        let mut taken = Taken { root: place.root.clone(), recorded, ours, adds };
+        let replaces = base.at_end || convert.existing == OnExisting::Overwrite;
+        let mut parts = Vec::with_capacity(placed.len());
+        for (mut planned, has_name) in placed {
+            if planned.done.is_none() {
+                planned.find_place(place, &mut taken, has_name, replaces, format, convert)?;
+            }
+            parts.push(planned);
+        }
+        let Base { manifest, at_end, keeps_staged } = base;
+        let taken = Arc::new(taken);
+        Ok(Self { parts, manifest, at_end, keeps_staged, format, write, schema, partitions, taken })
     }
 
     /// The run that is planned.
     pub fn run(&self) -> Option<&Run> {
         self.manifest.runs.last()
     }
+}
 
-    fn place_parts(
+impl PlannedPart {
+    /// Checks that the files of the part may have their names, or finds another one for the only file.
+    fn find_place(
         &mut self,
-        convert: &ConvertOptions,
         place: &Place,
-        parts: Vec<Part>,
-        targets: Vec<PathBuf>,
+        taken: &mut Taken,
+        has_name: bool,
+        replaces: bool,
+        format: OutputFormat,
+        convert: &ConvertOptions,
     ) -> Result<()> {
-        let mut taken: HashSet<PathBuf> = self.manifest.outputs().map(|output| output.path.clone()).collect();
-        let adds = convert.existing == OnExisting::Append || self.manifest.runs.len() > 1;
-        let run = self.run().cloned().ok_or_else(|| Error::internal("a conversion without a run"))?;
-        let mut known = run.parts;
-        for (part, target) in parts.into_iter().zip(targets) {
-            let inputs: Vec<PathBuf> = part.files.iter().map(|file| whole_path(file)).collect();
-            let is_of_part = |record: &PartRecord| {
-                // The one output of all inputs stays that, whatever the inputs are.
-                place.file.is_some() || record.inputs.iter().map(|input| &input.path).eq(&inputs)
+        let is_begun = convert.resume.is_none() && place.manifest.exists();
+        let Some(target) = self.target.file() else {
+            let found = self.target.in_the_way(place, format, &|path| taken.is_ours(path));
+            return match found.filter(|_| !replaces && !taken.adds) {
+                Some(found) => Err(in_the_way(&place.show(&found), is_begun)),
+                None => Ok(()),
             };
-            let record = known.iter().position(is_of_part).map(|index| known.remove(index));
-            let output = match record.as_ref().and_then(|record| record.outputs.first()) {
-                Some(made) => made.path.clone(),
-                None if adds => free_name(place, target, &mut taken, &run.announced),
-                None if taken.contains(&target) => {
-                    return Err(Error::usage(format!(
-                        "'{}' was made of other inputs than '{}'",
-                        place.show(&target).display(),
-                        inputs.first().map_or(Path::new(""), PathBuf::as_path).display()
-                    ))
-                    .with_hint("write to another folder, or add to what is there by --existing append"));
-                }
-                None => target,
-            };
-            let is_ours = record.is_some() || run.announced.contains(&output);
-            let done = match record {
-                Some(record) if is_there(place, &record, self.at_end, is_checked(convert))? => {
-                    unchanged(record, &part, convert.resume)?
-                }
-                _ => None,
-            };
-            let replaces = self.at_end || is_ours || convert.existing == OnExisting::Overwrite;
-            if done.is_none() && !replaces && place.root.join(&output).exists() {
-                let is_begun = convert.resume.is_none() && place.manifest.exists();
-                return Err(in_the_way(&place.show(&output), is_begun));
+        };
+        let output = match taken.has(&target) {
+            true if has_name => target,
+            true if taken.adds => free_name(&target, taken),
+            true => {
+                let input = self.part.files.first().map_or(PathBuf::new(), |file| whole_path(file));
+                return Err(Error::usage(format!(
+                    "'{}' was made of other inputs than '{}'",
+                    place.show(&target).display(),
+                    input.display()
+                ))
+                .with_hint("write to another folder, or add to what is there by --existing append"));
             }
-            if place.root.join(&output).is_dir() {
-                return Err(Error::usage(format!("'{}' is a folder", place.show(&output).display()))
-                    .with_hint("rename it, or write to another folder"));
-            }
-            let existing = if replaces { Existing::Overwrite } else { Existing::Error };
-            self.parts.push(PlannedPart { part, output, existing, done });
+            false => target,
+        };
+        let there = fs::symlink_metadata(place.root.join(&output)).is_ok();
+        if there && !replaces && !taken.is_ours(&output) {
+            return Err(in_the_way(&place.show(&output), is_begun));
         }
-        if let Some(record) = known.first() {
-            let input = record.inputs.first().map_or(PathBuf::new(), |input| input.path.clone());
-            return Err(Error::usage(format!(
-                "'{}' was converted before, and is no input now or would get another name",
-                input.display()
-            ))
-            .with_hint(
+        if place.root.join(&output).is_dir() {
+            return Err(Error::usage(format!("'{}' is a folder", place.show(&output).display()))
+                .with_hint("rename it, or write to another folder"));
+        }
+        taken.recorded.insert(output.clone());
+        self.target = Target::one(&output);
+        Ok(())
+    }
+}
+
+/// What is known of each part. The one part of all inputs stays that, whatever the inputs are.
+fn known_parts(layout: Layout, parts: &[Part], mut known: Vec<PartRecord>) -> Result<Vec<Option<PartRecord>>> {
+    if layout != Layout::PerFile {
+        return Ok(parts.iter().map(|_| known.pop()).collect());
+    }
+    let inputs = |record: PartRecord| {
+        let inputs: Vec<PathBuf> = record.inputs.iter().map(|input| input.path.clone()).collect();
+        (inputs, record)
+    };
+    let mut known: HashMap<Vec<PathBuf>, PartRecord> = known.into_iter().map(inputs).collect();
+    let of = |part: &Part| part.files.iter().map(|file| whole_path(file)).collect::<Vec<_>>();
+    let found = parts.iter().map(|part| known.remove(&of(part))).collect();
+    match known.into_keys().min() {
+        None => Ok(found),
+        Some(inputs) => {
+            let input = inputs.first().map_or(Path::new(""), PathBuf::as_path);
+            Err(Error::usage(format!("'{}' was converted before, and is no input now", input.display())).with_hint(
                 "give the same inputs; or keep what is there and add to it by --existing append, or begin anew by \
                  --existing overwrite, without --resume",
-            ));
+            ))
         }
-        Ok(())
     }
 }
 
@@ -194,9 +252,12 @@ impl Base {
         inputs: &Inputs,
         found: &Found,
         header: Header,
-        targets: &[PathBuf],
+        targets: &[Target],
+        format: OutputFormat,
     ) -> Result<Self> {
         let widens = inputs.may_widen();
+        // The files of a folder that is made at once are seen at once.
+        let at_once = widens || targets.iter().any(|target| matches!(target.names, FileNames::Pattern(_)));
         let anew = |mut runs: Vec<Run>, header: Header| {
             runs.push(Run { header, parts: Vec::new(), announced: Default::default(), is_done: false });
             Manifest { runs }
@@ -205,12 +266,24 @@ impl Base {
             let begun = found.staged.as_ref().map(|staged| (staged, true));
             let begun = begun.or(found.manifest.as_ref().map(|manifest| (manifest, false)));
             // A run that is done and is to be replaced by one with other options: that one was not begun.
-            let is_other =
-                |run: &Run| run.header.difference(&header).or(run.header.schema_difference(&header)).is_some();
             let is_replaced = |begun: &Manifest| {
-                convert.existing == OnExisting::Overwrite && begun.is_done() && begun.runs.last().is_some_and(is_other)
+                convert.existing == OnExisting::Overwrite
+                    && begun.is_done()
+                    && begun.runs.last().is_some_and(|run| {
+                        difference(run, &header).is_some()
+                            || columns_differ(&run.header.schema, &header.schema).is_some()
+                    })
             };
-            let begun = begun.filter(|(begun, _)| !begun.runs.is_empty() && !is_replaced(begun));
+            // A run that is done and is to be added to by one of other inputs: that one was not begun either.
+            let is_added_to = |begun: &Manifest| {
+                let now: HashSet<PathBuf> = inputs.files().iter().map(|file| whole_path(file)).collect();
+                let is_now = |part: &PartRecord| part.inputs.iter().any(|input| now.contains(&input.path));
+                convert.existing == OnExisting::Append
+                    && begun.is_done()
+                    && begun.runs.last().is_some_and(|run| !run.parts.iter().any(is_now))
+            };
+            let is_begun = |begun: &Manifest| !begun.runs.is_empty() && !is_replaced(begun) && !is_added_to(begun);
+            let begun = begun.filter(|(begun, _)| is_begun(begun));
             if let Some((begun, is_staged)) = begun {
                 let mut manifest = begun.clone();
                 let wider = match manifest.runs.last_mut() {
@@ -218,64 +291,91 @@ impl Base {
                     None => false,
                 };
                 if wider {
-                    // Types that were widened are found again.
-                    return Ok(Self {
-                        manifest: anew(Vec::new(), Header { replaces: true, ..header }),
-                        at_end: true,
-                        keeps_staged: false,
-                    });
+                    // Types that were widened are found again, by a run that takes the place of this one.
+                    let replaced = manifest.runs.pop();
+                    let replaces = manifest.runs.is_empty();
+                    if let Some(last) = manifest.runs.last() {
+                        check_appends(place, last, &header)?;
+                    }
+                    let mut manifest = anew(manifest.runs, Header { replaces, ..header });
+                    if let (Some(run), Some(replaced)) = (manifest.runs.last_mut(), replaced) {
+                        run.announced.extend(replaced.parts.iter().flat_map(PartRecord::paths));
+                        run.announced.extend(replaced.announced);
+                    }
+                    return Ok(Self { manifest, at_end: true, keeps_staged: false });
                 }
-                return Ok(Self { manifest, at_end: is_staged || widens, keeps_staged: is_staged });
+                return Ok(Self { manifest, at_end: is_staged || at_once, keeps_staged: is_staged });
             }
         }
-        let is_there = |target: &PathBuf| fs::symlink_metadata(place.root.join(target)).is_ok();
+        let in_the_way_of = |target: &Target| target.in_the_way(place, format, &|_| false);
         let (manifest, at_end) = match convert.existing {
             OnExisting::Error => {
                 if let Some(known) = &found.manifest {
                     return Err(in_the_way(&place.shown, !known.is_done()));
                 }
-                if let Some(target) = targets.iter().find(|target| is_there(target)) {
-                    return Err(in_the_way(&place.show(target), found.staged.is_some()));
+                if let Some(there) = targets.iter().find_map(in_the_way_of) {
+                    return Err(in_the_way(&place.show(&there), found.staged.is_some()));
                 }
-                (anew(Vec::new(), header), widens)
+                (anew(Vec::new(), header), at_once)
             }
             OnExisting::Overwrite => {
-                let replaces = found.manifest.is_some() || targets.iter().any(is_there);
-                (anew(Vec::new(), Header { replaces: true, ..header }), replaces || widens)
+                let replaces = found.manifest.is_some() || targets.iter().any(|target| in_the_way_of(target).is_some());
+                (anew(Vec::new(), Header { replaces: true, ..header }), replaces || at_once)
             }
             OnExisting::Append => {
                 if place.file.is_some() {
                     return Err(Error::usage("nothing can be appended to one file")
-                        .with_hint("append to a folder: --layout per-file"));
+                        .with_hint("append to a folder: --layout per-file, or --file-size with --layout merge"));
                 }
                 let runs = found.manifest.as_ref().map(|known| known.runs.clone()).unwrap_or_default();
                 if let Some(last) = runs.last() {
-                    if !last.is_done {
-                        return Err(Error::usage(format!(
-                            "a conversion to '{}' was begun and is not done",
-                            place.shown.display()
-                        ))
-                        .with_hint("end it by --resume first"));
-                    }
-                    if let Some(difference) = last.header.schema_difference(&header) {
-                        return Err(Error::usage(format!("the columns are not those that are there: {difference}"))
-                            .with_hint("give types by --types COLUMN=TYPE, or write elsewhere"));
-                    }
+                    check_appends(place, last, &header)?;
                 }
-                (anew(runs, header), widens)
+                (anew(runs, header), at_once)
             }
         };
         Ok(Self { manifest, at_end, keeps_staged: false })
     }
 }
 
+/// Checks that what a run writes can stand beside what another one wrote.
+fn check_appends(place: &Place, last: &Run, now: &Header) -> Result<()> {
+    if !last.is_done {
+        let shown = place.shown.display();
+        return Err(Error::usage(format!("a conversion to '{shown}' was begun and is not done"))
+            .with_hint("end it by --resume first"));
+    }
+    if let Some(difference) = columns_differ(&last.header.schema, &now.schema) {
+        return Err(Error::usage(format!("the columns are not those that are there: {difference}"))
+            .with_hint("give types by --types COLUMN=TYPE, or write elsewhere"));
+    }
+    if last.header.format() != now.format() {
+        return Err(Error::usage("what is there is of another format")
+            .with_hint("write the same by --format, or write elsewhere"));
+    }
+    if last.header.columns()? != now.columns()? {
+        return Err(Error::usage("what is there has other partitions")
+            .with_hint("give the same --partition-by, or write elsewhere"));
+    }
+    Ok(())
+}
+
+/// In what a run that was begun differs from what is asked for now, but for what made no difference to it: where all rows
+/// did fit, it does not matter what was to become of others.
+fn difference(run: &Run, now: &Header) -> Option<String> {
+    let all_fit = run.parts.iter().all(|part| part.rejected + part.nulled == 0);
+    let widens = |header: &Header| header.options.get("read.on_error").is_some_and(|value| value == "widen");
+    let aside: &[&str] = if all_fit && !widens(&run.header) && !widens(now) { &ON_MISFITS } else { &[] };
+    run.header.difference(now, aside)
+}
+
 /// Takes a run up again. The answer is whether only types differ, which are found by widening.
 fn resume(run: &mut Run, now: &Header, widens: bool) -> Result<bool> {
     let hint = "go on with the options that it was begun with, or begin anew by --existing overwrite without --resume";
-    if let Some(difference) = run.header.difference(now) {
+    if let Some(difference) = difference(run, now) {
         return Err(Error::usage(format!("the conversion cannot be resumed: {difference}")).with_hint(hint));
     }
-    match run.header.schema_difference(now) {
+    match columns_differ(&run.header.schema, &now.schema) {
         Some(_) if widens => return Ok(true),
         Some(difference) => {
             return Err(Error::usage(format!("the conversion cannot be resumed: {difference}")).with_hint(
@@ -285,6 +385,7 @@ fn resume(run: &mut Run, now: &Header, widens: bool) -> Result<bool> {
         }
         None => {}
     }
+    run.header.options = now.options.clone();
     run.is_done = false;
     Ok(false)
 }
@@ -301,11 +402,14 @@ fn is_checked(convert: &ConvertOptions) -> bool {
     convert.verify == Some(Verify::Checksum) || convert.resume == Some(Resume::Checksum)
 }
 
-/// Whether the outputs of a part are there as they were written: by their sizes, or by their bytes.
-fn is_there(place: &Place, record: &PartRecord, at_end: bool, by_bytes: bool) -> Result<bool> {
+/// Whether the outputs of a part are there as they were written: by their sizes, or by their bytes. Those that have no names
+/// yet are looked at where they are kept.
+fn is_there(place: &Place, record: &PartRecord, keeps_staged: bool, by_bytes: bool) -> Result<bool> {
     let size = |path: &Path| fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|meta| meta.len());
     for output in &record.outputs {
-        let staged = Some(place.staged(&output.path)).filter(|path| at_end && size(path).is_some());
+        let staged = Some(place.staged(&output.path)).filter(|path| keeps_staged && size(path).is_some());
+        // Under the name of a file that is to be replaced may lie the one that it replaces.
+        let by_bytes = by_bytes || (keeps_staged && staged.is_none());
         let path = staged.unwrap_or_else(|| place.root.join(&output.path));
         if size(&path) != Some(output.size) {
             return Ok(false);
@@ -317,13 +421,23 @@ fn is_there(place: &Place, record: &PartRecord, at_end: bool, by_bytes: bool) ->
     Ok(true)
 }
 
-/// The record of a part whose inputs are what they were.
-fn unchanged(record: PartRecord, part: &Part, resume: Option<Resume>) -> Result<Option<PartRecord>> {
-    let paths: Vec<PathBuf> = part.files.iter().map(|file| whole_path(file)).collect();
-    if !record.inputs.iter().map(|input| &input.path).eq(&paths) {
+/// The record of a part that need not be converted again: whose outputs are there, and whose inputs are what they were.
+fn unchanged(
+    record: PartRecord,
+    part: &Part,
+    announced: &BTreeSet<PathBuf>,
+    place: &Place,
+    keeps_staged: bool,
+    convert: &ConvertOptions,
+) -> Result<Option<PartRecord>> {
+    let paths = part.files.iter().map(|file| whole_path(file));
+    let is_same = record.inputs.iter().map(|input| input.path.clone()).eq(paths);
+    // A file that is announced may be there already as another part has it.
+    let is_untouched = record.outputs.iter().all(|output| !announced.contains(&output.path));
+    if !is_same || !is_untouched || !is_there(place, &record, keeps_staged, is_checked(convert))? {
         return Ok(None);
     }
-    let always = resume == Some(Resume::Checksum);
+    let always = convert.resume == Some(Resume::Checksum);
     let inputs =
         record.inputs.iter().map(|input| input.unchanged(always)).collect::<Result<Option<Vec<InputRecord>>>>()?;
     Ok(inputs.map(|inputs| PartRecord { inputs, ..record }))
@@ -335,19 +449,22 @@ pub(super) fn whole_path(file: &Path) -> PathBuf {
 }
 
 /// A name that nobody has: `a.parquet`, `a-2.parquet`, …. Those that a killed run was about to give are free.
-fn free_name(place: &Place, target: PathBuf, taken: &mut HashSet<PathBuf>, announced: &BTreeSet<PathBuf>) -> PathBuf {
+fn free_name(target: &Path, taken: &Taken) -> PathBuf {
     let (stem, ending) = (target.file_stem().unwrap_or_default(), target.extension().unwrap_or_default());
-    let mut free = target.clone();
+    let mut free = target.to_path_buf();
     let mut number = 2;
-    while (place.root.join(&free).exists() && !announced.contains(&free)) || taken.contains(&free) {
+    while taken.has(&free) {
         let mut name = stem.to_os_string();
         name.push(format!("-{number}."));
         name.push(ending);
         free = target.with_file_name(name);
         number += 1;
     }
-    taken.insert(free.clone());
     free
+}
+
+pub(super) fn overwrites_input(path: &Path) -> Error {
+    Error::usage(format!("'{}' would overwrite an input", path.display())).with_hint("name another folder")
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {
@@ -359,99 +476,9 @@ pub(super) fn output_format(convert: &ConvertOptions) -> Result<OutputFormat> {
     let mut asked = WriteOptions::parse(&convert.write)?;
     let by_name = match convert.layout {
         Layout::Merge => OutputFormat::from_path(&convert.output),
-        Layout::PerFile => None,
+        Layout::PerFile | Layout::Partition => None,
     };
     let format = asked.format.or(by_name).unwrap_or(OutputFormat::Parquet);
     asked.format = Some(format);
     asked.format_of(&convert.output)
-}
-
-/// All that decides on the bytes of the outputs.
-fn header(convert: &ConvertOptions, format: OutputFormat, schema: &SchemaRef, config: &Config) -> Header {
-    let mut options: BTreeMap<String, Value> = BTreeMap::new();
-    let mut add = |room: &str, given: &Options| {
-        for (name, value) in given.iter().filter(|(name, _)| !matches!(name.as_str(), "existing" | "format")) {
-            options.insert(format!("{room}.{name}"), value_of(value));
-        }
-    };
-    add("read", &convert.read);
-    add("write", &convert.write);
-    let layout = match convert.layout {
-        Layout::PerFile => "per-file",
-        Layout::Merge => "merge",
-    };
-    options.insert("layout".into(), layout.into());
-    if !convert.sort_by.is_empty() {
-        let key = |key: &SortedBy| {
-            let direction = if key.descending { " DESC" } else { "" };
-            let nulls = if key.nulls_first { " NULLS FIRST" } else { " NULLS LAST" };
-            Value::from(format!("{}{direction}{nulls}", key.name))
-        };
-        options.insert("sort_by".into(), convert.sort_by.iter().map(key).collect());
-    }
-    options.insert("format".into(), format.extension().into());
-    options.insert("settings.batch_size".into(), config.batch_size.into());
-    options.insert("settings.partition_bytes".into(), config.partition_bytes.into());
-    options.insert("settings.time_zone".into(), config.time_zone.clone().into());
-    if let Some(schema_file) = &config.schema_file {
-        options.insert("settings.schema_file".into(), schema_file.to_string_lossy().into());
-    }
-    if convert.read.iter().any(|(name, _)| name == "filename") {
-        // Names are told as they are given.
-        let folder = env::current_dir().unwrap_or_default();
-        options.insert("settings.folder".into(), folder.to_string_lossy().into());
-    }
-    let fields = schema.fields().iter();
-    Header {
-        version: env!("CARGO_PKG_VERSION").into(),
-        options,
-        schema: fields.map(|field| (field.name().clone(), sql_name(field.data_type()))).collect(),
-        replaces: false,
-    }
-}
-
-fn value_of(value: &OptionValue) -> Value {
-    match value {
-        OptionValue::Text(text) => text.as_str().into(),
-        OptionValue::Boolean(boolean) => (*boolean).into(),
-        OptionValue::Number(number) => (*number).into(),
-        OptionValue::List(items) => items.iter().map(value_of).collect(),
-        OptionValue::Map(items) => {
-            items.iter().map(|(name, item)| (name.clone(), value_of(item))).collect::<Map<_, _>>().into()
-        }
-    }
-}
-
-fn option_of(value: &Value) -> Option<OptionValue> {
-    Some(match value {
-        Value::String(text) => OptionValue::Text(text.clone()),
-        Value::Bool(boolean) => OptionValue::Boolean(*boolean),
-        Value::Number(number) => OptionValue::Number(number.as_f64()?),
-        Value::Array(items) => OptionValue::List(items.iter().map(option_of).collect::<Option<_>>()?),
-        Value::Object(items) => {
-            let item = |(name, value): (&String, &Value)| Some((name.clone(), option_of(value)?));
-            OptionValue::Map(items.iter().map(item).collect::<Option<_>>()?)
-        }
-        Value::Null => return None,
-    })
-}
-
-impl Header {
-    /// The options of reading or of writing, as they were given: `read` or `write`.
-    pub fn given(&self, room: &str) -> Options {
-        let own = |(name, value): (&String, &Value)| {
-            Some((name.strip_prefix(room)?.strip_prefix('.')?.to_string(), option_of(value)?))
-        };
-        self.options.iter().filter_map(own).collect()
-    }
-
-    /// The format of the outputs.
-    pub fn format(&self) -> Option<OutputFormat> {
-        OutputFormat::from_name(self.options.get("format")?.as_str()?).ok()
-    }
-
-    /// A setting.
-    pub fn setting(&self, name: &str) -> Option<&str> {
-        self.options.get(&format!("settings.{name}"))?.as_str()
-    }
 }

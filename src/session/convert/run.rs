@@ -1,21 +1,24 @@
 //! Running a conversion, part by part.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use super::manifest::{InputRecord, Journal, Manifest, OutputRecord, PartRecord, stat};
-use super::place::{Place, make_folders, sweep};
-use super::plan::{ConvertPlan, Found, PlannedPart, whole_path};
-use super::publish::{discard, publish};
+use super::place::Place;
+use super::plan::{ConvertPlan, Found, PlannedPart, overwrites_input, whole_path};
+use super::publish::{Names, discard, publish, remove};
 use super::verify::Expected;
-use super::{ConvertOptions, ConvertSummary};
+use super::{ConvertOptions, ConvertSummary, OnExisting};
 use crate::error::{Error, Result};
 use crate::expr::{Expr, SortKey};
 use crate::io::summed::SummedTable;
-use crate::io::write::{Existing, OutputFormat, SortedBy, WrittenFile};
+use crate::io::write::staging::{make_folders, sweep};
+use crate::io::write::{FolderFile, FolderPlan, Making, OutputFormat, SortedBy, WriteOptions};
+use crate::memory::MemoryReservation;
+use crate::metrics::OperatorMetrics;
 use crate::plan::PlanBuilder;
 use crate::rejects::RejectLog;
 use crate::session::{RunOptions, Session};
@@ -32,41 +35,51 @@ pub(super) struct Conversion<'a> {
 }
 
 impl Conversion<'_> {
-    /// Does what is planned.
-    pub fn run(&self, mut plan: ConvertPlan, found: &Found) -> Result<ConvertSummary> {
+    /// Does what is planned, and counts it.
+    pub fn run(&self, mut plan: ConvertPlan, found: &Found, summary: &mut ConvertSummary) -> Result<()> {
         if let Some(files) = &self.options.rejects {
             files.remove_leftovers();
         }
-        let staged = self.place.staging();
         if plan.keeps_staged {
-            let kept: HashSet<PathBuf> =
-                plan.manifest.outputs().map(|output| self.place.staged(&output.path)).collect();
-            sweep(&staged, &|path| kept.contains(path))?;
+            self.keep_complete(&plan.manifest)?;
         } else {
             discard(self.place)?;
         }
         let path = if plan.at_end { self.place.journal() } else { self.place.manifest.clone() };
         let mut journal = Journal::begin(&path, &plan.manifest)?;
         let mut records = Vec::new();
-        let mut summary = ConvertSummary::default();
-        let converted = self.parts(&mut plan, &mut journal, &mut records, &mut summary);
+        // What is recorded of files grows with them.
+        let mut held = self.session.reservation("record of files", &OperatorMetrics::new());
+        let converted = self.parts(&mut plan, &mut journal, &mut records, &mut held, summary);
         drop(journal);
+        summary.bytes_spilled = self.options.progress.bytes_spilled.load(Relaxed);
         if let Err(error) = converted {
             return Err(self.give_up(error, plan, &path));
         }
         // As it would be if nobody had disturbed: in the order of the inputs.
         let mut manifest = plan.manifest;
+        let mut gone = BTreeSet::new();
         if let Some(run) = manifest.runs.last_mut() {
             run.parts = records;
-            run.announced.clear();
+            gone = std::mem::take(&mut run.announced);
             run.is_done = true;
         }
-        manifest.write(&path)?;
         if plan.at_end {
+            manifest.write(&path)?;
             summary.files_removed = publish(self.place, &manifest, found.manifest.as_ref())?;
+        } else {
+            let kept: HashSet<&Path> = manifest.outputs().map(|output| output.path.as_path()).collect();
+            let gone = gone.iter().map(PathBuf::as_path).filter(|path| !kept.contains(path));
+            summary.files_removed = remove(self.place, gone)?;
+            manifest.write(&path)?;
         }
-        summary.bytes_spilled = self.options.progress.bytes_spilled.load(Relaxed);
-        Ok(summary)
+        Ok(())
+    }
+
+    /// Removes files in the making but those that are complete.
+    fn keep_complete(&self, manifest: &Manifest) -> Result<()> {
+        let kept: HashSet<PathBuf> = manifest.outputs().map(|output| self.place.staged(&output.path)).collect();
+        sweep(&self.place.staging(), &|path| kept.contains(path))
     }
 
     fn parts(
@@ -74,6 +87,7 @@ impl Conversion<'_> {
         plan: &mut ConvertPlan,
         journal: &mut Journal,
         records: &mut Vec<PartRecord>,
+        held: &mut MemoryReservation,
         summary: &mut ConvertSummary,
     ) -> Result<()> {
         let parts = std::mem::take(&mut plan.parts);
@@ -97,7 +111,7 @@ impl Conversion<'_> {
                 records.push(done);
                 continue;
             }
-            let record = self.part(part, plan, journal)?;
+            let record = self.part(part, plan, journal, held)?;
             journal.record(&record)?;
             for output in &record.outputs {
                 summary.files += 1;
@@ -114,31 +128,45 @@ impl Conversion<'_> {
         Ok(())
     }
 
-    /// Makes the output of a part, up to its name. The answer is what is to be recorded.
-    fn part(&self, planned: PlannedPart, plan: &ConvertPlan, journal: &mut Journal) -> Result<PartRecord> {
-        let PlannedPart { part, output, existing, .. } = planned;
-        let staging = self.place.staging();
-        let target = if plan.at_end { self.place.staged(&output) } else { self.place.root.join(&output) };
-        for folder in [Some(staging.as_path()), target.parent()].into_iter().flatten() {
-            make_folders(folder)?;
-        }
-        let existing = if plan.at_end { Existing::Overwrite } else { existing };
-        let mut write = plan.write.clone();
-        write.existing = existing;
+    /// Makes the outputs of a part, up to their names. The answer is what is to be recorded.
+    fn part(
+        &self,
+        planned: PlannedPart,
+        plan: &ConvertPlan,
+        journal: &mut Journal,
+        held: &mut MemoryReservation,
+    ) -> Result<PartRecord> {
+        let PlannedPart { part, target, .. } = planned;
+        make_folders(&self.place.staging())?;
         let before = part.files.iter().map(|file| stat(file)).collect::<Result<Vec<_>>>()?;
         let counts = Counts::of(self.options);
-        let table = SummedTable::new(part.table);
+        let in_paths = if plan.write.folder.write_partition_columns { &[] } else { plan.partitions.as_slice() };
+        let table = SummedTable::new(part.table, in_paths);
         let key = |key: &SortedBy| SortKey {
             expr: Expr::Column { table: None, name: key.name.clone() },
             descending: key.descending,
             nulls_first: Some(key.nulls_first),
         };
         let keys: Vec<SortKey> = self.convert.sort_by.iter().map(key).collect();
-        if plan.format == OutputFormat::Parquet && write.parquet.sorted_by.is_empty() {
-            write.parquet.sorted_by = self.convert.sort_by.clone();
-        }
         let rows = PlanBuilder::scan(table.clone()).sort(&keys)?.build();
-        let file = self.session.write_in(&rows, Some(&staging), &target, &write, self.options, self.log)?;
+        let taken = plan.taken.clone();
+        let folder = FolderPlan {
+            making: Making {
+                root: self.place.staging(),
+                target: self.place.root.clone(),
+                is_taken: Box::new(move |path| taken.has(path)),
+            },
+            below: target.folder,
+            names: target.names,
+        };
+        let mut outputs: Vec<OutputRecord> = Vec::new();
+        let mut on_file = |FolderFile { path, summary, checksum }: FolderFile| {
+            held.grow((path.as_os_str().len() + size_of::<OutputRecord>() * 2) as u64)?;
+            outputs.push(OutputRecord { path, rows: summary.rows, size: summary.bytes, checksum });
+            Ok(())
+        };
+        let written =
+            self.session.write_files(&rows, folder, &self.sorted(plan), self.options, self.log, &mut on_file)?.written;
         let counts = Counts::of(self.options).since(counts);
 
         let mut inputs = Vec::with_capacity(part.files.len());
@@ -151,11 +179,7 @@ impl Conversion<'_> {
             }
             inputs.push(InputRecord { path: whole_path(path), size, modified, checksum });
         }
-        let written = file.summary();
-        let made =
-            OutputRecord { path: output, rows: written.rows, size: written.bytes, checksum: file.file().checksum() };
-        let sum = table.sum();
-        let record = PartRecord { inputs, rejected: counts.rejected, nulled: counts.nulled, sum, outputs: vec![made] };
+        let record = PartRecord { inputs, rejected: counts.rejected, nulled: counts.nulled, sum: table.sum(), outputs };
         if record.sum.rows != written.rows || counts.read != written.rows + counts.rejected {
             return Err(Error::internal(format!(
                 "{} rows were read, but {} were written and {} rejected",
@@ -163,50 +187,86 @@ impl Conversion<'_> {
             ))
             .with_hint("the output is not to be trusted, and was not kept: please report it"));
         }
-        self.verify(&record, &file, plan)?;
+        self.check_inputs_stay(&part.files, &record)?;
+        self.verify(&record, plan)?;
         // Before the part counts as done, or what was rejected would be lost with the process.
         let scans: Vec<usize> = (self.written.load(Relaxed)..self.log.scans()).collect();
         if let Some(files) = &self.options.rejects {
-            files.append(self.log, Some(&scans))?;
+            files.append(self.log, Some(&scans), &self.session.write_context(self.options))?;
         }
         self.written.store(self.log.scans(), Relaxed);
         if !plan.at_end {
-            journal.announce(&record.outputs.iter().map(|output| output.path.clone()).collect::<Vec<_>>())?;
+            journal.announce(record.outputs.iter().map(|output| output.path.as_path()))?;
+            let replaces = self.convert.existing == OnExisting::Overwrite;
+            let mut names = Names::new(self.place);
+            for output in &record.outputs {
+                names.give(&output.path, replaces || plan.taken.is_ours(&output.path))?;
+            }
+            names.finish()?;
         }
-        file.commit()?;
         Ok(record)
     }
 
-    /// Compares a file with what was read, before it has its name.
-    fn verify(&self, record: &PartRecord, file: &WrittenFile, plan: &ConvertPlan) -> Result<()> {
-        let (Some(level), Some(run)) = (self.convert.verify, plan.run()) else { return Ok(()) };
-        let expected = Expected { header: &run.header, sum: &record.sum, outputs: &record.outputs };
-        let files = [file.file().temporary().to_path_buf()];
-        let differences = self.session.differences(&expected, &files, level, self.options)?;
-        match differences.first() {
-            None => Ok(()),
-            Some(first) => {
-                Err(Error::data(format!("'{}' is not what was read: {}", file.file().target().display(), first.what))
-                    .with_hint("it was not kept: please report it, or look for a disk or memory that fails"))
-            }
+    /// The options of writing; files tell of the order of their rows.
+    fn sorted(&self, plan: &ConvertPlan) -> WriteOptions {
+        let mut write = plan.write.clone();
+        if plan.format == OutputFormat::Parquet && write.parquet.sorted_by.is_empty() {
+            let fields = plan.schema.fields();
+            // In one file, a partition has one value.
+            let is_partition = |key: &&SortedBy| {
+                plan.partitions.iter().any(|column| fields[*column].name().eq_ignore_ascii_case(&key.name))
+            };
+            write.parquet.sorted_by = self.convert.sort_by.iter().filter(|key| !is_partition(key)).cloned().collect();
         }
+        write
+    }
+
+    /// Checks that no output has the name of an input, where names were not known before.
+    fn check_inputs_stay(&self, files: &[PathBuf], record: &PartRecord) -> Result<()> {
+        let inputs: HashSet<PathBuf> = files.iter().filter_map(|file| file.canonicalize().ok()).collect();
+        let is_input = |output: &&OutputRecord| inputs.contains(&self.place.root.join(&output.path));
+        match record.outputs.iter().find(is_input) {
+            Some(output) => Err(overwrites_input(&self.place.show(&output.path))),
+            None => Ok(()),
+        }
+    }
+
+    /// Compares files with what was read, before they have their names.
+    fn verify(&self, record: &PartRecord, plan: &ConvertPlan) -> Result<()> {
+        let (Some(level), Some(run)) = (self.convert.verify, plan.run()) else { return Ok(()) };
+        let files: Vec<PathBuf> = record.outputs.iter().map(|output| self.place.staged(&output.path)).collect();
+        let expected = Expected::new(&run.header, &record.sum, &record.outputs)?;
+        let differences = self.session.differences(&expected, &files, level, self.options, &|_| ())?;
+        let Some(first) = differences.first() else { return Ok(()) };
+        let output = files.iter().zip(&record.outputs).find(|(file, _)| **file == first.file);
+        let shown = output.map_or(self.place.shown.clone(), |(_, output)| self.place.show(&output.path));
+        let hint = match plan.format {
+            OutputFormat::Json | OutputFormat::JsonLines => {
+                "it was not kept; JSON has neither NaN nor infinity, and they became null"
+            }
+            _ => "it was not kept: please report it, or look for a disk or memory that fails",
+        };
+        Err(Error::data(format!("'{}' is not what was read: {}", shown.display(), first.what)).with_hint(hint))
     }
 
     /// What to leave behind after an error: what is complete, so that it need not be done again.
     fn give_up(&self, error: Error, plan: ConvertPlan, journal: &Path) -> Error {
         let journal = Manifest::read(journal).ok().flatten();
         let run = journal.as_ref().and_then(|journal| journal.runs.last());
-        let begun = run.is_some_and(|run| !run.parts.is_empty() || !run.announced.is_empty());
-        if begun {
-            return error;
-        }
+        let has_parts = run.is_some_and(|run| !run.parts.is_empty());
+        let has_names = !plan.at_end && run.is_some_and(|run| !run.announced.is_empty());
         // What fails now is left to the next run.
-        let _ = if plan.at_end { discard(self.place) } else { self.forget(plan.manifest) };
+        let _ = match journal.as_ref().filter(|_| has_parts || has_names) {
+            Some(journal) => self.keep_complete(journal),
+            None if plan.at_end => discard(self.place),
+            None => self.forget(plan.manifest),
+        };
         error
     }
 
     /// The manifest as it was before the run.
     fn forget(&self, mut manifest: Manifest) -> Result<()> {
+        sweep(&self.place.staging(), &|_| false)?;
         manifest.runs.pop();
         if manifest.runs.is_empty() {
             let path: &Path = &self.place.manifest;

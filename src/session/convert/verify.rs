@@ -6,14 +6,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::manifest::{Header, Manifest, OutputRecord, Run};
+use super::header::FileColumns;
+use super::manifest::{Header, Manifest, OutputRecord, Run, columns_differ};
 use super::place::Place;
 use super::plan::whole_path;
 use super::{ConvertOptions, Layout};
 use crate::batch::TableSum;
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::io::content::ContentSum;
 use crate::io::csv::{CsvOptions, CsvTable};
+use crate::io::hive::{HiveOptions, HivePartitioning, partition_columns};
+use crate::io::ipc::ArrowTable;
+use crate::io::json::{JsonOptions, JsonTable};
 use crate::io::options::{OptionValue, Options};
 use crate::io::parquet::ParquetTable;
 use crate::io::source::Table;
@@ -21,7 +26,7 @@ use crate::io::summed::SummedTable;
 use crate::io::write::{OutputFormat, WriteOptions};
 use crate::plan::Scan;
 use crate::session::{RunOptions, Session};
-use crate::types::{SchemaRef, format_count, sql_name};
+use crate::types::{SchemaRef, format_count, parse_type, sql_name};
 
 /// How closely outputs are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,9 +78,43 @@ pub struct Difference {
 
 /// What files should hold.
 pub(super) struct Expected<'a> {
-    pub header: &'a Header,
-    pub sum: &'a TableSum,
-    pub outputs: &'a [OutputRecord],
+    header: &'a Header,
+    sum: &'a TableSum,
+    outputs: &'a [OutputRecord],
+    /// Where columns stand.
+    columns: FileColumns,
+    /// Names and types of the columns of files.
+    in_files: Vec<(String, String)>,
+}
+
+impl<'a> Expected<'a> {
+    /// What a run recorded of a part.
+    ///
+    /// # Errors
+    /// Those of options that do not fit.
+    pub fn new(header: &'a Header, sum: &'a TableSum, outputs: &'a [OutputRecord]) -> Result<Self> {
+        let columns = header.columns()?;
+        let in_files = columns.in_files.iter().filter_map(|column| header.schema.get(*column).cloned()).collect();
+        Ok(Self { header, sum, outputs, columns, in_files })
+    }
+
+    /// What the path of an output says of its rows: the sums of the columns that stand in it.
+    fn add_path(&self, output: &OutputRecord, config: &Config, sum: &mut TableSum) -> Result<()> {
+        if self.columns.in_paths.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<&(String, String)> =
+            self.columns.in_paths.iter().filter_map(|column| self.header.schema.get(*column)).collect();
+        let types = keys.iter().map(|(name, kind)| Ok((name.clone(), parse_type(kind)?))).collect::<Result<_>>()?;
+        let hive = HiveOptions { partitioning: HivePartitioning::Yes, types };
+        let found = partition_columns(std::iter::once(output.path.as_path()), &hive, config)?;
+        for (column, found) in self.columns.in_paths.iter().zip(found) {
+            if let Some(sum) = sum.columns.get_mut(*column) {
+                sum.add_constant(&found.values, output.rows)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Session {
@@ -110,9 +149,11 @@ impl Session {
                 report.rows += part.sum.rows;
                 report.bytes += part.outputs.iter().map(|output| output.size).sum::<u64>();
                 let files: Vec<PathBuf> = part.outputs.iter().map(|output| place.root.join(&output.path)).collect();
-                let expected = Expected { header: &run.header, sum: &part.sum, outputs: &part.outputs };
-                report.differences.extend(self.differences(&expected, &files, verify.level, options)?);
-                progress.bytes_done.fetch_add(part.outputs.iter().map(|output| output.size).sum(), Relaxed);
+                let expected = Expected::new(&run.header, &part.sum, &part.outputs)?;
+                let looked_at = |bytes| {
+                    progress.bytes_done.fetch_add(bytes, Relaxed);
+                };
+                report.differences.extend(self.differences(&expected, &files, verify.level, options, &looked_at)?);
             }
             if let Some(inputs) = &verify.against {
                 let (read, differences) = self.against(inputs, &place, &manifest, run, options)?;
@@ -123,17 +164,20 @@ impl Session {
         Ok(report)
     }
 
-    /// In what the files of a part differ from what they should hold.
+    /// In what the files of a part differ from what they should hold. `looked_at` hears of the bytes of each file.
     pub(super) fn differences(
         &self,
         expected: &Expected<'_>,
         files: &[PathBuf],
         level: Verify,
         options: &RunOptions,
+        looked_at: &dyn Fn(u64),
     ) -> Result<Vec<Difference>> {
         let mut differences = Vec::new();
         let mut sum = TableSum::new(expected.header.schema.len());
         for (file, output) in files.iter().zip(expected.outputs) {
+            options.cancel.check()?;
+            looked_at(output.size);
             let mut differ = |what: String| differences.push(Difference { file: file.clone(), what });
             let size = match fs::metadata(file) {
                 Ok(meta) => meta.len(),
@@ -149,18 +193,25 @@ impl Session {
             if level == Verify::Checksum && ContentSum::default().finish(file, size)? != output.checksum {
                 differ("has other bytes than those that were written".into());
             }
-            match self.decoded(expected.header, file, size, level, options) {
-                Ok((schema, found)) => {
-                    if let Some(difference) =
-                        (Header { schema, ..expected.header.clone() }).schema_difference(expected.header)
-                    {
+            let found = self.decoded(expected, file, size, level, options).and_then(|(columns, found)| {
+                expected.add_path(output, &self.config(), &mut sum)?;
+                Ok((columns, found))
+            });
+            match found {
+                Ok((columns, found)) => {
+                    if let Some(difference) = columns_differ(&expected.in_files, &columns) {
                         differ(format!("has other columns: {difference}"));
                     }
                     if found.rows != output.rows {
                         let (found, written) = (format_count(found.rows), format_count(output.rows));
                         differ(format!("has {found} rows, and should have {written}"));
                     }
-                    sum.merge(&found);
+                    sum.rows += found.rows;
+                    for (column, found) in expected.columns.in_files.iter().zip(&found.columns) {
+                        if let Some(sum) = sum.columns.get_mut(*column) {
+                            sum.merge(found);
+                        }
+                    }
                 }
                 Err(error) if error.exit_code() == 1 => differ(format!("cannot be read: {error}")),
                 Err(error) => return Err(error),
@@ -178,41 +229,48 @@ impl Session {
     /// The columns of an output, and what they hold; at the level of counts only how many rows.
     fn decoded(
         &self,
-        header: &Header,
+        expected: &Expected<'_>,
         file: &Path,
         size: u64,
         level: Verify,
         options: &RunOptions,
     ) -> Result<(Vec<(String, String)>, TableSum)> {
-        let config = self.config();
-        let no_hive = || ("hive_partitioning".to_string(), OptionValue::Boolean(false));
-        let table: Arc<dyn Table> = match header.format() {
-            Some(OutputFormat::Parquet) => ParquetTable::open(vec![file.to_path_buf()], &vec![no_hive()], &config)?,
-            Some(format @ (OutputFormat::Csv | OutputFormat::Tsv)) => {
-                if size == 0 {
-                    return Ok((header.schema.clone(), TableSum::new(header.schema.len())));
-                }
-                let mut read = csv_options(header, format)?;
-                read.push(no_hive());
-                let memory = &self.runtime().memory;
-                CsvTable::open(vec![file.to_path_buf()], CsvOptions::parse(&read)?, &config, memory)?
+        let (header, columns) = (expected.header, &expected.in_files);
+        let (config, memory) = (self.config(), self.runtime().memory);
+        let Some(format) = header.format() else {
+            return Err(Error::data("the manifest names a format that is unknown"));
+        };
+        let is_text = !matches!(format, OutputFormat::Parquet | OutputFormat::Arrow);
+        if size == 0 && is_text {
+            // There is nothing that could tell columns.
+            return Ok((columns.clone(), TableSum::new(columns.len())));
+        }
+        let file = vec![file.to_path_buf()];
+        let no_hive = ("hive_partitioning".to_string(), OptionValue::Boolean(false));
+        let table: Arc<dyn Table> = match format {
+            OutputFormat::Parquet => ParquetTable::open(file, &vec![no_hive], &config)?,
+            OutputFormat::Arrow => ArrowTable::open(file, &vec![no_hive], &config)?,
+            OutputFormat::Csv | OutputFormat::Tsv => {
+                let mut read = csv_options(header, columns, format)?;
+                read.push(no_hive);
+                CsvTable::open(file, CsvOptions::parse(&read)?, &config, &memory)?
             }
-            other => {
-                let format = other.map_or("an unknown format", OutputFormat::extension);
-                return Err(Error::usage(format!("outputs of {format} cannot be read again to be verified"))
-                    .with_hint("Parquet, CSV and TSV can"));
+            OutputFormat::Json | OutputFormat::JsonLines => {
+                let cut = if format == OutputFormat::Json { "array" } else { "newline_delimited" };
+                let read = vec![typed(columns), ("format".into(), OptionValue::Text(cut.into())), no_hive];
+                JsonTable::open(file, JsonOptions::parse(&read)?, &config, &memory)?
             }
         };
         let schema = columns_of(table.schema());
         if let Some(rows) = table.row_count().filter(|_| level == Verify::Count) {
             return Ok((schema, TableSum { rows, columns: Vec::new() }));
         }
-        Ok((schema, self.sum_of(table, options)?))
+        Ok((schema, self.sum_of(table, &[], options)?))
     }
 
     /// What a table holds, whose rows are all read.
-    fn sum_of(&self, table: Arc<dyn Table>, options: &RunOptions) -> Result<TableSum> {
-        let table = SummedTable::new(table);
+    fn sum_of(&self, table: Arc<dyn Table>, in_paths: &[usize], options: &RunOptions) -> Result<TableSum> {
+        let table = SummedTable::new(table, in_paths);
         // The progress is that of what is converted.
         let quiet = RunOptions { cancel: options.cancel.clone(), ..RunOptions::default() };
         let (plan, context) = self.lower(&Scan::all(table.clone()), &quiet)?;
@@ -244,7 +302,7 @@ impl Session {
         let convert = ConvertOptions { inputs, read: header.given("read"), ..ConvertOptions::default() };
         let opened = self.inputs(&convert, &RunOptions::default(), place, Some(manifest))?;
         let schema = columns_of(&opened.schema());
-        if let Some(difference) = header.schema_difference(&Header { schema, ..header.clone() }) {
+        if let Some(difference) = columns_differ(&header.schema, &schema) {
             let file = PathBuf::from(convert.inputs.join(", "));
             return Ok((0, vec![Difference { file, what: format!("has other columns: {difference}") }]));
         }
@@ -252,12 +310,13 @@ impl Session {
         for part in opened.parts(Layout::PerFile) {
             tables.extend(part.files.first().map(|file| (whole_path(file), part.table.clone())));
         }
+        let in_paths = header.columns()?.in_paths;
         let (mut read, mut differences) = (0, Vec::new());
         for part in &run.parts {
             let mut sum = TableSum::new(header.schema.len());
             for input in &part.inputs {
                 match tables.remove(&input.path) {
-                    Some(table) => sum.merge(&self.sum_of(table, options)?),
+                    Some(table) => sum.merge(&self.sum_of(table, &in_paths, options)?),
                     None => {
                         let what = "was converted, and is no input now".into();
                         differences.push(Difference { file: input.path.clone(), what });
@@ -284,14 +343,19 @@ fn columns_of(schema: &SchemaRef) -> Vec<(String, String)> {
     schema.fields().iter().map(|field| (field.name().clone(), sql_name(field.data_type()))).collect()
 }
 
+/// The option that says all columns and their types.
+fn typed(columns: &[(String, String)]) -> (String, OptionValue) {
+    let columns = columns.iter().map(|(name, kind)| (name.clone(), OptionValue::Text(kind.clone())));
+    ("columns".into(), OptionValue::Map(columns.collect()))
+}
+
 /// How the CSV of an output is read as it was written: with its types, and no others for what means null.
-fn csv_options(header: &Header, format: OutputFormat) -> Result<Options> {
+fn csv_options(header: &Header, columns: &[(String, String)], format: OutputFormat) -> Result<Options> {
     let written = WriteOptions::parse(&header.given("write"))?.csv;
     let text = |byte: u8| OptionValue::Text(char::from(byte).to_string());
     let usual = if format == OutputFormat::Tsv { b'\t' } else { b',' };
-    let columns = header.schema.iter().map(|(name, kind)| (name.clone(), OptionValue::Text(kind.clone())));
     Ok(vec![
-        ("columns".into(), OptionValue::Map(columns.collect())),
+        typed(columns),
         ("header".into(), OptionValue::Boolean(written.header)),
         ("delim".into(), text(written.delimiter.unwrap_or(usual))),
         ("quote".into(), text(written.quote)),

@@ -5,22 +5,28 @@
 //! They are handed to the writer in blocks of a fixed number of rows, counted from the start of the file: where a file ends, and
 //! which bytes it has, does not depend on how rows were cut into batches.
 
+mod names;
 mod options;
-mod staging;
+mod placing;
+mod summed;
 
 use std::fs::{self, File};
-use std::io::{BufWriter, ErrorKind};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use ::arrow::array::{ArrayRef, RecordBatch};
 use ::arrow::compute::{BatchCoalescer, partition};
 use ::arrow::datatypes::{Schema, SchemaRef};
 
+pub use self::names::FileNames;
 pub use self::options::FolderOptions;
-use self::staging::{Staging, make_durable};
+pub use self::placing::NewFolder;
+use self::summed::SummedWriter;
 use super::output::write_error;
 use super::sink::check_names;
+use super::staging::{make_durable, unfinished};
 use super::{BatchWriter, OutputFormat, WriteContext, WriteOptions, WriteSummary, create_writer};
 use crate::batch::normalize_equal;
 use crate::error::{Error, Result};
@@ -30,21 +36,59 @@ use crate::types::temporal::format_value;
 
 /// Rows that a writer is given at once.
 const BLOCK_ROWS: usize = 8192;
-/// Bytes gathered before the system is asked to write.
-const BUFFER_BYTES: usize = 256 << 10;
 /// Bytes that the name of a file or folder may have, on all file systems in use.
 const LONGEST_NAME: usize = 255;
 /// So many files are made durable one by one, which says of which one failed; more of them all together.
 const SYNCED_ALONE: u64 = 32;
 
-/// Takes a file's path below the folder, and what it holds.
-pub type OnFile<'a> = &'a mut dyn FnMut(&Path, WriteSummary) -> Result<()>;
+/// A file of a folder that is whole, and has no name yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderFile {
+    /// Its path below the folder.
+    pub path: PathBuf,
+    /// What it holds.
+    pub summary: WriteSummary,
+    /// The CRC-32 of its bytes.
+    pub checksum: u32,
+}
 
-/// Writes a folder. Dropped before it is [sealed](Self::seal) and committed, it leaves nothing.
+/// Hears of each file.
+pub type OnFile<'a> = &'a mut dyn FnMut(FolderFile) -> Result<()>;
+
+/// The folder that files are made in.
+pub struct Making {
+    /// Where they lie until they get their names, by the paths that they will have, and under no ending that anybody looks
+    /// for.
+    pub root: PathBuf,
+    /// The folder that they are for.
+    pub target: PathBuf,
+    /// Whether a path below the target is another file's.
+    pub is_taken: Box<dyn Fn(&Path) -> bool>,
+}
+
+/// Where the files of a folder go.
+pub struct FolderPlan {
+    /// The folder that they are made in.
+    pub making: Making,
+    /// The folder below the target that all of them lie in.
+    pub below: PathBuf,
+    /// What they are called.
+    pub names: FileNames,
+}
+
+/// What a folder holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FolderSummary {
+    /// How many files it has.
+    pub files: u64,
+    /// What they hold together.
+    pub written: WriteSummary,
+}
+
+/// Writes files that have no names yet. Who has it written removes them, where something fails.
 pub struct FolderWriter {
-    // Before the folder, so that its handle is closed when that is removed.
     file: Option<OpenFile>,
-    staging: Staging,
+    plan: FolderPlan,
     options: WriteOptions,
     context: WriteContext,
     format: OutputFormat,
@@ -54,31 +98,29 @@ pub struct FolderWriter {
     /// The names of all columns, and the columns of files.
     schema: SchemaRef,
     file_schema: SchemaRef,
-    /// The partition that rows are of, as a path below the folder; `None` before the first row.
+    /// The partition that rows are of, as a path below the target; `None` before the first row.
     partition: Option<PathBuf>,
     /// The number of the partition's next file.
     number: u64,
-    files: u64,
-    summary: WriteSummary,
+    summary: FolderSummary,
 }
 
 impl FolderWriter {
-    /// Begins a folder of files of the format that the options ask for.
+    /// Begins files of the format that the options ask for.
     ///
     /// # Errors
-    /// Where options do not fit, or the folder is there and may not be changed, or cannot be written.
-    pub fn new(target: &Path, options: &WriteOptions, schema: &SchemaRef, context: &WriteContext) -> Result<Self> {
-        let format = options.format_of(target)?;
+    /// Where options do not fit.
+    pub fn new(plan: FolderPlan, options: &WriteOptions, schema: &SchemaRef, context: &WriteContext) -> Result<Self> {
+        let format = options.format_of(&plan.making.target)?;
         let keys = options.folder.partition_columns(schema)?;
-        let is_left_out = |column: &usize| !options.folder.write_partition_columns && keys.contains(column);
-        let columns: Vec<usize> = (0..schema.fields().len()).filter(|column| !is_left_out(column)).collect();
+        let columns = options.folder.file_columns(schema.fields().len(), &keys);
         // Any column may hold nulls, whatever a batch says.
         let field = |column: &usize| schema.field(*column).clone().with_nullable(true);
         let file_schema: SchemaRef = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
         check_names(format, &file_schema)?;
         Ok(Self {
             file: None,
-            staging: Staging::begin(target, options.existing)?,
+            plan,
             options: options.clone(),
             context: context.clone(),
             format,
@@ -88,8 +130,7 @@ impl FolderWriter {
             file_schema,
             partition: None,
             number: 0,
-            files: 0,
-            summary: WriteSummary::default(),
+            summary: FolderSummary::default(),
         })
     }
 
@@ -103,7 +144,7 @@ impl FolderWriter {
         }
         let rows = batch.project(&self.columns)?;
         if self.keys.is_empty() {
-            self.partition.get_or_insert_default();
+            self.begin_partition(PathBuf::new())?;
             return self.write_rows(&rows, on_file);
         }
         // What SQL calls equal is one partition.
@@ -112,31 +153,38 @@ impl FolderWriter {
             let folder = self.folder_of(&keys, range.start)?;
             if self.partition.as_ref() != Some(&folder) {
                 self.end_file(on_file)?;
-                let place = self.staging.place(&folder);
-                fs::create_dir_all(&place).map_err(|error| self.failed(&folder, &error))?;
-                (self.partition, self.number) = (Some(folder), 0);
+                self.begin_partition(folder)?;
             }
             self.write_rows(&rows.slice(range.start, range.len()), on_file)?;
         }
         Ok(())
     }
 
-    /// Ends the last file and makes all durable; the folder has its name only once that is committed.
+    /// Ends the last file and makes all durable.
     ///
     /// # Errors
     /// Where the disk is full or fails.
-    pub fn seal(mut self, on_file: OnFile<'_>) -> Result<WrittenFolder> {
-        if self.keys.is_empty() && self.files == 0 && self.file.is_none() {
+    pub fn seal(mut self, on_file: OnFile<'_>) -> Result<FolderSummary> {
+        if self.keys.is_empty() && self.summary.files == 0 && self.file.is_none() {
             // A result without rows has columns, which a file tells.
-            self.partition.get_or_insert_default();
+            self.begin_partition(PathBuf::new())?;
             self.file = Some(self.begin_file()?);
         }
         self.end_file(on_file)?;
-        if self.files > SYNCED_ALONE && cfg!(target_os = "linux") {
-            let root = self.staging.place(Path::new(""));
-            make_durable(&root).map_err(|error| self.failed(Path::new(""), &error))?;
+        if self.summary.files > SYNCED_ALONE && cfg!(target_os = "linux") {
+            make_durable(&self.plan.making.root).map_err(|error| self.failed(Path::new(""), &error))?;
         }
-        Ok(WrittenFolder { staging: self.staging, files: self.files, summary: self.summary })
+        Ok(self.summary)
+    }
+
+    fn begin_partition(&mut self, folder: PathBuf) -> Result<()> {
+        if self.partition.as_ref() != Some(&folder) {
+            let below = self.plan.below.join(&folder);
+            let place = self.plan.making.root.join(&below);
+            fs::create_dir_all(&place).map_err(|error| self.failed(&below, &error))?;
+            (self.partition, self.number) = (Some(folder), 0);
+        }
+        Ok(())
     }
 
     /// The folder of a row's partition.
@@ -181,15 +229,16 @@ impl FolderWriter {
     }
 
     fn begin_file(&mut self) -> Result<OpenFile> {
-        let folder = self.partition.clone().unwrap_or_default();
+        let folder = self.plan.below.join(self.partition.as_deref().unwrap_or(Path::new("")));
         let below = loop {
-            let below = folder.join(self.options.folder.file_name(self.number, self.format));
+            let below = folder.join(self.plan.names.name(self.number, self.format));
             self.number += 1;
-            if !self.staging.is_taken(&below) {
+            if !self.plan.names.are_many() || !(self.plan.making.is_taken)(&below) {
                 break below;
             }
         };
-        let file = match File::options().write(true).create_new(true).open(self.staging.place(&below)) {
+        let place = unfinished(&self.plan.making.root.join(&below));
+        let file = match File::options().write(true).create_new(true).open(place) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 return Err(Error::internal(format!("the rows of '{}' did not come together", folder.display())));
@@ -197,28 +246,32 @@ impl FolderWriter {
             Err(error) => return Err(self.failed(&below, &error)),
         };
         let out = file.try_clone().map_err(|error| self.failed(&below, &error))?;
-        let out = Box::new(BufWriter::with_capacity(BUFFER_BYTES, out));
-        let name = self.staging.final_place(&below);
+        let checksum = Arc::<AtomicU32>::default();
+        let out = Box::new(SummedWriter::buffered(out, checksum.clone()));
+        let name = self.plan.making.target.join(&below);
         let writer = create_writer(self.format, &self.options, &self.file_schema, out, &name, &self.context)?;
         let block = rows_of_width(BLOCK_ROWS, self.file_schema.fields().len());
-        let blocks = BatchCoalescer::new(self.file_schema.clone(), block);
-        Ok(OpenFile { writer, file, blocks, block, below, rows: 0 })
+        // A file that is all there is takes rows as they come.
+        let cuts = self.options.folder.is_wanted();
+        let blocks = cuts.then(|| BatchCoalescer::new(self.file_schema.clone(), block));
+        Ok(OpenFile { writer, file, blocks, block, below, checksum, rows: 0 })
     }
 
     fn end_file(&mut self, on_file: OnFile<'_>) -> Result<()> {
         let Some(open) = self.file.take() else { return Ok(()) };
-        self.files += 1;
-        let (below, file, summary) = open.finish()?;
-        if self.files <= SYNCED_ALONE || !cfg!(target_os = "linux") {
-            file.sync_all().map_err(|error| self.failed(&below, &error))?;
+        let summary = &mut self.summary;
+        summary.files += 1;
+        let (file, done) = open.finish()?;
+        summary.written.rows += done.summary.rows;
+        summary.written.bytes += done.summary.bytes;
+        if summary.files <= SYNCED_ALONE || !cfg!(target_os = "linux") {
+            file.sync_all().map_err(|error| self.failed(&done.path, &error))?;
         }
-        self.summary.rows += summary.rows;
-        self.summary.bytes += summary.bytes;
-        on_file(&below, summary)
+        on_file(done)
     }
 
     fn failed(&self, below: &Path, error: &std::io::Error) -> Error {
-        write_error(&self.staging.final_place(below), error)
+        write_error(&self.plan.making.target.join(below), error)
     }
 }
 
@@ -226,11 +279,12 @@ impl FolderWriter {
 struct OpenFile {
     writer: Box<dyn BatchWriter>,
     file: File,
-    /// Puts rows together to blocks.
-    blocks: BatchCoalescer,
+    /// Puts rows together to blocks, where it depends on them where a file ends.
+    blocks: Option<BatchCoalescer>,
     block: usize,
     /// Its path below the folder.
     below: PathBuf,
+    checksum: Arc<AtomicU32>,
     rows: u64,
 }
 
@@ -246,12 +300,17 @@ impl OpenFile {
 
     fn write(&mut self, rows: RecordBatch) -> Result<()> {
         self.rows += rows.num_rows() as u64;
-        self.blocks.push_batch(rows)?;
-        self.write_blocks()
+        match &mut self.blocks {
+            None => self.writer.write(&rows),
+            Some(blocks) => {
+                blocks.push_batch(rows)?;
+                self.write_blocks()
+            }
+        }
     }
 
     fn write_blocks(&mut self) -> Result<()> {
-        while let Some(block) = self.blocks.next_completed_batch() {
+        while let Some(block) = self.blocks.as_mut().and_then(BatchCoalescer::next_completed_batch) {
             self.writer.write(&block)?;
         }
         Ok(())
@@ -263,38 +322,12 @@ impl OpenFile {
             || options.file_bytes.is_some_and(|bytes| is_block && self.writer.bytes_so_far() >= bytes)
     }
 
-    fn finish(mut self) -> Result<(PathBuf, File, WriteSummary)> {
-        self.blocks.finish_buffered_batch()?;
+    fn finish(mut self) -> Result<(File, FolderFile)> {
+        if let Some(blocks) = &mut self.blocks {
+            blocks.finish_buffered_batch()?;
+        }
         self.write_blocks()?;
-        Ok((self.below, self.file, self.writer.finish()?))
-    }
-}
-
-/// A folder that is whole but has no name yet. Dropped before [`commit`](Self::commit), it leaves nothing.
-#[derive(Debug)]
-pub struct WrittenFolder {
-    staging: Staging,
-    files: u64,
-    summary: WriteSummary,
-}
-
-impl WrittenFolder {
-    /// How many files it has.
-    pub fn files(&self) -> u64 {
-        self.files
-    }
-
-    /// What they hold together.
-    pub fn summary(&self) -> WriteSummary {
-        self.summary
-    }
-
-    /// Gives the folder its name, or adds its files to those that are there.
-    ///
-    /// # Errors
-    /// Where the folder was changed meanwhile, or the disk fails; then nothing is new.
-    pub fn commit(self) -> Result<WriteSummary> {
-        self.staging.commit()?;
-        Ok(self.summary)
+        let summary = self.writer.finish()?;
+        Ok((self.file, FolderFile { path: self.below, summary, checksum: self.checksum.load(Relaxed) }))
     }
 }

@@ -1,6 +1,5 @@
 //! How a result is laid out as a folder of files: by which columns, and where a file ends.
 
-use super::super::OutputFormat;
 use crate::config::suggest;
 use crate::error::{Error, Result};
 use crate::io::option_values::{boolean, count, text};
@@ -97,24 +96,43 @@ impl FolderOptions {
     /// A usage error for a column that is not there, comes twice or is a list, and where files would have no column.
     pub fn partition_columns(&self, schema: &SchemaRef) -> Result<Vec<usize>> {
         let fields = schema.fields();
+        let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
+        let columns = self.partition_places(&names)?;
+        if let Some(list) = columns.iter().find(|column| is_list(fields[**column].data_type())) {
+            let name = names[*list];
+            return Err(Error::usage(format!("the column '{name}' is a list, which is no name of a folder"))
+                .with_hint("partition by one of its items"));
+        }
+        if columns.len() == fields.len() && !self.write_partition_columns {
+            return Err(Error::usage("all columns are partitions, so that files would have none").with_hint(
+                "keep them in the files too: WRITE_PARTITION_COLUMNS of COPY, --write-partition-columns of convert",
+            ));
+        }
+        Ok(columns)
+    }
+
+    /// The columns whose values make folders, as positions among the names of all columns.
+    ///
+    /// # Errors
+    /// A usage error for a column that is not there or comes twice.
+    pub fn partition_places(&self, names: &[&str]) -> Result<Vec<usize>> {
         let mut columns = Vec::with_capacity(self.partition_by.len());
         for name in &self.partition_by {
             if name.is_empty() {
                 return Err(Error::usage("a column without a name cannot name a folder").with_hint("name it by AS"));
             }
-            let exact: Vec<usize> = (0..fields.len()).filter(|index| fields[*index].name() == name).collect();
-            let found = match exact.is_empty() {
-                true => (0..fields.len()).filter(|index| fields[*index].name().eq_ignore_ascii_case(name)).collect(),
-                false => exact,
+            let places = |is_it: &dyn Fn(&str) -> bool| -> Vec<usize> {
+                names.iter().enumerate().filter(|(_, known)| is_it(known)).map(|(place, _)| place).collect()
             };
+            let exact = places(&|known| known == name);
+            let found = if exact.is_empty() { places(&|known| known.eq_ignore_ascii_case(name)) } else { exact };
             let column = match found.as_slice() {
                 [column] => *column,
                 [] => {
                     let error = Error::usage(format!("there is no column '{name}' to partition by"));
-                    let known = fields.iter().map(|field| field.name().as_str());
-                    return Err(match suggest(name, known.clone()) {
+                    return Err(match suggest(name, names.iter().copied()) {
                         Some(near) => error.with_hint(format!("did you mean '{near}'?")),
-                        None => error.with_hint(format!("columns are {}", known.collect::<Vec<_>>().join(", "))),
+                        None => error.with_hint(format!("columns are {}", names.join(", "))),
                     });
                 }
                 _ => {
@@ -123,29 +141,16 @@ impl FolderOptions {
                 }
             };
             if columns.contains(&column) {
-                return Err(Error::usage(format!("PARTITION_BY names the column '{name}' twice")));
-            }
-            if is_list(fields[column].data_type()) {
-                return Err(Error::usage(format!("the column '{name}' is a list, which is no name of a folder"))
-                    .with_hint("partition by one of its items"));
+                return Err(Error::usage(format!("the partitions name the column '{name}' twice")));
             }
             columns.push(column);
-        }
-        if columns.len() == fields.len() && !self.write_partition_columns {
-            return Err(Error::usage("all columns are partitions, so that files would have none")
-                .with_hint("keep them in the files too by WRITE_PARTITION_COLUMNS"));
         }
         Ok(columns)
     }
 
-    /// The name of a file.
-    pub(super) fn file_name(&self, number: u64, format: OutputFormat) -> String {
-        let mut name = self.file_names.replace("{i}", &number.to_string());
-        if name.contains("{uuid}") {
-            name = name.replace("{uuid}", &uuid());
-        }
-        let ending = format!(".{}", format.extension());
-        if name.ends_with(&ending) { name } else { name + &ending }
+    /// The columns that files hold, of so many, where those are partitions.
+    pub fn file_columns(&self, columns: usize, partitions: &[usize]) -> Vec<usize> {
+        (0..columns).filter(|column| self.write_partition_columns || !partitions.contains(column)).collect()
     }
 }
 
@@ -184,34 +189,13 @@ fn file_names(pattern: &str) -> Result<String> {
     Ok(pattern.into())
 }
 
-/// A random identifier of version 4: the keys of the standard library's hash maps are random.
-fn uuid() -> String {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    let random = || RandomState::new().build_hasher().finish();
-    let (high, low) = (random() & !0xf000 | 0x4000, random() & !(3 << 62) | 1 << 63);
-    format!(
-        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-        high >> 32,
-        high >> 16 & 0xffff,
-        high & 0xffff,
-        low >> 48,
-        low & ((1 << 48) - 1)
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_of_files() {
-        let of = |pattern: &str| FolderOptions { file_names: pattern.into(), ..FolderOptions::default() };
-        assert_eq!(of("data_{i}").file_name(7, OutputFormat::Parquet), "data_7.parquet");
-        assert_eq!(of("{i}.csv").file_name(0, OutputFormat::Csv), "0.csv");
-        let (first, second) =
-            (of("{uuid}").file_name(0, OutputFormat::Csv), of("{uuid}").file_name(0, OutputFormat::Csv));
-        assert_ne!(first, second);
-        assert_eq!((first.len(), &first[14..15]), (40, "4"), "{first}");
+    fn patterns_that_give_no_names_are_refused() {
+        assert!(file_names("{uuid}-{i}").is_ok());
         for wrong in ["a/{i}", "_{i}", ".{i}", "data"] {
             assert_eq!(file_names(wrong).unwrap_err().exit_code(), 2, "{wrong}");
         }

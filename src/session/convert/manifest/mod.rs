@@ -6,7 +6,7 @@
 
 mod text;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ use std::time::UNIX_EPOCH;
 
 use serde_json::Value;
 
-use super::place::make_folders;
 use crate::batch::TableSum;
 use crate::error::{Error, Result};
 use crate::io::content::ContentSum;
+use crate::io::write::staging::make_folders;
 use crate::io::write::{AtomicFile, Existing};
 
 /// The runs that made what is in a place. Most have one; each that appends adds one.
@@ -31,7 +31,8 @@ pub(super) struct Manifest {
 pub(super) struct Run {
     pub header: Header,
     pub parts: Vec<PartRecord>,
-    /// Files that may have their names, but are not recorded.
+    /// Files of ours that may be there under their names, but are not recorded: they were about to get them when a process
+    /// ended, or what they were made of is converted again.
     pub announced: BTreeSet<PathBuf>,
     /// Whether nothing of it is missing.
     pub is_done: bool,
@@ -90,6 +91,13 @@ pub(super) fn stat(path: &Path) -> Result<(u64, Option<u64>)> {
     Ok((meta.len(), since.and_then(|since| u64::try_from(since.as_nanos()).ok())))
 }
 
+impl PartRecord {
+    /// The paths of the outputs.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.outputs.iter().map(|output| output.path.clone()).collect()
+    }
+}
+
 impl InputRecord {
     /// The record of the file as it is now, if its content is what it was; `None` where it differs. Content is looked at
     /// where size and time do not decide, or always.
@@ -108,37 +116,37 @@ impl InputRecord {
 }
 
 impl Header {
-    /// What differs from another header, in words; `None` where nothing does.
-    pub fn difference(&self, other: &Self) -> Option<String> {
+    /// What differs from another header, in words, but for some options; `None` where nothing does.
+    pub fn difference(&self, other: &Self, aside: &[&str]) -> Option<String> {
         if self.version != other.version {
             return Some(format!("it was begun by version {}, and this is version {}", self.version, other.version));
         }
         let names: BTreeSet<&String> = self.options.keys().chain(other.options.keys()).collect();
         let shown = |value: Option<&Value>| value.map_or("not given".to_string(), Value::to_string);
         let differs = |name: &&&String| self.options.get(**name) != other.options.get(**name);
-        names.iter().find(differs).map(|name| {
+        let mut counted = names.iter().filter(|name| !aside.contains(&name.as_str()));
+        counted.find(differs).map(|name| {
             let (before, now) = (shown(self.options.get(*name)), shown(other.options.get(*name)));
             format!("{name} was {before} and is {now}")
         })
     }
+}
 
-    /// How the columns of another header differ, in words.
-    pub fn schema_difference(&self, other: &Self) -> Option<String> {
-        let known: BTreeMap<&str, &str> =
-            other.schema.iter().map(|(name, kind)| (name.as_str(), kind.as_str())).collect();
-        for (name, before) in &self.schema {
-            match known.get(name.as_str()) {
-                None => return Some(format!("the column \"{name}\" is missing now")),
-                Some(now) if now != before => return Some(format!("the column \"{name}\" was {before} and is {now}")),
-                Some(_) => {}
-            }
+/// How columns, names and types, differ from what they were before, in words.
+pub(super) fn columns_differ(before: &[(String, String)], now: &[(String, String)]) -> Option<String> {
+    let known: BTreeMap<&str, &str> = now.iter().map(|(name, kind)| (name.as_str(), kind.as_str())).collect();
+    for (name, before) in before {
+        match known.get(name.as_str()) {
+            None => return Some(format!("the column \"{name}\" is missing now")),
+            Some(now) if now != before => return Some(format!("the column \"{name}\" was {before} and is {now}")),
+            Some(_) => {}
         }
-        let is_new = |(name, _): &&(String, String)| self.schema.iter().all(|(known, _)| known != name);
-        if let Some((name, _)) = other.schema.iter().find(is_new) {
-            return Some(format!("there is a new column \"{name}\""));
-        }
-        (self.schema != other.schema).then(|| "the columns are in another order".into())
     }
+    let known: HashSet<&str> = before.iter().map(|(name, _)| name.as_str()).collect();
+    if let Some((name, _)) = now.iter().find(|(name, _)| !known.contains(name.as_str())) {
+        return Some(format!("there is a new column \"{name}\""));
+    }
+    (before != now).then(|| "the columns are in another order".into())
 }
 
 impl Manifest {
@@ -157,6 +165,12 @@ impl Manifest {
     /// All outputs.
     pub fn outputs(&self) -> impl Iterator<Item = &OutputRecord> {
         self.runs.iter().flat_map(|run| &run.parts).flat_map(|part| &part.outputs)
+    }
+
+    /// All files of ours that may be there: outputs, and what is announced.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let announced = self.runs.iter().flat_map(|run| &run.announced);
+        self.outputs().map(|output| &output.path).chain(announced).map(PathBuf::as_path)
     }
 
     /// Whether every run came to its end.
@@ -203,7 +217,7 @@ impl Journal {
     ///
     /// # Errors
     /// Where it cannot be written.
-    pub fn announce(&mut self, outputs: &[PathBuf]) -> Result<()> {
+    pub fn announce<'a>(&mut self, outputs: impl Iterator<Item = &'a Path>) -> Result<()> {
         self.append(&text::announced(outputs))
     }
 

@@ -1,6 +1,9 @@
 //! The text of manifests: one JSON object a line, whose last member is the CRC-32 of the line up to it.
+//!
+//! `run` begins a run. `part` is a part that is complete; where it has many outputs, `files` lines before it have most of
+//! them. `naming` announces outputs, `done` ends the run.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -13,6 +16,8 @@ use crate::error::{Error, Result};
 
 /// The version of the format.
 const FORMAT: u64 = 1;
+/// Files that a line tells of at most, so that reading and writing one takes little memory.
+const FILES_IN_LINE: usize = 1000;
 
 /// The whole text. Runs that are not done keep what they announced.
 pub(super) fn render(manifest: &Manifest) -> String {
@@ -23,8 +28,8 @@ pub(super) fn render(manifest: &Manifest) -> String {
         if run.is_done {
             let rows: u64 = run.parts.iter().map(|part| part.sum.rows).sum();
             text.push_str(&line(json!({ "line": "done", "parts": run.parts.len(), "rows": rows })));
-        } else if !run.announced.is_empty() {
-            text.push_str(&announced(run.announced.iter()));
+        } else {
+            text.push_str(&announced(run.announced.iter().map(PathBuf::as_path)));
         }
     }
     text
@@ -64,38 +69,53 @@ fn header(header: &Header) -> String {
     }))
 }
 
-pub(super) fn announced<'a>(outputs: impl IntoIterator<Item = &'a PathBuf>) -> String {
-    let outputs: Vec<Value> = outputs.into_iter().map(|path| of_path(path)).collect();
-    line(json!({ "line": "naming", "outputs": outputs }))
+/// The lines that announce outputs.
+pub(super) fn announced<'a>(outputs: impl Iterator<Item = &'a Path>) -> String {
+    let outputs: Vec<&Path> = outputs.collect();
+    let naming = |outputs: &[&Path]| {
+        line(json!({ "line": "naming", "outputs": outputs.iter().map(|path| of_path(path)).collect::<Vec<_>>() }))
+    };
+    outputs.chunks(FILES_IN_LINE).map(naming).collect()
 }
 
+/// The lines of a part.
 pub(super) fn part(part: &PartRecord) -> String {
     let input = |input: &InputRecord| {
-        json!({
-            "path": of_path(&input.path),
-            "size": input.size,
-            "modified": input.modified,
-            "crc32": hex(input.checksum),
-        })
+        let mut file = file(&input.path, input.size, input.checksum);
+        file.insert("modified".into(), input.modified.into());
+        file
     };
     let output = |output: &OutputRecord| {
-        json!({
-            "path": of_path(&output.path),
-            "rows": output.rows,
-            "size": output.size,
-            "crc32": hex(output.checksum),
-        })
+        let mut file = file(&output.path, output.size, output.checksum);
+        file.insert("rows".into(), output.rows.into());
+        file
     };
     let column = |sum: &ColumnSum| json!({ "sum": show_sum(sum), "nulls": sum.nulls });
-    line(json!({
+    let mut text = String::new();
+    let mut outputs = part.outputs.chunks(FILES_IN_LINE).peekable();
+    let mut last: &[OutputRecord] = &[];
+    while let Some(some) = outputs.next() {
+        if outputs.peek().is_none() {
+            last = some;
+        } else {
+            text.push_str(&line(json!({ "line": "files", "outputs": some.iter().map(output).collect::<Vec<_>>() })));
+        }
+    }
+    text + &line(json!({
         "line": "part",
         "inputs": part.inputs.iter().map(input).collect::<Vec<_>>(),
         "rows": part.sum.rows,
         "rejected": part.rejected,
         "nulled": part.nulled,
         "columns": part.sum.columns.iter().map(column).collect::<Vec<_>>(),
-        "outputs": part.outputs.iter().map(output).collect::<Vec<_>>(),
+        "outputs": last.iter().map(output).collect::<Vec<_>>(),
     }))
+}
+
+/// What inputs and outputs have in common.
+fn file(path: &Path, size: u64, checksum: u32) -> Map<String, Value> {
+    let members = [("path", of_path(path)), ("size", size.into()), ("crc32", hex(checksum).into())];
+    members.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
 }
 
 fn hex(checksum: u32) -> String {
@@ -128,19 +148,17 @@ fn to_path(value: &Value) -> Option<PathBuf> {
 /// Reads a manifest. What follows the last line that is whole was being written when a process ended.
 pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest> {
     let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
-    let objects: Vec<Option<Map<String, Value>>> = lines.iter().map(|line| object(line)).collect();
-    let whole = objects.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+    let whole = lines.iter().rposition(|line| object(line).is_some()).map_or(0, |last| last + 1);
     // Of the first line, a process that ended may have written a part.
     if whole == 0 && !bytes.is_empty() && !bytes.starts_with(b"{") {
         return Err(Error::usage(format!("'{}' is there already, and is no manifest", path.display()))
             .with_file(path)
             .with_hint("name another file by --manifest"));
     }
-    let mut manifest = Manifest::default();
-    let mut made = HashSet::new();
-    for (number, object) in objects.into_iter().take(whole).enumerate() {
-        let added = object.as_ref().and_then(|object| add(&mut manifest, &mut made, object));
-        if added.is_none() {
+    let mut reading = Reading::default();
+    for (number, line) in lines.iter().take(whole).enumerate() {
+        let object = object(line);
+        if object.as_ref().and_then(|object| reading.add(object)).is_none() {
             let format = object.as_ref().and_then(|object| object.get("format")).and_then(Value::as_u64);
             return Err(match format {
                 Some(format) if format > FORMAT => {
@@ -153,65 +171,84 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest> {
             .with_file(path));
         }
     }
-    Ok(manifest)
+    Ok(reading.manifest)
 }
 
-/// Adds a line; `made` are the outputs of the run so far.
-fn add(manifest: &mut Manifest, made: &mut HashSet<PathBuf>, object: &Map<String, Value>) -> Option<()> {
-    match object.get("line")?.as_str()? {
-        "run" => {
-            if object.get("format")?.as_u64()? != FORMAT {
-                return None;
+/// A manifest that is read line by line.
+#[derive(Default)]
+struct Reading {
+    manifest: Manifest,
+    /// Outputs of the part that follows.
+    outputs: Vec<OutputRecord>,
+}
+
+impl Reading {
+    /// Adds a line; `None` where it is none.
+    fn add(&mut self, object: &Map<String, Value>) -> Option<()> {
+        let runs = &mut self.manifest.runs;
+        match object.get("line")?.as_str()? {
+            "run" => {
+                if object.get("format")?.as_u64()? != FORMAT {
+                    return None;
+                }
+                let schema = object.get("schema")?.as_array()?.iter();
+                let column =
+                    |pair: &Value| Some((pair.get(0)?.as_str()?.to_string(), pair.get(1)?.as_str()?.to_string()));
+                let header = Header {
+                    version: object.get("highwater")?.as_str()?.to_string(),
+                    options: object.get("options")?.as_object()?.clone().into_iter().collect(),
+                    schema: schema.map(column).collect::<Option<_>>()?,
+                    replaces: object.get("replaces")?.as_bool()?,
+                };
+                runs.push(Run { header, parts: Vec::new(), announced: BTreeSet::new(), is_done: false });
             }
-            let schema = object.get("schema")?.as_array()?.iter();
-            let column = |pair: &Value| Some((pair.get(0)?.as_str()?.to_string(), pair.get(1)?.as_str()?.to_string()));
-            let header = Header {
-                version: object.get("highwater")?.as_str()?.to_string(),
-                options: object.get("options")?.as_object()?.clone().into_iter().collect(),
-                schema: schema.map(column).collect::<Option<_>>()?,
-                replaces: object.get("replaces")?.as_bool()?,
-            };
-            made.clear();
-            manifest.runs.push(Run { header, parts: Vec::new(), announced: BTreeSet::new(), is_done: false });
-        }
-        "naming" => {
-            let outputs = object.get("outputs")?.as_array()?.iter().map(to_path).collect::<Option<Vec<_>>>()?;
-            manifest.runs.last_mut()?.announced.extend(outputs);
-        }
-        "part" => {
-            let record = to_part(object)?;
-            let run = manifest.runs.last_mut()?;
-            // What was converted again replaces what is known.
-            let is_again = record.outputs.iter().any(|output| !made.insert(output.path.clone()));
-            let remade = |path: &PathBuf| record.outputs.iter().any(|output| output.path == *path);
-            if is_again {
-                run.parts.retain(|known| !known.outputs.iter().any(|output| remade(&output.path)));
+            "naming" => {
+                let outputs = object.get("outputs")?.as_array()?.iter().map(to_path).collect::<Option<Vec<_>>>()?;
+                runs.last_mut()?.announced.extend(outputs);
             }
-            run.announced.retain(|path| !remade(path));
-            run.parts.push(record);
+            "files" => self.outputs.extend(to_outputs(object)?),
+            "part" => {
+                self.outputs.extend(to_outputs(object)?);
+                let record = to_part(object, std::mem::take(&mut self.outputs))?;
+                let run = runs.last_mut()?;
+                for output in &record.outputs {
+                    run.announced.remove(&output.path);
+                }
+                run.parts.push(record);
+            }
+            "done" => runs.last_mut()?.is_done = true,
+            _ => return None,
         }
-        "done" => manifest.runs.last_mut()?.is_done = true,
-        _ => return None,
+        Some(())
     }
-    Some(())
 }
 
-fn to_part(object: &Map<String, Value>) -> Option<PartRecord> {
-    let number = |value: &Value, name: &str| value.get(name)?.as_u64();
-    let checksum = |value: &Value| u32::from_str_radix(value.get("crc32")?.as_str()?, 16).ok();
-    let input = |value: &Value| {
-        Some(InputRecord {
-            path: to_path(value.get("path")?)?,
-            size: number(value, "size")?,
-            modified: value.get("modified")?.as_u64(),
-            checksum: checksum(value)?,
-        })
-    };
+fn number(value: &Value, name: &str) -> Option<u64> {
+    value.get(name)?.as_u64()
+}
+
+fn checksum(value: &Value) -> Option<u32> {
+    u32::from_str_radix(value.get("crc32")?.as_str()?, 16).ok()
+}
+
+fn to_outputs(object: &Map<String, Value>) -> Option<Vec<OutputRecord>> {
     let output = |value: &Value| {
         Some(OutputRecord {
             path: to_path(value.get("path")?)?,
             rows: number(value, "rows")?,
             size: number(value, "size")?,
+            checksum: checksum(value)?,
+        })
+    };
+    object.get("outputs")?.as_array()?.iter().map(output).collect()
+}
+
+fn to_part(object: &Map<String, Value>, outputs: Vec<OutputRecord>) -> Option<PartRecord> {
+    let input = |value: &Value| {
+        Some(InputRecord {
+            path: to_path(value.get("path")?)?,
+            size: number(value, "size")?,
+            modified: value.get("modified")?.as_u64(),
             checksum: checksum(value)?,
         })
     };
@@ -228,7 +265,7 @@ fn to_part(object: &Map<String, Value>) -> Option<PartRecord> {
             rows: object.get("rows")?.as_u64()?,
             columns: object.get("columns")?.as_array()?.iter().map(column).collect::<Option<_>>()?,
         },
-        outputs: object.get("outputs")?.as_array()?.iter().map(output).collect::<Option<_>>()?,
+        outputs,
     })
 }
 
@@ -299,11 +336,28 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_was_converted_again_counts_once() {
-        let mut text = render(&Manifest { runs: manifest().runs[..1].to_vec() });
-        let again = PartRecord { rejected: 77, ..record("x") };
-        text.push_str(&part(&again));
+    fn parts_of_many_outputs_take_several_lines_and_are_whole_or_not_there() {
+        let output = |number: usize| OutputRecord { path: format!("{number}").into(), rows: 1, size: 2, checksum: 3 };
+        for count in [0, 1, FILES_IN_LINE, FILES_IN_LINE + 1, 3 * FILES_IN_LINE] {
+            let many = PartRecord { outputs: (0..count).map(output).collect(), ..record("x") };
+            let mut of = manifest().runs;
+            of[1].parts = vec![many];
+            of[1].announced = (0..count).map(|number| format!("announced {number}").into()).collect();
+            let text = render(&Manifest { runs: of.clone() });
+            assert_eq!(parse(Path::new("m"), text.as_bytes()).unwrap().runs, of, "{count}");
+            let cut = text.rfind("\"line\":\"part\"").unwrap();
+            assert_eq!(parse(Path::new("m"), &text.as_bytes()[..cut]).unwrap().runs[1].parts, []);
+        }
+    }
+
+    #[test]
+    fn what_is_recorded_is_announced_no_more() {
+        let mut run = manifest().runs[1].clone();
+        run.parts.clear();
+        run.announced = ["x.parquet".into(), "z.parquet".into()].into();
+        let text = render(&Manifest { runs: vec![run] }) + &part(&record("x"));
         let found = parse(Path::new("m"), text.as_bytes()).unwrap();
-        assert_eq!(found.runs[0].parts, [record("y\n"), again]);
+        assert_eq!(found.runs[0].parts, [record("x")]);
+        assert_eq!(found.runs[0].announced, ["z.parquet".into()].into());
     }
 }

@@ -1,9 +1,12 @@
 //! Converting as a user does it: resuming, overwriting, appending, verifying, and what is wrong with inputs and outputs.
 
+mod desk;
+mod partitions;
+mod resumes;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{Command as Process, Stdio};
 use std::time::{Duration, SystemTime};
 
@@ -11,62 +14,7 @@ use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
 
-/// A folder with `in` and what is converted from it.
-struct Desk(tempfile::TempDir);
-
-impl Desk {
-    /// Three files of two columns.
-    fn new() -> Self {
-        let desk = Self(tempfile::tempdir().unwrap());
-        for (name, first) in [("a", 1), ("b", 100), ("c", 200)] {
-            let rows: String = (first..first + 50).map(|id| format!("{id},text {id}\n")).collect();
-            desk.write(&format!("in/{name}.csv"), &format!("id,text\n{rows}"));
-        }
-        desk
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
-        fs::write(self.path(name), text).unwrap();
-    }
-
-    fn read(&self, name: &str) -> Vec<u8> {
-        fs::read(self.path(name)).unwrap()
-    }
-
-    fn highwater(&self) -> Command {
-        let mut command = Command::cargo_bin("highwater").expect("the binary is built");
-        command.env("XDG_CONFIG_HOME", "/nonexistent").current_dir(self.0.path()).args(["--threads", "2"]);
-        command
-    }
-
-    fn convert(&self, arguments: &[&str]) -> assert_cmd::assert::Assert {
-        self.highwater().arg("convert").args(arguments).assert()
-    }
-
-    fn verify(&self, arguments: &[&str]) -> assert_cmd::assert::Assert {
-        self.highwater().arg("verify").args(arguments).assert()
-    }
-
-    fn sum(&self, from: &str) -> String {
-        let sql = format!("SELECT count(*) AS n, sum(id) AS s FROM '{from}'");
-        let answer = self.highwater().args(["-c", &sql]).assert().success();
-        String::from_utf8(answer.get_output().stdout.clone()).unwrap().lines().nth(1).unwrap().to_string()
-    }
-
-    /// Names of what is in a folder, hidden files too.
-    fn names(&self, folder: &str) -> Vec<String> {
-        let entries = fs::read_dir(self.path(folder)).unwrap();
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
-        names.sort();
-        names
-    }
-}
+use desk::Desk;
 
 #[test]
 fn nothing_but_outputs_and_a_manifest_is_left() {
@@ -254,11 +202,39 @@ fn text_formats_are_verified_too() {
         desk.convert(&["in", "-o", format, "--format", format, "--verify", "checksum"]).success();
         desk.verify(&[format, "--against"]).success();
     }
-    desk.convert(&["in", "-o", "lines", "--format", "jsonl"]).success();
-    assert_eq!(desk.names("lines"), ["a.jsonl", "b.jsonl", "c.jsonl"]);
-    desk.convert(&["in", "-o", "json", "--format", "json", "--verify", "count"])
-        .code(2)
-        .stderr(contains("cannot be read again"));
+}
+
+#[test]
+fn what_json_cannot_say_is_told_when_it_is_verified() {
+    let desk = Desk::new();
+    desk.write("x/a.csv", "x\n1.5\n\"NaN\"\n");
+    for format in ["jsonl", "json"] {
+        let line = ["x", "-o", format, "--format", format, "--types", "x=DOUBLE"];
+        desk.convert(&[&line[..], &["--verify", "count"]].concat()).success();
+        desk.verify(&[format, "--level", "count"]).success();
+        desk.verify(&[format]).code(1).stdout(contains("\"x\" has 1 nulls, and should have 0"));
+        desk.convert(&[&line[..], &["--verify", "checksum", "--existing", "overwrite"]].concat())
+            .code(1)
+            .stderr(contains("neither NaN"));
+    }
+}
+
+#[test]
+fn json_and_arrow_outputs_are_verified_value_by_value() {
+    let desk = Desk::new();
+    desk.write("types/a.csv", "b,i,d,dec,t,day,time,at,zoned\ntrue,-9223372036854775808,1e300,1234567890123456789.25,é\\\"x,2024-02-29,12:30:00.5,2024-01-01 00:00:00.000001,2024-01-01T00:00:00+05:00\n,,,,,,,,\n");
+    desk.write("types/b.csv", "b,i,d,dec,t,day,time,at,zoned\n");
+    for format in ["json", "jsonl", "arrow"] {
+        let line = ["types", "-o", format, "--format", format, "--types", "dec=DECIMAL(30,2)", "--verify", "checksum"];
+        desk.convert(&line).success().stdout(contains("2 files verified"));
+        desk.verify(&[format, "--against"]).success().stdout(contains("2 files, 2 rows, 9 columns"));
+        let path = format!("{format}/a.{format}");
+        let mut bytes = desk.read(&path);
+        let place = bytes.len() / 2;
+        bytes[place] ^= 1;
+        fs::write(desk.path(&path), &bytes).unwrap();
+        desk.verify(&[format]).code(1).stdout(contains("other bytes"));
+    }
 }
 
 #[test]
@@ -302,10 +278,10 @@ fn a_summary_is_written_as_json() {
 #[test]
 fn two_conversions_to_one_place_are_refused() {
     let desk = Desk::new();
-    fs::create_dir_all(desk.path("out/_highwater")).unwrap();
-    let lock = fs::File::create(desk.path("out/_highwater/lock")).unwrap();
+    fs::create_dir_all(desk.path(".out.highwater")).unwrap();
+    let lock = fs::File::create(desk.path(".out.highwater/lock")).unwrap();
     lock.lock().unwrap();
-    fs::write(desk.path("out/_highwater/lock"), "4711").unwrap();
+    fs::write(desk.path(".out.highwater/lock"), "4711").unwrap();
     desk.convert(&["in", "-o", "out"])
         .code(2)
         .stderr(contains("another conversion (process 4711) is writing to 'out'"));
@@ -317,12 +293,13 @@ fn two_conversions_to_one_place_are_refused() {
 #[test]
 fn unfinished_files_of_a_killed_run_are_removed() {
     let desk = Desk::new();
-    desk.write("out/_highwater/lock", "1");
-    desk.write("out/_highwater/new/.a.parquet.tmp-1-0", "half");
-    desk.write("out/_highwater/.new.jsonl.tmp-1-0", "half");
-    desk.write("out/_highwater/new/x/b.parquet", "half");
+    desk.write(".out.highwater/lock", "1");
+    desk.write(".out.highwater/.journal.tmp-1-0", "half");
+    desk.write(".out.highwater/new/x/b.parquet.part", "half");
+    desk.write("._out.manifest.jsonl.tmp-1-0", "half");
     desk.convert(&["in", "-o", "out"]).success();
     assert_eq!(desk.names("out"), ["a.parquet", "b.parquet", "c.parquet"]);
+    assert_eq!(desk.names("."), ["_out.manifest.jsonl", "in", "out"]);
 }
 
 #[test]
@@ -534,7 +511,9 @@ fn a_resume_with_other_inputs_of_the_same_names_replaced_what_was_there() {
     desk.write("jan/x.csv", "id,text\n1,jan\n");
     desk.write("feb/x.csv", "id,text\n2,feb\n");
     desk.convert(&["jan", "-o", "out"]).success();
-    desk.convert(&["feb", "-o", "out", "--resume"]).code(2).stderr(contains("was made of other inputs"));
+    desk.convert(&["feb", "-o", "out", "--resume"])
+        .code(2)
+        .stderr(contains("jan/x.csv' was converted before, and is no input now"));
     assert_eq!(desk.sum("out/*.parquet"), "1,1");
     desk.convert(&["feb", "-o", "out", "--existing", "append"]).success();
     // Again and again, as a script that goes on wherever it was.
