@@ -164,3 +164,25 @@ fn a_budget_too_small_for_one_list_is_an_error_that_says_who_holds_it() {
     assert!(error.to_string().contains("the list or the text of one group does not fit"), "{error}");
     run.check_nothing_is_left();
 }
+
+#[test]
+fn a_partition_that_cannot_be_cut_further_is_sorted_group_by_group() {
+    let rows = rows(40_000, 40, 3);
+    let aggregates = || vec![call("count", vec![column(2)], true), call("median", vec![column(3)], false)];
+    let (expected, _) = over(&Run::new(1 << 30, 1, 1000), &[0], aggregates(), &batches(&rows, 1000));
+    let run = Run::new(1 << 20, 1, 1000);
+    let sink = run.sink(vec![column(0)], aggregates());
+    let mut worker = Worker::new(&sink, &run.context, 1).unwrap();
+    let mut table = SpillingTable::new(&sink.layout, Keys::Rows, 0, None, &run.context, &run.metrics).unwrap();
+    for batch in batches(&rows, 1000) {
+        table.update(&worker.evaluate(TaskId { partition: 0 }, &batch).unwrap()).unwrap();
+    }
+    assert!(run.spilled() > 0);
+    assert!(table.try_reserve_results().unwrap());
+    let (groups, _reservation) = table.finish().unwrap();
+    let batch = groups.batch(0..groups.rows()).unwrap();
+    let row = |row| batch.columns().iter().map(|column| format_value(column, row)).collect::<Shown>();
+    let mut found: Vec<_> = (0..batch.num_rows()).map(row).collect();
+    found.sort();
+    assert_eq!(found, expected);
+}
