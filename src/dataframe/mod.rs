@@ -198,6 +198,24 @@ impl DataFrame {
         self.drop_duplicates()
     }
 
+    /// The rows with the items of lists in the place of lists, which a row has for each item. A row whose list is empty or null
+    /// stays, with null, as in pandas and Polars. Several columns are exploded side by side; where the lists of a
+    /// row differ in length, the shorter ones are null behind their end. A column of lists of structs means all of its fields.
+    ///
+    /// ```
+    /// # use highwater::prelude::*;
+    /// # let session = Session::new(Config::default())?;
+    /// let posts = session.sql("SELECT * FROM (VALUES (1, ['rust', 'arrow']), (2, NULL)) AS posts(id, tags)")?;
+    /// assert_eq!(posts.explode(&["tags"])?.compute()?.num_rows(), 3);
+    /// # Ok::<(), highwater::error::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Where a column is not there or is no list.
+    pub fn explode(&self, columns: &[&str]) -> Result<Self> {
+        Ok(self.with(self.builder.clone().explode(columns)?))
+    }
+
     /// The rows of this frame, then those of the other: columns by position.
     ///
     /// # Errors
