@@ -261,3 +261,37 @@ impl DataFrame {
         Resample::new(self.clone(), rule.try_into().map_err(Error::from))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::ArrayRef;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::types::temporal::format_value;
+
+    fn shown(frame: &DataFrame) -> Vec<String> {
+        let batch = frame.compute().unwrap();
+        let cell = |column: &ArrayRef, row| format_value(column, row).unwrap_or_else(|| "~".into());
+        let line = |row| batch.columns().iter().map(|column| cell(column, row)).collect::<Vec<_>>().join("|");
+        (0..batch.num_rows()).map(line).collect()
+    }
+
+    #[test]
+    fn exploding_keeps_rows_without_items_and_the_columns_in_their_places() {
+        let session = Session::new(Config::default()).unwrap();
+        let nested = session.read_parquet("tests/data/nested/pyarrow.parquet").unwrap();
+        let tags = nested.select(["tags", "id"]).unwrap();
+        assert_eq!(shown(&tags.explode(&["tags"]).unwrap()), ["x|1", "y|1", "~|2", "~|3", "~|4", "y|5", "z|5", "y|5"]);
+        assert_eq!(shown(&tags.explode(&["TAGS"]).unwrap().limit(4)), ["x|1", "y|1", "~|2", "~|3"]);
+        // A list of structs by one name, and beside a list of another length.
+        let items = nested.select(["items.sku", "id", "tags", "items.qty"]).unwrap();
+        let exploded = items.filter(col("id").gt(crate::expr::lit(3))).unwrap().explode(&["items", "tags"]).unwrap();
+        assert_eq!(exploded.columns(), ["items.sku", "id", "tags", "items.qty"]);
+        assert_eq!(shown(&exploded), ["~|4|~|~", "~|4|~|5", "a|5|y|3", "c|5|z|1", "a|5|y|4"]);
+        let error = nested.explode(&["id"]).unwrap_err().to_string();
+        assert!(error.contains("unnest takes a list, but id is BIGINT"), "{error}");
+        assert!(nested.explode(&["itms"]).is_err());
+        assert!(nested.explode(&[]).is_err());
+    }
+}

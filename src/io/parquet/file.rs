@@ -20,7 +20,7 @@ use super::convert::{INTERVAL_BYTES, convert, engine_type};
 use super::prune::Bounds;
 use crate::error::{Error, Result};
 use crate::io::nested::{Part, Step, leaves_of, parts};
-use crate::types::{TEXT, is_float, is_list};
+use crate::types::{TEXT, is_float, is_list, list_item};
 
 /// Bytes at each end of a Parquet file.
 const MAGIC: &[u8; 4] = b"PAR1";
@@ -369,7 +369,8 @@ impl Found<'_> {
                 self.columns.push(FileColumn { name, path, root, leaf, partner, read_type, data_type });
             }
             None => {
-                self.has_binary |= matches!(read_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView);
+                let scalar = list_item(&read_type).unwrap_or(&read_type);
+                self.has_binary |= matches!(scalar, DataType::Binary | DataType::LargeBinary | DataType::BinaryView);
                 self.unsupported.push(format!("\"{name}\" ({})", type_name(&read_type)));
             }
         }
