@@ -12,7 +12,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, RecordBatch, UInt32Array};
 use arrow::compute::take;
 
-use crate::batch::{batch_memory, record_batch, shown_bytes};
+use crate::batch::{record_batch, shown_bytes};
 use crate::context::{CancelToken, QueryContext};
 use crate::error::{Error, Result};
 use crate::eval::Evaluator;
@@ -45,10 +45,13 @@ pub struct UnnestFactory {
 
 impl OperatorFactory for UnnestFactory {
     fn create(&self, context: &QueryContext) -> Result<Box<dyn Operator>> {
-        let lists = self.lists.iter().map(|list| Evaluator::new(list, &context.config));
+        let list = |expr: &BoundExpr| {
+            let is_made = !matches!(expr, BoundExpr::Column { .. });
+            Ok((Evaluator::new(expr, &context.config)?, is_made))
+        };
         Ok(Box::new(Unnest {
             passed: self.passed.clone(),
-            lists: lists.collect::<Result<_>>()?,
+            lists: self.lists.iter().map(list).collect::<Result<_>>()?,
             numbers_items: self.numbers_items,
             keeps_empty: self.keeps_empty,
             schema: self.schema.clone(),
@@ -63,13 +66,14 @@ impl OperatorFactory for UnnestFactory {
 struct Unnest {
     // What it is for.
     passed: Vec<usize>,
-    lists: Vec<Evaluator>,
+    /// The lists, and whether they are made here, and not the input's.
+    lists: Vec<(Evaluator, bool)>,
     numbers_items: bool,
     keeps_empty: bool,
     schema: SchemaRef,
     batch_size: usize,
     cancel: CancelToken,
-    /// What the input and its lists keep alive.
+    /// The lists that are made here.
     memory: MemoryReservation,
     current: Option<Current>,
 }
@@ -88,13 +92,15 @@ struct Current {
 impl Operator for Unnest {
     fn push(&mut self, input: RecordBatch, _: Output<'_>) -> Result<()> {
         let missing = || Error::internal("an unnesting of a column that its input has not");
-        let lists = self.lists.iter().map(|list| {
+        let mut lists = Vec::with_capacity(self.lists.len());
+        for (list, is_made) in &self.lists {
             let list = list.evaluate_array(&input)?;
-            list.as_list_opt::<i32>().cloned().ok_or_else(|| Error::internal("an unnesting of what is no list"))
-        });
-        let lists = lists.collect::<Result<Vec<_>>>()?;
-        let made: u64 = lists.iter().map(|list| list.get_buffer_memory_size() as u64).sum();
-        self.memory.resize(batch_memory(&input) + made)?;
+            if *is_made {
+                self.memory.grow(shown_bytes(&list))?;
+            }
+            let list = list.as_list_opt::<i32>().cloned();
+            lists.push(list.ok_or_else(|| Error::internal("an unnesting of what is no list"))?);
+        }
         let passed = self.passed.iter().map(|&column| input.columns().get(column).cloned().ok_or_else(missing));
         let passed = passed.collect::<Result<Vec<_>>>()?;
         let rows = input.num_rows();

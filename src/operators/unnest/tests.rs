@@ -151,8 +151,13 @@ fn long_lists_beside_items_make_small_batches() {
 }
 
 #[test]
-fn a_batch_that_memory_has_no_room_for_is_an_error() {
-    let rows: Vec<Row> = (0..1000).map(|id| Row { id, a: Some(vec![Some(id); 40]), b: None }).collect();
-    let error = operate(&factory(1, false, false), &context(100_000, 64), &[batch(&rows)]).unwrap_err();
+fn lists_that_memory_has_no_room_for_are_an_error() {
+    let rows: Vec<Row> = (0..1000).map(|id| Row { id, a: None, b: None }).collect();
+    let id = BoundExpr::column(0, "id", &DataType::Int64);
+    let made = BoundExpr::Call { name: "list_value", args: vec![id; 40], data_type: list_of(DataType::Int64) };
+    let factory = UnnestFactory { lists: vec![made], ..factory(1, false, false) };
+    let error = operate(&factory, &context(100_000, 64), &[batch(&rows)]).unwrap_err();
     assert!(error.to_string().contains("unnest"), "{error}");
+    let output = operate(&factory, &context(10_000_000, 64), &[batch(&rows)]).unwrap();
+    assert_eq!(output.iter().map(RecordBatch::num_rows).sum::<usize>(), 40_000);
 }
