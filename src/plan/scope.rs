@@ -26,6 +26,12 @@ pub struct Scope {
     by_name: HashMap<String, Vec<usize>>,
 }
 
+/// Whether a column is a part of what has that name: `place.x` of `place`.
+pub fn is_part_of(column: &str, whole: &str) -> bool {
+    let parts = column.split_at_checked(whole.len());
+    parts.is_some_and(|(above, rest)| rest.starts_with('.') && above.eq_ignore_ascii_case(whole))
+}
+
 impl ScopeColumn {
     /// Whether it is of the table of that alias, or any.
     pub fn is_of(&self, table: Option<&str>) -> bool {
@@ -111,9 +117,8 @@ impl Scope {
     pub fn fields(&self, table: Option<&str>, name: &str) -> Vec<(String, usize)> {
         let below = |table: Option<&str>, path: &str| -> Vec<(String, usize)> {
             let field = |(index, column): (usize, &ScopeColumn)| {
-                let (above, rest) = column.name.split_at_checked(path.len())?;
-                let rest = rest.strip_prefix('.')?;
-                (above.eq_ignore_ascii_case(path) && column.is_of(table)).then(|| (rest.to_string(), index))
+                let is_below = is_part_of(&column.name, path) && column.is_of(table);
+                is_below.then(|| (column.name.get(path.len() + 1..).unwrap_or_default().to_string(), index))
             };
             self.columns.iter().enumerate().filter_map(field).collect()
         };
@@ -154,6 +159,9 @@ impl Scope {
             };
         }
         let error = Error::sql(format!("there is no column '{name}'"));
+        if self.columns.iter().any(|column| column.table.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(name))) {
+            return error.with_hint(format!("'{name}' is a table: {name}.* is all of its columns"));
+        }
         let names = || self.columns.iter().map(|column| column.name.as_str());
         match suggest(name, names()) {
             Some(near) => error.with_hint(format!("did you mean '{near}'?")),

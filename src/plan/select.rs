@@ -4,13 +4,12 @@ use super::builder::{ordinal, sort_expr};
 use super::distinct_on::first_of_each;
 use super::gaps::{FIRST_FILL, GapKey};
 use super::grouping::GroupingSets;
+use super::items::{Item, expand_wildcards, spanned};
 use super::resolve::{Aggregates, contains_aggregate, resolve, resolve_condition, resolve_item};
-use super::unnest::{FIRST_UNNEST, Unnests, list_fields, renumbered, unnested};
+use super::unnest::{FIRST_UNNEST, Unnests, renumbered, unnested};
 use super::{Aggregate, Filter, LogicalPlan, NamedExpr, PlanBuilder, Project, Scope, ScopeColumn, Sort};
-use crate::config::suggest;
 use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, Expr, SortExpr, SortKey};
-use crate::functions::scalar::UNNEST;
 use crate::types::Scalar;
 
 /// What a SELECT asks for over its FROM and WHERE.
@@ -423,20 +422,6 @@ fn filtered(plan: LogicalPlan, having: Option<BoundExpr>) -> LogicalPlan {
     }
 }
 
-fn spanned(error: Error, expr: &Expr) -> Error {
-    match expr {
-        Expr::Spanned(inner, span) => spanned(error, inner).with_span(*span),
-        Expr::Alias(inner, _) => spanned(error, inner),
-        _ => error,
-    }
-}
-
-/// An item of the projection after wildcards were expanded.
-struct Item {
-    expr: Expr,
-    name: String,
-}
-
 /// The item whose alias a GROUP BY key names; columns of the input go first, as in PostgreSQL.
 fn aliased_item<'a>(key: &Expr, items: &'a [Item], scope: &Scope) -> Result<Option<&'a Item>> {
     let Expr::Column { table: None, name } = key.unspanned() else {
@@ -446,96 +431,4 @@ fn aliased_item<'a>(key: &Expr, items: &'a [Item], scope: &Scope) -> Result<Opti
         return Ok(None);
     }
     Ok(items.iter().find(|item| item.name.eq_ignore_ascii_case(name)))
-}
-
-fn expand_wildcards(projection: &[Expr], scope: &Scope) -> Result<Vec<Item>> {
-    let mut items = Vec::with_capacity(projection.len());
-    for expr in projection {
-        match expr.unspanned() {
-            Expr::Wildcard { table, exclude, replace } => {
-                expand(table.as_deref(), exclude, replace, scope, &mut items).map_err(|error| spanned(error, expr))?;
-            }
-            _ => match unnested_fields(expr, scope)? {
-                Some(fields) => items.extend(fields),
-                None => items.push(Item { name: expr.output_name(), expr: expr.clone() }),
-            },
-        }
-    }
-    if items.is_empty() {
-        return Err(Error::sql("SELECT has no columns"));
-    }
-    Ok(items)
-}
-
-/// The fields of a list of structs, or of a map, each unnested: `unnest(list)`, or with a name, which they have in front of theirs.
-fn unnested_fields(item: &Expr, scope: &Scope) -> Result<Option<Vec<Item>>> {
-    let (call, alias) = match item.unspanned() {
-        Expr::Alias(inner, alias) => (inner.unspanned(), Some(alias)),
-        other => (other, None),
-    };
-    let Expr::Call { name, args, .. } = call else { return Ok(None) };
-    let ([list], UNNEST) = (args.as_slice(), name.as_str()) else { return Ok(None) };
-    let Some(fields) = list_fields(list, scope)? else { return Ok(None) };
-    let items = fields.into_iter().filter_map(|(field, index)| {
-        let column = scope.columns().get(index)?;
-        let column = Expr::Column { table: column.table.clone(), name: column.name.clone() };
-        let name = alias.map_or(field.clone(), |alias| format!("{alias}.{field}"));
-        Some(Item { expr: Expr::call(UNNEST, vec![column]), name })
-    });
-    Ok(Some(items.collect()))
-}
-
-fn expand(
-    table: Option<&str>,
-    exclude: &[String],
-    replace: &[(Expr, String)],
-    scope: &Scope,
-    items: &mut Vec<Item>,
-) -> Result<()> {
-    let mut columns: Vec<(&ScopeColumn, &str)> = scope
-        .columns()
-        .iter()
-        .filter(|column| column.is_of(table))
-        .map(|column| (column, column.name.as_str()))
-        .collect();
-    // The fields of a struct, by their own names.
-    if let (true, Some(path)) = (columns.is_empty(), table) {
-        let (above, name) = path.split_once('.').map_or((None, path), |(above, name)| (Some(above), name));
-        let mut fields = scope.fields(above, name);
-        if fields.is_empty() {
-            fields = scope.fields(None, path);
-        }
-        let field = |(field, index): (String, usize)| {
-            let column = scope.columns().get(index)?;
-            Some((column, column.name.get(column.name.len() - field.len()..)?))
-        };
-        columns = fields.into_iter().filter_map(field).collect();
-    }
-    if columns.is_empty() {
-        return Err(match table {
-            Some(table) => Error::sql(format!("there is no table '{table}' here")),
-            None => Error::sql("SELECT * without FROM"),
-        });
-    }
-    for name in exclude.iter().chain(replace.iter().map(|(_, name)| name)) {
-        if !columns.iter().any(|(_, column)| column.eq_ignore_ascii_case(name)) {
-            let error = Error::sql(format!("there is no column '{name}' to leave out or replace"));
-            return Err(match suggest(name, columns.iter().map(|(_, column)| *column)) {
-                Some(near) => error.with_hint(format!("did you mean '{near}'?")),
-                None => error,
-            });
-        }
-    }
-    for (column, shown) in columns {
-        if exclude.iter().any(|name| name.eq_ignore_ascii_case(shown)) {
-            continue;
-        }
-        let replaced = replace.iter().find(|(_, name)| name.eq_ignore_ascii_case(shown));
-        let expr = match replaced {
-            Some((expr, _)) => expr.clone(),
-            None => Expr::Column { table: column.table.clone(), name: column.name.clone() },
-        };
-        items.push(Item { expr, name: shown.to_string() });
-    }
-    Ok(())
 }

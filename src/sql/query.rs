@@ -336,16 +336,14 @@ fn wildcard(
         Some(ast::ExcludeSelectItem::Single(name)) => std::slice::from_ref(name),
         Some(ast::ExcludeSelectItem::Multiple(names)) => names.as_slice(),
     };
-    let exclude = excluded.iter().map(|name| match name.0.as_slice() {
-        [ast::ObjectNamePart::Identifier(column)] => Ok(column.value.clone()),
-        _ => Err(not_yet("EXCLUDE with a table's name is", name_span(name))),
+    // A column, or a part of one.
+    let exclude = excluded.iter().map(|name| {
+        let parts: Vec<&str> = name.0.iter().filter_map(|part| Some(part.as_ident()?.value.as_str())).collect();
+        parts.join(".")
     });
     let replaced = opt_replace.iter().flat_map(|replace| &replace.items);
     let replace = replaced.map(|item| Ok((converter.expr(&item.expr)?, item.column_name.value.clone())));
-    Ok(spanned(
-        Expr::Wildcard { table, exclude: exclude.collect::<Result<_>>()?, replace: replace.collect::<Result<_>>()? },
-        place,
-    ))
+    Ok(spanned(Expr::Wildcard { table, exclude: exclude.collect(), replace: replace.collect::<Result<_>>()? }, place))
 }
 
 /// The keys of GROUP BY with its grouping sets, and whether it is GROUP BY ALL.
