@@ -1,6 +1,6 @@
 //! Searching in lists and maps. A map is a list of keys and one of values beside it (`plan::nested` makes two of one).
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, UInt32Array};
+use arrow::array::{Array, AsArray, ListArray, UInt32Array};
 use arrow::compute::kernels::cmp::eq;
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Int64Type};
@@ -97,56 +97,80 @@ fn searched(call: &Call<'_>, mut arguments: Vec<DataType>, result: DataType) -> 
     Ok(Signature { arguments, result })
 }
 
+/// Where a value is in a list: the place of the first item that is it; `None` where the list or the value is null.
+type Found = Option<Option<usize>>;
+
 /// Where a value is in each list.
 struct Search {
-    lists: ListArray,
-    /// The lists are one for all rows.
-    is_one_list: bool,
-    /// For each item whether it is the value; of one list for all rows, for each row anew.
-    is_equal: BooleanArray,
-    /// Which rows have a value to look for.
-    wanted: ArrayRef,
-    is_one_value: bool,
+    found: Vec<Found>,
+    /// It is the same for all rows.
+    is_one: bool,
 }
 
 impl Search {
-    /// Looks for the argument `value` in the lists of the first one, the items of all lists at once.
+    /// Looks for the argument `value` in the lists of the first one.
     fn new(args: &[Value], value: usize, rows: usize) -> Result<Self> {
-        let rows = rows_of(args, rows);
         let (lists, wanted) = (argument(args, 0)?, argument(args, value)?);
-        let (is_one_list, is_one_value) = (lists.is_scalar(), wanted.is_scalar());
-        // One list and many values: the list is repeated.
-        let array = if is_one_list && !is_one_value { lists.clone().into_array(rows) } else { lists.values().clone() };
-        let is_one_list = is_one_list && is_one_value;
-        let lists = array.as_list_opt::<i32>().ok_or_else(|| Error::internal("a search in what is no list"))?.clone();
-        let wanted = normalize_equal(wanted.values());
-        let items = normalize_equal(lists.values());
-        let is_equal = if is_one_value {
-            eq(&items, &Value::Scalar(Scalar::from_array(&wanted, 0)))?
-        } else {
-            let offsets = lists.value_offsets();
-            let mut rows_of_items = vec![0_u32; items.len()];
-            for (row, ends) in offsets.windows(2).enumerate() {
-                if let Some(items) = rows_of_items.get_mut(ends[0] as usize..ends[1] as usize) {
-                    items.fill(row as u32);
-                }
-            }
-            eq(&items, &take(&wanted, &UInt32Array::from(rows_of_items), None)?)?
+        let is_one = lists.is_scalar() && wanted.is_scalar();
+        let found = match lists.is_scalar() {
+            true => in_one_list(lists, wanted, if is_one { 1 } else { rows_of(args, rows) })?,
+            false => in_lists(lists, wanted)?,
         };
-        Ok(Self { lists, is_one_list, is_equal, wanted, is_one_value })
+        Ok(Self { found, is_one })
     }
 
-    /// The place of the first item that is the value in the list of a row; `None` where the list or the value is null.
-    fn at(&self, row: usize) -> Option<Option<usize>> {
-        let list = if self.is_one_list { 0 } else { row };
-        if self.lists.is_null(list) || self.wanted.is_null(if self.is_one_value { 0 } else { row }) {
-            return None;
-        }
-        let offsets = self.lists.value_offsets();
-        let mut items = *offsets.get(list)? as usize..*offsets.get(list + 1)? as usize;
-        let start = items.start;
-        Some(items.find(|&item| self.is_equal.is_valid(item) && self.is_equal.value(item)).map(|item| item - start))
+    fn at(&self, row: usize) -> Found {
+        self.found.get(if self.is_one { 0 } else { row }).copied().flatten()
     }
+}
+
+fn lists_of(value: &Value) -> Result<&ListArray> {
+    value.values().as_list_opt::<i32>().ok_or_else(|| Error::internal("a search in what is no list"))
+}
+
+/// Item by item: the list is not repeated for each row.
+fn in_one_list(lists: &Value, wanted: &Value, rows: usize) -> Result<Vec<Found>> {
+    let lists = lists_of(lists)?;
+    if lists.is_null(0) {
+        return Ok(vec![None; rows]);
+    }
+    let (items, wanted) = (normalize_equal(&lists.value(0)), normalize_equal(wanted.values()));
+    let mut found: Vec<Found> = (0..rows).map(|row| wanted.is_valid(row).then_some(None)).collect();
+    for item in (0..items.len()).filter(|item| items.is_valid(*item)) {
+        let is_equal = eq(&wanted, &Value::Scalar(Scalar::from_array(&items, item)))?;
+        for row in is_equal.values().set_indices() {
+            if let Some(Some(place @ None)) = found.get_mut(row) {
+                *place = Some(item);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// All items of all lists at once.
+fn in_lists(lists: &Value, wanted: &Value) -> Result<Vec<Found>> {
+    let lists = lists_of(lists)?;
+    let is_same = wanted.is_scalar();
+    let (items, wanted) = (normalize_equal(lists.values()), normalize_equal(wanted.values()));
+    let ends = lists.value_offsets().windows(2).map(|ends| ends[0] as usize..ends[1] as usize);
+    let is_equal = if is_same {
+        eq(&items, &Value::Scalar(Scalar::from_array(&wanted, 0)))?
+    } else {
+        let mut rows = vec![0_u32; items.len()];
+        for (row, items) in ends.clone().enumerate() {
+            if let Some(rows) = rows.get_mut(items) {
+                rows.fill(row as u32);
+            }
+        }
+        eq(&items, &take(&wanted, &UInt32Array::from(rows), None)?)?
+    };
+    let is_it = |item: &usize| is_equal.is_valid(*item) && is_equal.value(*item);
+    let found = ends.enumerate().map(|(row, mut items)| {
+        let start = items.start;
+        let is_known = lists.is_valid(row) && wanted.is_valid(if is_same { 0 } else { row });
+        is_known.then(|| items.find(is_it).map(|item| item - start))
+    });
+    Ok(found.collect())
 }
 
 fn map_value(args: &[Value], rows: usize) -> Result<Value> {
@@ -161,4 +185,63 @@ fn map_value(args: &[Value], rows: usize) -> Result<Value> {
     };
     let places: UInt32Array = (0..rows_of(args, rows)).map(place).collect();
     Ok(finish(args, take(values.array().values(), &places, None)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array};
+    use arrow::buffer::{NullBuffer, OffsetBuffer};
+    use arrow::datatypes::Field;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type List = Option<Vec<Option<i64>>>;
+
+    fn lists(of: &[List]) -> ArrayRef {
+        let items: Int64Array = of.iter().flatten().flatten().copied().collect();
+        let offsets = OffsetBuffer::from_lengths(of.iter().map(|list| list.as_ref().map_or(0, Vec::len)));
+        let nulls = NullBuffer::from(of.iter().map(Option::is_some).collect::<Vec<_>>());
+        let field = Arc::new(Field::new_list_field(DataType::Int64, true));
+        Arc::new(ListArray::new(field, offsets, Arc::new(items), Some(nulls)))
+    }
+
+    /// The argument, or its first row for all rows.
+    fn argument_of(array: ArrayRef, is_one: bool) -> Value {
+        if is_one { Value::Scalar(Scalar::from_array(&array, 0)) } else { Value::Array(array) }
+    }
+
+    proptest! {
+        #[test]
+        fn places_are_those_of_a_plain_search(
+            rows in prop::collection::vec(
+                (prop::option::of(prop::collection::vec(prop::option::of(0_i64..4), 0..5)), prop::option::of(0_i64..5)),
+                1..12,
+            ),
+            one_list: bool,
+            one_value: bool,
+            hidden in 0_usize..3,
+        ) {
+            let start = hidden.min(rows.len() - 1);
+            let shown = &rows[start..];
+            let all: Vec<List> = rows.iter().map(|(list, _)| list.clone()).collect();
+            let wanted: ArrayRef = Arc::new(shown.iter().map(|(_, value)| *value).collect::<Int64Array>());
+            let args = [
+                argument_of(lists(&all).slice(start, shown.len()), one_list),
+                argument_of(wanted, one_value),
+            ];
+            let found = Search::new(&args, 1, shown.len()).unwrap();
+            for row in 0..shown.len() {
+                let list = &shown[if one_list { 0 } else { row }].0;
+                let value = shown[if one_value { 0 } else { row }].1;
+                let expected = match (list, value) {
+                    (Some(list), Some(value)) => Some(list.iter().position(|item| *item == Some(value))),
+                    _ => None,
+                };
+                prop_assert_eq!(found.at(row), expected);
+            }
+        }
+    }
 }
