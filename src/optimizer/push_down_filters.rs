@@ -80,12 +80,13 @@ fn push(plan: LogicalPlan, mut conditions: Vec<BoundExpr>) -> LogicalPlan {
         LogicalPlan::Unnest(node) => {
             // Below it, a condition is checked on rows without items too.
             let (below, above) = split(conditions, |condition| {
-                condition.columns().into_iter().all(|column| column < node.passed.len())
-                    && (node.keeps_empty || !can_fail(condition))
+                let is_passed = condition.columns().into_iter().all(|column| node.passed_on(column).is_some());
+                is_passed && (node.keeps_empty || !can_fail(condition))
             });
             let below = below.into_iter().map(|condition| {
-                replace_columns(condition, &|column| {
-                    node.input.column(node.passed.get(column).copied().unwrap_or(column))
+                condition.transform(&mut |part| match part {
+                    BoundExpr::Column { index, .. } => node.passed_on(index).unwrap_or(part),
+                    other => other,
                 })
             });
             let below = below.collect();

@@ -99,8 +99,8 @@ impl Unnests {
         BoundExpr::column(FIRST_UNNEST + index, &name, &item)
     }
 
-    /// Unnests the lists so far over a plan: the expressions that stand for their items are renumbered by
-    /// [`renumbered`](Self::renumbered), and further calls of the same lists mean these items.
+    /// Unnests the lists so far over a plan: expressions over their items are [`renumbered`] then, and further calls of the same lists
+    /// mean these items.
     pub(super) fn plan_below(&mut self, plan: LogicalPlan) -> LogicalPlan {
         self.below = (std::mem::take(&mut self.lists), plan.schema().fields().len());
         unnested(plan, &self.below.0)
