@@ -404,7 +404,12 @@ impl Resolver<'_> {
             return Err(Error::sql(format!("GROUPING cannot stand {}", self.place()))
                 .with_hint("it stands in SELECT, HAVING and ORDER BY, and not inside of aggregates"));
         }
-        let mut keys = Resolver { scope: self.scope, aggregates: None, unnests: None, clause: "inside of GROUPING" };
+        let mut keys = Resolver {
+            scope: self.scope,
+            aggregates: None,
+            unnests: self.unnests.as_deref_mut(),
+            clause: "inside of GROUPING",
+        };
         unbound_grouping(args.iter().map(|arg| keys.resolve(arg)).collect::<Result<_>>()?)
     }
 
