@@ -19,7 +19,7 @@ pub use summary::Keep;
 use crate::config::suggest;
 use crate::error::{Error, Result};
 use crate::expr::{Expr, SortKey, col};
-use crate::plan::{LogicalPlan, PlanBuilder, Select};
+use crate::plan::{LogicalPlan, PlanBuilder, Select, is_part_of};
 use crate::session::Session;
 use crate::types::rule::Rule;
 use crate::types::{DataType, SchemaRef};
@@ -119,7 +119,7 @@ impl DataFrame {
         self.assign(exprs)
     }
 
-    /// Leaves columns out.
+    /// Leaves columns out, `place` with all of its parts.
     ///
     /// # Errors
     /// Where there is no column of a name.
@@ -127,11 +127,11 @@ impl DataFrame {
         for name in names {
             self.check_column(name)?;
         }
-        let kept = self.columns().into_iter().filter(|column| !names.contains(column));
-        self.select(kept)
+        let is_left_out = |column: &str| names.iter().any(|name| column == *name || is_part_of(column, name));
+        self.select(self.columns().into_iter().filter(|column| !is_left_out(column)))
     }
 
-    /// Renames columns: pairs of old and new name.
+    /// Renames columns: pairs of old and new name. Of what lies in several columns all parts are renamed.
     ///
     /// # Errors
     /// Where there is no column of an old name.
@@ -139,15 +139,18 @@ impl DataFrame {
         for (old, _) in names {
             self.check_column(old)?;
         }
-        let renamed = |column: &str| match names.iter().find(|(old, _)| *old == column) {
-            Some((_, new)) => col(column).alias(*new),
-            None => col(column),
+        let renamed = |column: &str| {
+            let new = names.iter().find_map(|(old, new)| match column.get(old.len()..) {
+                Some(rest) if column == *old || is_part_of(column, old) => Some(format!("{new}{rest}")),
+                _ => None,
+            });
+            new.map_or_else(|| col(column), |new| col(column).alias(new))
         };
         self.select(self.columns().into_iter().map(renamed))
     }
 
     fn check_column(&self, name: &str) -> Result<()> {
-        if self.columns().contains(&name) {
+        if self.columns().into_iter().any(|column| column == name || is_part_of(column, name)) {
             return Ok(());
         }
         let error = Error::sql(format!("there is no column '{name}'"));
@@ -198,6 +201,24 @@ impl DataFrame {
         self.drop_duplicates()
     }
 
+    /// The rows with the items of lists in the place of lists, which a row has for each item. A row whose list is empty or null
+    /// stays, with null, as in pandas and Polars. Several columns are exploded side by side; where the lists of a
+    /// row differ in length, the shorter ones are null behind their end. A column of lists of structs means all of its fields.
+    ///
+    /// ```
+    /// # use highwater::prelude::*;
+    /// # let session = Session::new(Config::default())?;
+    /// let posts = session.sql("SELECT * FROM (VALUES (1, ['rust', 'arrow']), (2, NULL)) AS posts(id, tags)")?;
+    /// assert_eq!(posts.explode(&["tags"])?.compute()?.num_rows(), 3);
+    /// # Ok::<(), highwater::error::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Where a column is not there or is no list.
+    pub fn explode(&self, columns: &[&str]) -> Result<Self> {
+        Ok(self.with(self.builder.clone().explode(columns)?))
+    }
+
     /// The rows of this frame, then those of the other: columns by position.
     ///
     /// # Errors
@@ -241,5 +262,43 @@ impl DataFrame {
         Error: From<R::Error>,
     {
         Resample::new(self.clone(), rule.try_into().map_err(Error::from))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::ArrayRef;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::types::temporal::format_value;
+
+    fn shown(frame: &DataFrame) -> Vec<String> {
+        let batch = frame.compute().unwrap();
+        let cell = |column: &ArrayRef, row| format_value(column, row).unwrap_or_else(|| "~".into());
+        let line = |row| batch.columns().iter().map(|column| cell(column, row)).collect::<Vec<_>>().join("|");
+        (0..batch.num_rows()).map(line).collect()
+    }
+
+    #[test]
+    fn exploding_keeps_rows_without_items_and_the_columns_in_their_places() {
+        let session = Session::new(Config::default()).unwrap();
+        let nested = session.read_parquet("tests/data/nested/pyarrow.parquet").unwrap();
+        let tags = nested.select(["tags", "id"]).unwrap();
+        assert_eq!(shown(&tags.explode(&["tags"]).unwrap()), ["x|1", "y|1", "~|2", "~|3", "~|4", "y|5", "z|5", "y|5"]);
+        assert_eq!(shown(&tags.explode(&["TAGS"]).unwrap().limit(4)), ["x|1", "y|1", "~|2", "~|3"]);
+        // A list of structs by one name, and beside a list of another length.
+        let items = nested.select(["items.sku", "id", "tags", "items.qty"]).unwrap();
+        let exploded = items.filter(col("id").gt(crate::expr::lit(3))).unwrap().explode(&["items", "tags"]).unwrap();
+        assert_eq!(exploded.columns(), ["items.sku", "id", "tags", "items.qty"]);
+        assert_eq!(shown(&exploded), ["~|4|~|~", "~|4|~|5", "a|5|y|3", "c|5|z|1", "a|5|y|4"]);
+        let whole =
+            nested.drop(&["items", "stock", "place.geo", "prices"]).unwrap().rename(&[("place", "at")]).unwrap();
+        assert_eq!(whole.columns(), ["id", "at.city", "tags"]);
+        assert_eq!(nested.select(["prices", "id"]).unwrap().columns(), ["prices.key", "prices.value", "id"]);
+        let error = nested.explode(&["id"]).unwrap_err().to_string();
+        assert!(error.contains("unnest takes a list, but id is BIGINT"), "{error}");
+        assert!(nested.explode(&["itms"]).is_err());
+        assert!(nested.explode(&[]).is_err());
     }
 }

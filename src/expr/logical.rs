@@ -247,6 +247,9 @@ impl fmt::Display for Expr {
                 let cast = if *try_cast { "TRY_CAST" } else { "CAST" };
                 write!(f, "{cast}({expr} AS {})", sql_name(to))
             }
+            Self::Call { name, args, .. } if name == "list_extract" && args.len() == 2 => {
+                write!(f, "{}[{}]", Operand(&args[0]), args[1])
+            }
             Self::Call { name, args, distinct, filter, order_by } => {
                 write!(f, "{name}({}", if *distinct { "DISTINCT " } else { "" })?;
                 if name == "count" && args.is_empty() {

@@ -6,6 +6,7 @@ pub mod glob;
 pub mod hive;
 pub mod ipc;
 pub mod json;
+mod nested;
 mod option_values;
 pub mod options;
 pub mod parquet;

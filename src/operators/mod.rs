@@ -12,6 +12,7 @@ pub mod sort;
 #[cfg(test)]
 mod testing;
 pub mod top_n;
+pub mod unnest;
 pub mod window;
 
 use std::any::Any;

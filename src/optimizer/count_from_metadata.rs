@@ -59,7 +59,11 @@ fn row_count(plan: &LogicalPlan) -> Option<u64> {
         LogicalPlan::Union(node) => node.inputs.iter().try_fold(0_u64, |sum, input| sum.checked_add(row_count(input)?)),
         LogicalPlan::Expand(node) => row_count(&node.input)?.checked_mul(node.projections.len() as u64),
         LogicalPlan::Aggregate(node) if node.keys.is_empty() => Some(1),
-        LogicalPlan::Scan(_) | LogicalPlan::Filter(_) | LogicalPlan::Aggregate(_) | LogicalPlan::FillGaps(_) => None,
+        LogicalPlan::Scan(_)
+        | LogicalPlan::Filter(_)
+        | LogicalPlan::Aggregate(_)
+        | LogicalPlan::FillGaps(_)
+        | LogicalPlan::Unnest(_) => None,
     }
 }
 

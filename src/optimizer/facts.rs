@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 
 use crate::expr::{BinaryOp, BoundExpr, SortExpr, UnaryOp};
-use crate::plan::{Aggregate, Expand, FillGaps, Filter, LogicalPlan, NamedExpr, Project, Scan, Sort, Values};
+use crate::plan::{Aggregate, Expand, FillGaps, Filter, LogicalPlan, NamedExpr, Project, Scan, Sort, Unnest, Values};
 use crate::types::{DataType, Scalar, SchemaRef, TEXT, coercion::integer_as_decimal, is_float, is_integer};
 
 /// A truth value as an expression.
@@ -121,6 +121,7 @@ pub fn map_expressions(plan: LogicalPlan, f: &dyn Fn(BoundExpr) -> BoundExpr) ->
             LogicalPlan::Expand(Expand { projections, ..node })
         }
         LogicalPlan::Window(node) => LogicalPlan::Window(node.map_exprs(f)),
+        LogicalPlan::Unnest(node) => LogicalPlan::Unnest(Unnest { lists: named(node.lists), ..node }),
         LogicalPlan::FillGaps(node) => {
             let all = |exprs: Vec<BoundExpr>| exprs.into_iter().map(f).collect();
             let (starts, finishes) = (all(node.starts), all(node.finishes));

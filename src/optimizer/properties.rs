@@ -10,7 +10,7 @@ use super::{RULES, optimize, verify};
 use crate::config::Config;
 use crate::expr::{AggregateExpr, BinaryOp, BoundExpr, Edge, UnaryOp};
 use crate::plan::LogicalPlan;
-use crate::types::{DataType, Scalar};
+use crate::types::{DataType, Scalar, list_of};
 
 /// Choices made from a seed: xorshift (Marsaglia, 2003).
 struct Choices(u64);
@@ -131,7 +131,7 @@ impl Choices {
             return scan_of((self.below(2) == 0).then_some(rows));
         }
         let input = self.plan(rows, size - 1);
-        match self.below(11) {
+        match self.below(12) {
             0..=2 => {
                 let predicate = self.condition(&input, 3);
                 filter(input, predicate)
@@ -185,6 +185,23 @@ impl Choices {
                 });
                 let aggregates = aggregates.collect();
                 window(input, partition_by, order_by, (start, end), aggregates)
+            }
+            10 => {
+                let items = |choices: &mut Self| {
+                    list_value((0..=choices.below(2)).map(|_| choices.number(&input, 1)).collect())
+                };
+                let list = |choices: &mut Self| match choices.below(3) {
+                    0 => items(choices),
+                    _ => BoundExpr::Case {
+                        branches: vec![(choices.condition(&input, 1), items(choices))],
+                        otherwise: (choices.below(3) == 0).then(|| Box::new(items(choices))),
+                        data_type: list_of(DataType::Int64),
+                    },
+                };
+                let lists: Vec<_> =
+                    ["i", "j"].into_iter().take(1 + self.below(2)).map(|name| (name, list(self))).collect();
+                let ordinality = (self.below(4) == 0).then_some("o");
+                unnest(input.clone(), &lists, ordinality, self.below(3) == 0)
             }
             _ => {
                 let predicate = self.condition(&input, 2);

@@ -2,8 +2,8 @@
 //!
 //! Each condition that AND joins moves by itself: through projections (its columns replaced by what computes them,
 //! unless that would compute something more than once), sorts, all sides of unions, and aggregations where it speaks of
-//! keys alone (it is then true for all rows of a group or for none), windows where it speaks of partitions alone, and
-//! expansions where it speaks of columns that all of their rows have in common. It stops at limits and top-N, whose
+//! keys alone (it is then true for all rows of a group or for none), windows where it speaks of partitions alone,
+//! expansions where it speaks of columns that all of their rows have in common, and unnestings where it speaks of no item. It stops at limits and top-N, whose
 //! result depends on the rows before them. What reaches a scan becomes one of its filters, and the Filter node goes.
 //!
 //! The order of the conditions is kept, since a later one may rely on an earlier one (`n <> 0 AND 10 / n > 2`): where
@@ -16,12 +16,12 @@ use super::facts::{can_fail, computes_nothing_twice, filter_by, replace_columns,
 use crate::config::Config;
 use crate::error::Result;
 use crate::expr::BoundExpr;
-use crate::plan::{Aggregate, Expand, LogicalPlan, Project, Scan, Sort, Union, Window};
+use crate::plan::{Aggregate, Expand, LogicalPlan, Project, Scan, Sort, Union, Unnest, Window};
 use crate::types::{DataType, is_float};
 
 pub const RULE: Rule = Rule {
     name: "push_down_filters",
-    meaning: "moves conditions below projections, sorts, unions, windows and aggregations, and into scans",
+    meaning: "moves conditions below projections, sorts, unions, windows, unnestings and aggregations, and into scans",
     apply,
 };
 
@@ -76,6 +76,21 @@ fn push(plan: LogicalPlan, mut conditions: Vec<BoundExpr>) -> LogicalPlan {
         LogicalPlan::Window(node) => {
             let (below, above) = split(conditions, |condition| is_about_partitions(condition, &node));
             filter_by(LogicalPlan::Window(Window { input: Box::new(push(*node.input, below)), ..node }), above)
+        }
+        LogicalPlan::Unnest(node) => {
+            // Below it, a condition is checked on rows without items too.
+            let (below, above) = split(conditions, |condition| {
+                let is_passed = condition.columns().into_iter().all(|column| node.passed_on(column).is_some());
+                is_passed && (node.keeps_empty || !can_fail(condition))
+            });
+            let below = below.into_iter().map(|condition| {
+                condition.transform(&mut |part| match part {
+                    BoundExpr::Column { index, .. } => node.passed_on(index).unwrap_or(part),
+                    other => other,
+                })
+            });
+            let below = below.collect();
+            filter_by(LogicalPlan::Unnest(Unnest { input: Box::new(push(*node.input, below)), ..node }), above)
         }
         // A limit that is in the scan counts rows before these conditions.
         LogicalPlan::Scan(node) if node.limit.is_none() => push_into_scan(node, conditions),
@@ -319,5 +334,38 @@ mod tests {
         let plan = filter(narrow.clone(), compare(col(&narrow, "s"), Equal, text("x")));
         let LogicalPlan::Scan(pushed) = push(plan, Vec::new()) else { panic!("the filter went into the scan") };
         assert_eq!(pushed.filters[0].columns(), [4]);
+    }
+
+    #[test]
+    fn golden_through_an_unnesting_goes_what_speaks_of_no_item() {
+        let scan = scan();
+        let lists = [("item", list_value(vec![col(&scan, "a"), col(&scan, "b")]))];
+        let plan = |keeps_empty| {
+            let unnested = unnest(scan.clone(), &lists, None, keeps_empty);
+            let of_item = compare(col(&unnested, "item"), Greater, int(1));
+            let of_row = compare(col(&unnested, "s"), Equal, text("x"));
+            let fails = compare(arithmetic(int(10), Divide, col(&unnested, "b")), Greater, int(2));
+            filter(unnested, and(fails, and(of_row, of_item)))
+        };
+        insta::assert_snapshot!(rule_golden(&RULE, plan(false)), @r"
+        before
+          Filter ((10 / b) > 2) AND ((s = 'x') AND (item > 1))
+            Unnest list_value(a, b)
+              Scan t
+        after
+          Filter ((10 / b) > 2) AND (item > 1)
+            Unnest list_value(a, b)
+              Scan t filters=[s = 'x']
+        ");
+        insta::assert_snapshot!(rule_golden(&RULE, plan(true)), @r"
+        before
+          Filter ((10 / b) > 2) AND ((s = 'x') AND (item > 1))
+            Unnest list_value(a, b) keeping rows without items
+              Scan t
+        after
+          Filter item > 1
+            Unnest list_value(a, b) keeping rows without items
+              Scan t filters=[(10 / b) > 2, s = 'x']
+        ");
     }
 }

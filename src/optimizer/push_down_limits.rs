@@ -6,7 +6,7 @@ use super::Rule;
 use super::facts::empty;
 use crate::config::Config;
 use crate::error::Result;
-use crate::plan::{Limit, LogicalPlan, Project, Scan, Union, Values};
+use crate::plan::{Limit, LogicalPlan, Project, Scan, Union, Unnest, Values};
 
 pub const RULE: Rule = Rule {
     name: "push_down_limits",
@@ -45,6 +45,11 @@ fn push_limit(input: LogicalPlan, skip: usize, fetch: Option<usize>) -> LogicalP
             let most = skip.saturating_add(rows);
             let inputs = node.inputs.into_iter().map(|input| push_limit(input, 0, Some(most))).collect();
             Limit::plan(LogicalPlan::Union(Union { inputs, schema: node.schema }), skip, fetch)
+        }
+        // Each row of the input has one at least. Otherwise any number of them may be needed.
+        (LogicalPlan::Unnest(node), Some(rows)) if node.keeps_empty => {
+            let input = Box::new(push_limit(*node.input, 0, Some(skip.saturating_add(rows))));
+            Limit::plan(LogicalPlan::Unnest(Unnest { input, ..node }), skip, fetch)
         }
         (LogicalPlan::Scan(node), Some(rows)) if node.filters.is_empty() => {
             let most = skip.saturating_add(rows);
@@ -143,5 +148,23 @@ mod tests {
         let LogicalPlan::Scan(all) = scan() else { panic!() };
         let filtered = LogicalPlan::Scan(Scan { filters: vec![col(&scan(), "flag")], ..all });
         assert_unchanged(&RULE, limit(filtered, 0, Some(3)));
+    }
+
+    #[test]
+    fn golden_a_limit_passes_an_unnesting_only_where_each_row_has_a_row() {
+        let scan = scan();
+        let lists = [("item", list_value(vec![col(&scan, "a")]))];
+        insta::assert_snapshot!(rule_golden(&RULE, limit(unnest(scan.clone(), &lists, None, true), 2, Some(3))), @r"
+        before
+          Limit 3 skip=2
+            Unnest list_value(a) keeping rows without items
+              Scan t
+        after
+          Limit 3 skip=2
+            Unnest list_value(a) keeping rows without items
+              Limit 5 skip=0
+                Scan t limit=5
+        ");
+        assert_unchanged(&RULE, limit(unnest(scan, &lists, None, false), 2, Some(3)));
     }
 }

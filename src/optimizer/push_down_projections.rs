@@ -13,7 +13,8 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::expr::{AggregateExpr, BoundExpr, SortExpr};
 use crate::plan::{
-    Aggregate, Expand, FillGaps, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Sort, Union, Values, Window,
+    Aggregate, Expand, FillGaps, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Sort, Union, Unnest, Values,
+    Window,
 };
 use crate::types::Schema;
 
@@ -118,6 +119,7 @@ fn prune(plan: LogicalPlan, needed: &BTreeSet<usize>) -> Result<Pruned> {
             Ok(Pruned { plan: Limit::plan(input.plan, node.skip, node.fetch), kept: input.kept })
         }
         LogicalPlan::Window(node) => prune_window(node, needed),
+        LogicalPlan::Unnest(node) => prune_unnest(node, needed),
         LogicalPlan::FillGaps(node) => {
             let needed = needed | &node.series().collect();
             let input = prune(*node.input, &needed)?.cut_to(&needed);
@@ -170,6 +172,23 @@ fn prune_window(node: Window, needed: &BTreeSet<usize>) -> Result<Pruned> {
     let aggregates = node.aggregates.clone();
     let kept = input.kept.iter().copied().chain(added).collect();
     Ok(Pruned { plan: LogicalPlan::Window(node.over(input.plan, aggregates)), kept })
+}
+
+/// Items and numbers stay, since lists say how many rows there are; columns beside them that are not needed are not repeated.
+fn prune_unnest(node: Unnest, needed: &BTreeSet<usize>) -> Result<Pruned> {
+    let columns = node.passed.len();
+    let (beside, added): (Vec<usize>, Vec<usize>) = (0..node.schema.fields().len())
+        .filter(|column| *column >= columns || needed.contains(column))
+        .partition(|column| *column < columns);
+    let passed: Vec<usize> = beside.iter().map(|column| node.passed[*column]).collect();
+    let mut read = columns_of(node.lists.iter().map(|list| &list.expr));
+    read.extend(&passed);
+    let input = prune(*node.input, &read)?;
+    let passed = passed.iter().map(|old| input.kept.binary_search(old).unwrap_or(*old)).collect();
+    let lists = input.renumber_all(node.lists);
+    let Unnest { ordinality, keeps_empty, schema, .. } = node;
+    let shell = Unnest { input: Box::new(Values::one_row()), passed, lists, ordinality, keeps_empty, schema };
+    Ok(Pruned { plan: LogicalPlan::Unnest(shell.over(input.plan)), kept: beside.into_iter().chain(added).collect() })
 }
 
 #[cfg(test)]
@@ -349,6 +368,23 @@ mod tests {
         after
           Project 1 AS one
             Values 1 rows
+        ");
+    }
+
+    #[test]
+    fn golden_an_unnesting_repeats_what_is_used() {
+        let scan = scan();
+        let lists = [("item", list_value(vec![col(&scan, "b"), col(&scan, "f")]))];
+        let unnested = unnest(scan, &lists, Some("n"), false);
+        insta::assert_snapshot!(rule_golden(&RULE, project(unnested.clone(), &[("s", col(&unnested, "s"))])), @r"
+        before
+          Project s
+            Unnest list_value(b, f) with ordinality
+              Scan t
+        after
+          Project s
+            Unnest list_value(b, f) columns=[s] with ordinality
+              Scan t columns=[b, f, s]
         ");
     }
 }

@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch};
 
 use crate::expr::{AggregateExpr, BinaryOp, BoundExpr, Edge, SortExpr, UnaryOp};
 use crate::plan::LogicalPlan;
@@ -119,6 +119,22 @@ pub fn run(plan: &LogicalPlan, table: &[Row]) -> Result<Vec<Row>, Failure> {
             }
             Ok(results)
         }
+        LogicalPlan::Unnest(node) => {
+            let mut rows = Vec::new();
+            for row in run(&node.input, table)? {
+                let lists =
+                    node.lists.iter().map(|named| eval_list(&named.expr, &row)).collect::<Result<Vec<_>, _>>()?;
+                let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
+                for item in 0..longest.max(usize::from(node.keeps_empty)) {
+                    let passed = node.passed.iter().map(|column| row[*column]);
+                    let items = lists.iter().map(|list| list.get(item).copied().unwrap_or(Null));
+                    let number =
+                        node.ordinality.iter().map(|_| if item < longest { Int(item as i64 + 1) } else { Null });
+                    rows.push(passed.chain(items).chain(number).collect());
+                }
+            }
+            Ok(rows)
+        }
         LogicalPlan::FillGaps(_) => Err("a node that the twin does not know"),
         LogicalPlan::Union(node) => {
             let mut rows = Vec::new();
@@ -193,6 +209,27 @@ fn aggregated(aggregate: &AggregateExpr, rows: &[Row]) -> Result<Value, Failure>
         "min" => Ok(values.into_iter().min().unwrap_or(Null)),
         "max" => Ok(values.into_iter().max().unwrap_or(Null)),
         _ => Err("an aggregate that the twin does not know"),
+    }
+}
+
+/// The items of a list that stands in the plan, for each row one of several or none.
+fn eval_list(expr: &BoundExpr, row: &Row) -> Result<Vec<Value>, Failure> {
+    match expr {
+        BoundExpr::Call { name: "list_value", args, .. } => args.iter().map(|arg| eval(arg, row)).collect(),
+        BoundExpr::Case { branches, otherwise, .. } => {
+            for (condition, list) in branches {
+                if eval(condition, row)? == Bool(true) {
+                    return eval_list(list, row);
+                }
+            }
+            otherwise.as_ref().map_or(Ok(Vec::new()), |otherwise| eval_list(otherwise, row))
+        }
+        BoundExpr::Literal(value) if value.is_null() => Ok(Vec::new()),
+        BoundExpr::Literal(value) => {
+            let items = value.as_array().as_list::<i32>().value(0);
+            Ok((0..items.len()).map(|item| literal(&Scalar::from_array(&items, item))).collect())
+        }
+        _ => Err("a list that the twin does not know"),
     }
 }
 

@@ -49,6 +49,11 @@ fn order_of(plan: &LogicalPlan) -> Vec<usize> {
         LogicalPlan::FillGaps(node) => order_of(&node.input),
         // Its rows begin with those of its input.
         LogicalPlan::Window(node) => order_of(&node.input),
+        // Each row is repeated in its place.
+        LogicalPlan::Unnest(node) => {
+            let place = |column: usize| node.passed.iter().position(|passed| *passed == column);
+            order_of(&node.input).into_iter().map_while(place).collect()
+        }
         LogicalPlan::Filter(node) => order_of(&node.input),
         LogicalPlan::Limit(node) => order_of(&node.input),
         LogicalPlan::Project(node) => {

@@ -8,8 +8,10 @@ use crate::context::QueryContext;
 use crate::error::{Error, Result};
 use crate::expr::{AggregateExpr, BinaryOp, BoundExpr, Edge, Frame, SortExpr, UnaryOp};
 use crate::io::source::{ScanRequest, Source, Table};
-use crate::plan::{Aggregate, Expand, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Sort, Union, Window};
-use crate::types::{DataType, Field, Scalar, Schema, SchemaRef, TEXT};
+use crate::plan::{
+    Aggregate, Expand, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Sort, Union, Unnest, Window,
+};
+use crate::types::{DataType, Field, Scalar, Schema, SchemaRef, TEXT, list_of};
 
 /// A table with a schema and perhaps a known number of rows.
 #[derive(Debug)]
@@ -166,6 +168,16 @@ pub fn limit(plan: LogicalPlan, skip: usize, fetch: Option<usize>) -> LogicalPla
 
 pub fn union(inputs: Vec<LogicalPlan>) -> LogicalPlan {
     Union::plan(inputs)
+}
+
+/// A list of integers.
+pub fn list_value(items: Vec<BoundExpr>) -> BoundExpr {
+    call("list_value", items, list_of(DataType::Int64))
+}
+
+/// A row for each item of the lists.
+pub fn unnest(plan: LogicalPlan, lists: &[(&str, BoundExpr)], ordinality: Option<&str>, keeps: bool) -> LogicalPlan {
+    Unnest::plan(plan, named(lists), ordinality.map(String::from), keeps)
 }
 
 /// Aggregates over the rows between two edges; partitions and order are sorted by first.

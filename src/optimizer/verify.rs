@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, GapColumn, GapFill};
 use crate::plan::{LogicalPlan, NamedExpr};
-use crate::types::{DataType, Schema, SchemaRef, sql_name};
+use crate::types::{DataType, Schema, SchemaRef, list_item, sql_name};
 
 /// Checks that every column reference exists in the input and has the type it says, that conditions are boolean, and
 /// that the schema each node states is the one it computes.
@@ -104,6 +104,21 @@ fn check_node(plan: &LogicalPlan) -> Result<(), String> {
                 Some(field) => Err(format!("a column \"{}\" that is filled with another type", field.name())),
                 None => constants.into_iter().try_for_each(|expr| check_columns(expr, &Arc::new(Schema::empty()))),
             }
+        }
+        LogicalPlan::Unnest(node) => {
+            let input = node.input.schema();
+            check_named(&node.lists, input)?;
+            if node.lists.is_empty() || node.lists.iter().any(|list| list_item(&list.expr.data_type()).is_none()) {
+                return Err("a list that is none".into());
+            }
+            if !node.passed.is_sorted_by(|left, right| left < right)
+                || node.passed.last().is_some_and(|last| *last >= input.fields().len())
+            {
+                return Err("columns that do not ascend, or are not there".into());
+            }
+            let passed = node.passed.iter().map(|column| input.field(*column).data_type().clone());
+            let items = node.lists.iter().filter_map(|list| list_item(&list.expr.data_type()).cloned());
+            check_types(&node.schema, passed.chain(items).chain(node.ordinality.iter().map(|_| DataType::Int64)))
         }
         LogicalPlan::Union(node) => {
             if node.inputs.is_empty() {

@@ -11,6 +11,7 @@ mod plan_project;
 mod plan_scan;
 mod plan_sort;
 mod plan_union;
+mod plan_unnest;
 mod plan_values;
 mod plan_window;
 
@@ -71,6 +72,7 @@ impl Lowering<'_> {
             LogicalPlan::Union(node) => self.plan_union(node),
             LogicalPlan::Expand(node) => self.plan_expand(node),
             LogicalPlan::Window(node) => self.plan_window(node),
+            LogicalPlan::Unnest(node) => self.plan_unnest(node),
         }
     }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 
-use super::resolve::{cast_to, constant, resolve_condition};
+use super::coerce::{cast_to, constant};
+use super::resolve::resolve_condition;
 use super::{
     Aggregate, Filter, Limit, LogicalPlan, NamedExpr, Project, Scan, Scope, ScopeColumn, Sort, Union, resolve,
 };

@@ -78,6 +78,20 @@ impl LogicalPlan {
             }
             Self::Union(_) => "Union".into(),
             Self::Expand(node) => expand(node),
+            Self::Unnest(node) => {
+                let mut line = format!("Unnest {}", list(node.lists.iter().map(|list| &list.expr)));
+                if node.passed.len() < node.input.schema().fields().len() {
+                    let passed = node.schema.fields().iter().take(node.passed.len());
+                    line.push_str(&format!(" columns=[{}]", list(passed.map(|field| field.name()))));
+                }
+                if node.ordinality.is_some() {
+                    line.push_str(" with ordinality");
+                }
+                if node.keeps_empty {
+                    line.push_str(" keeping rows without items");
+                }
+                line
+            }
             Self::Window(node) => {
                 let mut line = format!("Window frame={}", node.frame);
                 if !node.partition_by.is_empty() {

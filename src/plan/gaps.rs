@@ -14,7 +14,8 @@
 
 use arrow::datatypes::IntervalMonthDayNano;
 
-use super::resolve::{cast_to, constant, literal_as, resolve};
+use super::coerce::{cast_to, constant, literal_as};
+use super::resolve::resolve;
 use super::{FillGaps, LogicalPlan, NamedExpr, PlanBuilder, Project, Scope};
 use crate::error::{Error, Result};
 use crate::eval::arithmetic::arithmetic_type;

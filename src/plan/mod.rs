@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod builder;
+mod coerce;
 mod display;
 mod distinct_on;
 mod expand;
@@ -12,7 +13,9 @@ mod fill_gaps;
 mod filter;
 mod gaps;
 mod grouping;
+mod items;
 mod limit;
+mod nested;
 mod project;
 mod resolve;
 mod scan;
@@ -21,6 +24,7 @@ mod select;
 mod sort;
 mod summary;
 mod union;
+mod unnest;
 mod values;
 mod window;
 
@@ -38,10 +42,11 @@ pub use limit::Limit;
 pub use project::Project;
 pub use resolve::{contains_aggregate, resolve};
 pub use scan::Scan;
-pub use scope::{Scope, ScopeColumn};
+pub use scope::{Scope, ScopeColumn, is_part_of};
 pub use select::Select;
 pub use sort::Sort;
 pub use union::Union;
+pub use unnest::{Unnest, UnnestSpec};
 pub use values::Values;
 pub use window::{Window, WindowSpec};
 
@@ -72,6 +77,8 @@ pub enum LogicalPlan {
     Expand(Expand),
     /// Aggregates over the rows around each row.
     Window(Window),
+    /// A row for each item of lists.
+    Unnest(Unnest),
 }
 
 /// An expression with the name of its result column.
@@ -98,6 +105,7 @@ impl LogicalPlan {
             Self::Union(node) => &node.schema,
             Self::Expand(node) => &node.schema,
             Self::Window(node) => &node.schema,
+            Self::Unnest(node) => &node.schema,
         }
     }
 
@@ -114,6 +122,7 @@ impl LogicalPlan {
             Self::Union(node) => node.inputs.iter().collect(),
             Self::Expand(node) => vec![&node.input],
             Self::Window(node) => vec![&node.input],
+            Self::Unnest(node) => vec![&node.input],
         }
     }
 
@@ -130,6 +139,7 @@ impl LogicalPlan {
             Self::Limit(node) => Self::Limit(Limit { input: boxed(node.input), ..node }),
             Self::Expand(node) => Self::Expand(Expand { input: boxed(node.input), ..node }),
             Self::Window(node) => Self::Window(Window { input: boxed(node.input), ..node }),
+            Self::Unnest(node) => Self::Unnest(Unnest { input: boxed(node.input), ..node }),
             Self::FillGaps(node) => Self::FillGaps(FillGaps { input: boxed(node.input), ..node }),
             Self::Union(node) => Self::Union(Union { inputs: node.inputs.into_iter().map(f).collect(), ..node }),
         }

@@ -1,18 +1,19 @@
 //! Binding: names become columns, types are checked, coercions become explicit.
 
-use std::sync::Arc;
-
 use super::builder::sort_expr;
+use super::coerce::{adapt_literals, cast_to, coerce_arguments, constant, is_text_literal, literal_as, rounded_scale};
 use super::gaps::{FIRST_FILL, Fill, bucket_of, is_fill, is_gap_function};
 use super::grouping::{is_grouping, unbound_grouping};
+use super::nested::over_parts;
 use super::scope::Scope;
-use crate::config::{Config, suggest};
+use super::unnest::{Unnests, as_list, misplaced};
+use crate::config::suggest;
 use crate::error::{Error, Result};
-use crate::eval::Evaluator;
 use crate::eval::arithmetic::arithmetic_type;
 use crate::eval::cast::can_cast;
 use crate::expr::{AggregateExpr, BinaryOp, BoundExpr, Expr, SortExpr, SortKey, UnaryOp};
 use crate::functions::aggregate::AggregateFunction;
+use crate::functions::scalar::UNNEST;
 use crate::functions::{aggregate, scalar};
 use crate::types::coercion::common_type;
 use crate::types::{DataType, INTERVAL, Scalar, TEXT, is_list, is_numeric, is_timestamp, sql_name};
@@ -34,7 +35,7 @@ pub(super) struct Aggregates {
 /// # Errors
 /// An SQL error with the place and, where something near exists, a suggestion.
 pub fn resolve(expr: &Expr, scope: &Scope) -> Result<BoundExpr> {
-    Resolver { scope, aggregates: None, clause: "here" }.resolve(expr)
+    Resolver { scope, aggregates: None, unnests: None, clause: "here" }.resolve(expr)
 }
 
 /// Binds a condition, such as that of WHERE.
@@ -47,7 +48,7 @@ pub(super) fn resolve_condition(
     aggregates: Option<&mut Aggregates>,
     clause: &str,
 ) -> Result<BoundExpr> {
-    let bound = Resolver { scope, aggregates, clause }.resolve(expr)?;
+    let bound = Resolver { scope, aggregates, unnests: None, clause }.resolve(expr)?;
     match bound.data_type() {
         DataType::Boolean | DataType::Null => Ok(cast_to(bound, &DataType::Boolean)),
         other => Err(place(
@@ -60,7 +61,17 @@ pub(super) fn resolve_condition(
 
 /// Binds an expression in which aggregates may be called; the calls go to `aggregates`.
 pub(super) fn resolve_with_aggregates(expr: &Expr, scope: &Scope, aggregates: &mut Aggregates) -> Result<BoundExpr> {
-    Resolver { scope, aggregates: Some(aggregates), clause: "here" }.resolve(expr)
+    Resolver { scope, aggregates: Some(aggregates), unnests: None, clause: "here" }.resolve(expr)
+}
+
+/// Binds an expression in which `unnest` may be called, and aggregates where there is a place for them.
+pub(super) fn resolve_item(
+    expr: &Expr,
+    scope: &Scope,
+    aggregates: Option<&mut Aggregates>,
+    unnests: &mut Unnests,
+) -> Result<BoundExpr> {
+    Resolver { scope, aggregates, unnests: Some(unnests), clause: "here" }.resolve(expr)
 }
 
 /// Whether an aggregate function is called in the expression, outside of subexpressions that are aggregates themselves.
@@ -85,29 +96,6 @@ pub fn contains_aggregate(expr: &Expr) -> bool {
     }
 }
 
-/// Converts to a type, where it is not of that type already.
-pub(super) fn cast_to(expr: BoundExpr, to: &DataType) -> BoundExpr {
-    match expr {
-        expr if expr.data_type() == *to => expr,
-        BoundExpr::Literal(value) if value.is_null() => BoundExpr::Literal(Scalar::null(to)),
-        expr => BoundExpr::Cast { expr: Box::new(expr), to: to.clone(), try_cast: false },
-    }
-}
-
-/// The value of an expression without columns; `None` where it has columns or cannot be evaluated.
-pub(super) fn constant(expr: &BoundExpr) -> Option<Scalar> {
-    if let BoundExpr::Literal(value) = expr {
-        return Some(value.clone());
-    }
-    expr.columns().is_empty().then(|| evaluate_constant(expr).ok()).flatten()
-}
-
-fn evaluate_constant(expr: &BoundExpr) -> Result<Scalar> {
-    let row = crate::batch::record_batch(&Arc::new(arrow::datatypes::Schema::empty()), Vec::new(), 1)?;
-    let array = Evaluator::new(expr, &Arc::new(Config::default()))?.evaluate_array(&row)?;
-    Ok(Scalar::from_array(&array, 0))
-}
-
 /// Adds the place of an expression, where it is known, to an error about it.
 fn place(error: Error, expr: &Expr) -> Error {
     match expr {
@@ -120,6 +108,8 @@ fn place(error: Error, expr: &Expr) -> Error {
 struct Resolver<'a> {
     scope: &'a Scope,
     aggregates: Option<&'a mut Aggregates>,
+    /// Where calls of `unnest` go, where there may be some.
+    unnests: Option<&'a mut Unnests>,
     /// What to say about an aggregate that must not be here.
     clause: &'a str,
 }
@@ -370,6 +360,12 @@ impl Resolver<'_> {
         if is_gap_function(name) {
             return self.gap_call(name, args);
         }
+        if name == UNNEST {
+            return self.unnest(args);
+        }
+        if let Some(call) = over_parts(name, args, self.scope)? {
+            return self.resolve(&call);
+        }
         let Some(function) = scalar::lookup(name) else {
             return Err(unknown_function(name));
         };
@@ -389,13 +385,31 @@ impl Resolver<'_> {
         })
     }
 
+    /// The items of a list become a column of a node below.
+    fn unnest(&mut self, args: &[Expr]) -> Result<BoundExpr> {
+        let [list] = args else {
+            return Err(Error::sql("in SELECT, unnest takes one list").with_hint("write unnest(a), unnest(b)"));
+        };
+        let Some(unnests) = self.unnests.take() else { return Err(misplaced(&self.place())) };
+        // Without them no other call can stand inside.
+        let clause = std::mem::replace(&mut self.clause, "inside of another unnest");
+        let list = self.resolve(list).and_then(as_list);
+        self.clause = clause;
+        Ok(self.unnests.insert(unnests).items(list?))
+    }
+
     /// The keys become bits of the grouping id once the groups are known.
     fn grouping(&mut self, args: &[Expr]) -> Result<BoundExpr> {
         if self.aggregates.is_none() {
             return Err(Error::sql(format!("GROUPING cannot stand {}", self.place()))
                 .with_hint("it stands in SELECT, HAVING and ORDER BY, and not inside of aggregates"));
         }
-        let mut keys = Resolver { scope: self.scope, aggregates: None, clause: "inside of GROUPING" };
+        let mut keys = Resolver {
+            scope: self.scope,
+            aggregates: None,
+            unnests: self.unnests.as_deref_mut(),
+            clause: "inside of GROUPING",
+        };
         unbound_grouping(args.iter().map(|arg| keys.resolve(arg)).collect::<Result<_>>()?)
     }
 
@@ -451,7 +465,8 @@ impl Resolver<'_> {
             [only] if matches!(only.unspanned(), Expr::Wildcard { .. }) && function.name == "count" => &[],
             other => other,
         };
-        let mut inner = Resolver { scope: self.scope, aggregates: None, clause: "inside of another aggregate" };
+        let mut inner =
+            Resolver { scope: self.scope, aggregates: None, unnests: None, clause: "inside of another aggregate" };
         let mut bound = Vec::with_capacity(args.len());
         for arg in args {
             bound.push(inner.resolve(arg)?);
@@ -522,19 +537,6 @@ fn refuse_lists<'e>(what: &str, exprs: impl IntoIterator<Item = &'e BoundExpr>) 
     }
 }
 
-/// The type of a decimal rounded to a constant number of digits, which has no more digits than that: 1.26, not 1.260.
-fn rounded_scale(function: &str, args: &[BoundExpr], result: &DataType) -> Option<DataType> {
-    let (DataType::Decimal128(precision, scale), "round" | "trunc") = (result, function) else {
-        return None;
-    };
-    let digits = match args {
-        [_] => 0,
-        [_, digits] => i8::try_from(constant(digits)?.as_i64()?.max(0)).ok()?,
-        _ => return None,
-    };
-    (digits < *scale).then_some(DataType::Decimal128(*precision, digits))
-}
-
 /// Why a call of `time_bucket_gapfill`, `locf` or `interpolate` cannot stand where it does.
 fn misplaced_gap_call(name: &str, clause: &str, over_groups: bool) -> Error {
     if !is_fill(name) {
@@ -566,42 +568,4 @@ fn boolean(left: BoundExpr, op: BinaryOp, right: BoundExpr) -> BoundExpr {
 
 fn not(expr: BoundExpr) -> BoundExpr {
     BoundExpr::Unary { op: UnaryOp::Not, expr: Box::new(expr) }
-}
-
-fn is_text_literal(expr: &BoundExpr) -> bool {
-    matches!(expr, BoundExpr::Literal(value) if *value.data_type() == TEXT && !value.is_null())
-}
-
-/// A text constant where another type is expected, as PostgreSQL's untyped literals; it is checked at once, so that a
-/// wrong one is found before anything is read.
-pub(super) fn literal_as(expr: BoundExpr, to: &DataType) -> Result<BoundExpr> {
-    if *to == TEXT || *to == DataType::Null {
-        return Ok(expr);
-    }
-    if !can_cast(&TEXT, to) {
-        return Err(Error::sql(format!("{expr} cannot be read as {}", sql_name(to))));
-    }
-    let cast = cast_to(expr.clone(), to);
-    match evaluate_constant(&cast) {
-        Ok(_) => Ok(cast),
-        Err(error) => Err(Error::sql(format!("{expr} cannot be read as {}: {}", sql_name(to), error.kind().message))),
-    }
-}
-
-fn adapt_literals(left: BoundExpr, right: BoundExpr) -> Result<(BoundExpr, BoundExpr)> {
-    match (is_text_literal(&left), is_text_literal(&right)) {
-        (true, false) => Ok((literal_as(left, &right.data_type())?, right)),
-        (false, true) => {
-            let wanted = left.data_type();
-            Ok((left, literal_as(right, &wanted)?))
-        }
-        _ => Ok((left, right)),
-    }
-}
-
-fn coerce_arguments(args: Vec<BoundExpr>, types: &[DataType]) -> Result<Vec<BoundExpr>> {
-    args.into_iter()
-        .zip(types)
-        .map(|(arg, to)| if is_text_literal(&arg) { literal_as(arg, to) } else { Ok(cast_to(arg, to)) })
-        .collect()
 }

@@ -26,6 +26,23 @@ pub struct Scope {
     by_name: HashMap<String, Vec<usize>>,
 }
 
+/// Whether a column is a part of what has that name: `place.x` of `place`.
+pub fn is_part_of(column: &str, whole: &str) -> bool {
+    let parts = column.split_at_checked(whole.len());
+    parts.is_some_and(|(above, rest)| rest.starts_with('.') && above.eq_ignore_ascii_case(whole))
+}
+
+impl ScopeColumn {
+    /// Whether it is of the table of that alias, or any.
+    pub fn is_of(&self, table: Option<&str>) -> bool {
+        match (table, &self.table) {
+            (None, _) => true,
+            (Some(wanted), Some(table)) => table.eq_ignore_ascii_case(wanted),
+            (Some(_), None) => false,
+        }
+    }
+}
+
 impl Scope {
     /// The columns of a schema, all from the table of that alias.
     pub fn new(schema: &SchemaRef, table: Option<&str>) -> Self {
@@ -42,7 +59,8 @@ impl Scope {
         &self.columns
     }
 
-    /// The column of that name, with or without its table. The exact spelling wins over one that differs in case.
+    /// The column of that name, with or without its table. The exact spelling wins over one that differs in case, part by part
+    /// in the name of a field.
     ///
     /// # Errors
     /// An SQL error where there is none (with a suggestion), or more than one.
@@ -81,20 +99,34 @@ impl Scope {
         }
     }
 
-    /// The columns of that name, spelled exactly so where there is one.
+    /// The columns of that name; where there are several, those of which the most parts are spelled exactly so.
     fn named(&self, table: Option<&str>, name: &str) -> Vec<usize> {
-        let of_table = |column: &ScopeColumn| match (table, &column.table) {
-            (None, _) => true,
-            (Some(wanted), Some(table)) => table.eq_ignore_ascii_case(wanted),
-            (Some(_), None) => false,
-        };
         let known = self.by_name.get(&name.to_ascii_lowercase()).map_or(&[][..], Vec::as_slice);
-        let indices = |is_exact: bool| -> Vec<usize> {
-            let same = |column: &ScopeColumn| of_table(column) && (!is_exact || column.name == name);
-            known.iter().copied().filter(|&index| same(&self.columns[index])).collect()
+        let of_table = |index: &&usize| self.columns.get(**index).is_some_and(|column| column.is_of(table));
+        let exact = |index: &usize| {
+            let own = self.columns.get(*index).map_or("", |column| &column.name);
+            own.split('.').zip(name.split('.')).filter(|(own, wanted)| own == wanted).count()
         };
-        let exact = indices(true);
-        if exact.is_empty() { indices(false) } else { exact }
+        let known: Vec<(usize, usize)> = known.iter().filter(of_table).map(|index| (*index, exact(index))).collect();
+        let best = known.iter().map(|(_, exact)| *exact).max();
+        known.into_iter().filter(|(_, exact)| Some(*exact) == best).map(|(index, _)| index).collect()
+    }
+
+    /// What lies below a column that is a struct, a list of structs or a map: the columns whose names begin with its name and a
+    /// dot, by the rest of their names, with their indices.
+    pub fn fields(&self, table: Option<&str>, name: &str) -> Vec<(String, usize)> {
+        let below = |table: Option<&str>, path: &str| -> Vec<(String, usize)> {
+            let field = |(index, column): (usize, &ScopeColumn)| {
+                let is_below = is_part_of(&column.name, path) && column.is_of(table);
+                is_below.then(|| (column.name.get(path.len() + 1..).unwrap_or_default().to_string(), index))
+            };
+            self.columns.iter().enumerate().filter_map(field).collect()
+        };
+        let found = below(table, name);
+        match table {
+            Some(column) if found.is_empty() => below(None, &format!("{column}.{name}")),
+            _ => found,
+        }
     }
 
     fn qualified(&self, index: usize) -> String {
@@ -106,13 +138,15 @@ impl Scope {
     }
 
     fn unknown(&self, table: Option<&str>, name: &str) -> Error {
-        let above = table.map_or(format!("{name}."), |table| format!("{table}."));
-        let fields = self.columns.iter().map(|column| column.name.as_str());
-        let fields: Vec<&str> = fields.filter(|known| known.starts_with(&above)).take(20).collect();
-        if !fields.is_empty() {
+        // Of a name with a table that may be a column, also what lies beside it.
+        let below = |(table, name)| self.fields(table, name);
+        let fields = [Some((table, name)), table.map(|table| (None, table))].into_iter().flatten().map(below);
+        if let Some(fields) = fields.into_iter().find(|fields| !fields.is_empty()) {
             let wanted = table.map_or(name.to_string(), |table| format!("{table}.{name}"));
+            let names = fields.iter().take(20).filter_map(|(_, index)| self.columns.get(*index));
+            let names: Vec<&str> = names.map(|column| column.name.as_str()).collect();
             return Error::sql(format!("there is no column '{wanted}'"))
-                .with_hint(format!("the fields there are {}", fields.join(", ")));
+                .with_hint(format!("the fields there are {}", names.join(", ")));
         }
         if let Some(table) = table
             && !self.columns.iter().any(|column| column.table.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(table)))
@@ -125,6 +159,9 @@ impl Scope {
             };
         }
         let error = Error::sql(format!("there is no column '{name}'"));
+        if self.columns.iter().any(|column| column.table.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(name))) {
+            return error.with_hint(format!("'{name}' is a table: {name}.* is all of its columns"));
+        }
         let names = || self.columns.iter().map(|column| column.name.as_str());
         match suggest(name, names()) {
             Some(near) => error.with_hint(format!("did you mean '{near}'?")),
@@ -167,5 +204,22 @@ mod tests {
         assert_eq!(scope.find(None, "C7").unwrap(), Some(7));
         assert_eq!(scope.find(Some("u"), "c7").unwrap(), None);
         assert_eq!(scope.find(None, "t.c7").unwrap(), Some(7));
+    }
+    #[test]
+    fn fields_that_differ_in_case_only_are_told_apart_part_by_part() {
+        let column =
+            |name: &str| ScopeColumn { table: Some("t".into()), name: name.into(), data_type: DataType::Int64 };
+        let scope: Scope = ["s.A", "s.a", "S.b", "s.b.c"].map(column).into_iter().collect();
+        let find = |table: Option<&str>, name: &str| scope.find(table, name).unwrap();
+        for (table, name) in [(Some("s"), "A"), (Some("S"), "A"), (None, "S.A"), (Some("t"), "S.A"), (None, "t.S.A")] {
+            assert_eq!(find(table, name), Some(0), "{table:?} {name}");
+        }
+        assert_eq!(find(Some("S"), "a"), Some(1));
+        assert_eq!(find(Some("S"), "B"), Some(2));
+        assert!(Scope::from_iter(["x.A", "X.a"].map(column)).find(Some("x"), "a").is_err(), "either has one part so");
+        assert_eq!(scope.fields(None, "s.B"), [("c".to_string(), 3)]);
+        assert_eq!(scope.fields(Some("S"), "b"), [("c".to_string(), 3)]);
+        assert_eq!(scope.fields(Some("T"), "s").len(), 4);
+        assert!(scope.fields(None, "s.b.c").is_empty());
     }
 }

@@ -4,9 +4,10 @@ use super::builder::{ordinal, sort_expr};
 use super::distinct_on::first_of_each;
 use super::gaps::{FIRST_FILL, GapKey};
 use super::grouping::GroupingSets;
-use super::resolve::{Aggregates, contains_aggregate, resolve, resolve_condition, resolve_with_aggregates};
+use super::items::{Item, expand_wildcards, spanned};
+use super::resolve::{Aggregates, contains_aggregate, resolve, resolve_condition, resolve_item};
+use super::unnest::{FIRST_UNNEST, Unnests, renumbered, unnested};
 use super::{Aggregate, Filter, LogicalPlan, NamedExpr, PlanBuilder, Project, Scope, ScopeColumn, Sort};
-use crate::config::suggest;
 use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, Expr, SortExpr, SortKey};
 use crate::types::Scalar;
@@ -193,6 +194,7 @@ fn bind_order_key(expr: &Expr, over: &mut Over, columns: &[NamedExpr]) -> Result
 struct Over {
     input: PlanBuilder,
     groups: Option<Groups>,
+    unnests: Unnests,
 }
 
 struct Groups {
@@ -206,15 +208,19 @@ struct Groups {
 
 impl Over {
     fn rows(input: PlanBuilder) -> Self {
-        Self { input, groups: None }
+        Self { input, groups: None, unnests: Unnests::default() }
     }
 
-    fn groups(input: PlanBuilder, select: &Select, items: &[Item]) -> Result<Self> {
+    fn groups(mut input: PlanBuilder, select: &Select, items: &[Item]) -> Result<Self> {
         let mut keys: Vec<NamedExpr> = Vec::new();
+        let mut unnests = Unnests::default();
         let mut gaps: Option<(usize, GapKey)> = None;
         let mut add = |key: &Expr, name: String| {
             let filled = GapKey::of(key, &input)?;
-            let expr = filled.as_ref().map_or_else(|| resolve(key, &input.scope), |key| Ok(key.bucket.clone()))?;
+            let expr = match &filled {
+                Some(filled) => filled.bucket.clone(),
+                None => resolve_item(key, &input.scope, None, &mut unnests)?,
+            };
             let index = keys.iter().position(|key| key.expr == expr).unwrap_or(keys.len());
             if index == keys.len() {
                 keys.push(NamedExpr { expr, name });
@@ -252,7 +258,11 @@ impl Over {
         if select.group_by_all {
             for item in items.iter().filter(|item| !contains_aggregate(&item.expr)) {
                 let is_gap_key = GapKey::of(&item.expr, &input)?.is_some();
-                if is_gap_key || !resolve(&item.expr, scope)?.columns().is_empty() {
+                let is_constant = || {
+                    let bound = resolve_item(&item.expr, scope, None, &mut Unnests::default())?;
+                    Ok::<_, Error>(bound.columns().is_empty())
+                };
+                if is_gap_key || !is_constant()? {
                     add(&item.expr, item.name.clone())?;
                 }
             }
@@ -266,17 +276,23 @@ impl Over {
                 Some(GroupingSets::new(&sets, keys.len())?)
             }
         };
+        if !unnests.lists.is_empty() {
+            let first = input.plan.schema().fields().len();
+            input.plan = unnests.plan_below(input.plan);
+            keys.iter_mut().for_each(|key| key.expr = renumbered(key.expr.clone(), first));
+        }
         let first_column = input.plan.schema().fields().len();
         let fills = gaps.as_ref().map(|_| Vec::new());
         let aggregates = Aggregates { first_column, fills, ..Aggregates::default() };
-        Ok(Self { input, groups: Some(Groups { keys, sets, gaps, aggregates }) })
+        Ok(Self { input, groups: Some(Groups { keys, sets, gaps, aggregates }), unnests })
     }
 
     fn bind(&mut self, expr: &Expr) -> Result<BoundExpr> {
         match &mut self.groups {
-            None => resolve(expr, &self.input.scope),
+            None => resolve_item(expr, &self.input.scope, None, &mut self.unnests),
             Some(groups) => {
-                let bound = resolve_with_aggregates(expr, &self.input.scope, &mut groups.aggregates)?;
+                let aggregates = Some(&mut groups.aggregates);
+                let bound = resolve_item(expr, &self.input.scope, aggregates, &mut self.unnests)?;
                 groups.over_groups(bound).map_err(|error| spanned(error, expr))
             }
         }
@@ -290,39 +306,61 @@ impl Over {
         groups.over_groups(bound).map_err(|error| spanned(error, having))
     }
 
-    /// The plan below the columns, which are renumbered where gaps are filled.
-    fn plan(self, having: Option<BoundExpr>, columns: &mut [NamedExpr]) -> Result<LogicalPlan> {
-        let Some(mut groups) = self.groups else {
-            return Ok(filtered(self.input.plan, having));
+    /// The plan below the columns, which are renumbered where gaps are filled and lists unnested.
+    fn plan(mut self, having: Option<BoundExpr>, columns: &mut [NamedExpr]) -> Result<LogicalPlan> {
+        let mut lists = std::mem::take(&mut self.unnests.lists);
+        let plan = match self.groups {
+            None => filtered(self.input.plan, having),
+            Some(groups) => {
+                for list in &mut lists {
+                    *list = groups.over_groups(list.clone())?;
+                }
+                let exprs = columns.iter_mut().map(|column| &mut column.expr).chain(&mut lists);
+                groups.plan(self.input.plan, having, exprs)?
+            }
         };
-        let fills = groups.aggregates.fills.take().unwrap_or_default().into_iter();
+        if !lists.is_empty() {
+            let first = plan.schema().fields().len();
+            columns.iter_mut().for_each(|column| column.expr = renumbered(column.expr.clone(), first));
+        }
+        Ok(unnested(plan, &lists))
+    }
+}
+
+impl Groups {
+    /// The groups with their aggregates, and the gaps between them filled; expressions over them are renumbered then.
+    fn plan<'a>(
+        mut self,
+        input: LogicalPlan,
+        having: Option<BoundExpr>,
+        exprs: impl Iterator<Item = &'a mut BoundExpr>,
+    ) -> Result<LogicalPlan> {
+        let fills = self.aggregates.fills.take().unwrap_or_default().into_iter();
         let fills = fills.map(|fill| {
             let (value, how) = fill.into_parts();
-            Ok((groups.over_groups(value)?, how))
+            Ok((self.over_groups(value)?, how))
         });
         let fills = fills.collect::<Result<Vec<_>>>()?;
-        let Groups { keys, sets, gaps, aggregates } = groups;
+        let Self { keys, sets, gaps, aggregates } = self;
         let calls = aggregates.calls.into_iter().map(|call| {
             let name = call.to_string();
             (call, name)
         });
         let count = keys.len();
         let plan = match sets {
-            None => Aggregate::plan(self.input.plan, keys, calls.collect()),
-            Some(sets) => sets.plan(self.input.plan, keys, calls.collect())?,
+            None => Aggregate::plan(input, keys, calls.collect()),
+            Some(sets) => sets.plan(input, keys, calls.collect())?,
         };
         let plan = filtered(plan, having);
         let Some((key, gaps)) = gaps else { return Ok(plan) };
         let first_fill = plan.schema().fields().len();
-        for column in columns {
+        for expr in exprs {
             let renumbered = |index: usize| index.checked_sub(FIRST_FILL).map_or(index, |fill| first_fill + fill);
-            column.expr = column.expr.clone().renumber(&renumbered);
+            *expr = expr.clone().renumber(&renumbered);
         }
         gaps.plan(plan, key, count, fills)
     }
-}
 
-impl Groups {
     /// An expression over the input and the aggregates as one over the aggregation's result: keys, then aggregates.
     fn over_groups(&self, expr: BoundExpr) -> Result<BoundExpr> {
         // A constant is one in every set, also where it is a key.
@@ -336,7 +374,7 @@ impl Groups {
             let key = &self.keys[index];
             return Ok(BoundExpr::column(index, &key.name, &key.expr.data_type()));
         }
-        if matches!(expr, BoundExpr::Column { index, .. } if index >= FIRST_FILL) {
+        if matches!(expr, BoundExpr::Column { index, .. } if index >= FIRST_UNNEST) {
             return Ok(expr);
         }
         if let BoundExpr::Column { index, name, data_type } = &expr {
@@ -384,20 +422,6 @@ fn filtered(plan: LogicalPlan, having: Option<BoundExpr>) -> LogicalPlan {
     }
 }
 
-fn spanned(error: Error, expr: &Expr) -> Error {
-    match expr {
-        Expr::Spanned(inner, span) => spanned(error, inner).with_span(*span),
-        Expr::Alias(inner, _) => spanned(error, inner),
-        _ => error,
-    }
-}
-
-/// An item of the projection after wildcards were expanded.
-struct Item {
-    expr: Expr,
-    name: String,
-}
-
 /// The item whose alias a GROUP BY key names; columns of the input go first, as in PostgreSQL.
 fn aliased_item<'a>(key: &Expr, items: &'a [Item], scope: &Scope) -> Result<Option<&'a Item>> {
     let Expr::Column { table: None, name } = key.unspanned() else {
@@ -407,65 +431,4 @@ fn aliased_item<'a>(key: &Expr, items: &'a [Item], scope: &Scope) -> Result<Opti
         return Ok(None);
     }
     Ok(items.iter().find(|item| item.name.eq_ignore_ascii_case(name)))
-}
-
-fn expand_wildcards(projection: &[Expr], scope: &Scope) -> Result<Vec<Item>> {
-    let mut items = Vec::with_capacity(projection.len());
-    for expr in projection {
-        match expr.unspanned() {
-            Expr::Wildcard { table, exclude, replace } => {
-                expand(table.as_deref(), exclude, replace, scope, &mut items).map_err(|error| spanned(error, expr))?;
-            }
-            _ => items.push(Item { name: expr.output_name(), expr: expr.clone() }),
-        }
-    }
-    if items.is_empty() {
-        return Err(Error::sql("SELECT has no columns"));
-    }
-    Ok(items)
-}
-
-fn expand(
-    table: Option<&str>,
-    exclude: &[String],
-    replace: &[(Expr, String)],
-    scope: &Scope,
-    items: &mut Vec<Item>,
-) -> Result<()> {
-    let columns: Vec<_> = scope
-        .columns()
-        .iter()
-        .filter(|column| match (table, &column.table) {
-            (None, _) => true,
-            (Some(wanted), Some(table)) => table.eq_ignore_ascii_case(wanted),
-            (Some(_), None) => false,
-        })
-        .collect();
-    if columns.is_empty() {
-        return Err(match table {
-            Some(table) => Error::sql(format!("there is no table '{table}' here")),
-            None => Error::sql("SELECT * without FROM"),
-        });
-    }
-    for name in exclude.iter().chain(replace.iter().map(|(_, name)| name)) {
-        if !columns.iter().any(|column| column.name.eq_ignore_ascii_case(name)) {
-            let error = Error::sql(format!("there is no column '{name}' to leave out or replace"));
-            return Err(match suggest(name, columns.iter().map(|column| column.name.as_str())) {
-                Some(near) => error.with_hint(format!("did you mean '{near}'?")),
-                None => error,
-            });
-        }
-    }
-    for column in columns {
-        if exclude.iter().any(|name| name.eq_ignore_ascii_case(&column.name)) {
-            continue;
-        }
-        let replaced = replace.iter().find(|(_, name)| name.eq_ignore_ascii_case(&column.name));
-        let expr = match replaced {
-            Some((expr, _)) => expr.clone(),
-            None => Expr::Column { table: column.table.clone(), name: column.name.clone() },
-        };
-        items.push(Item { expr, name: column.name.clone() });
-    }
-    Ok(())
 }

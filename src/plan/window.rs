@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::builder::sort_expr;
-use super::resolve::{Aggregates, cast_to, resolve_with_aggregates};
+use super::coerce::cast_to;
+use super::resolve::{Aggregates, resolve_with_aggregates};
 use super::{LogicalPlan, NamedExpr, PlanBuilder, Project, Sort, resolve};
 use crate::error::{Error, Result};
 use crate::expr::{AggregateExpr, BoundExpr, Expr, Frame, SortExpr};

@@ -136,24 +136,31 @@ impl<'a> Converter<'a> {
                 let place = items.iter().fold(None, |place, item| join(place, span_of(item)));
                 Ok(spanned(Expr::call("list_value", items), place))
             }
-            E::CompoundFieldAccess { root, access_chain } => self.subscripts(root, access_chain),
+            E::CompoundFieldAccess { root, access_chain } => self.accesses(root, access_chain),
             other => Err(not_yet(missing(other), anchor(other))),
         }
     }
 
-    /// `list[index]`.
-    fn subscripts(&mut self, root: &ast::Expr, chain: &[ast::AccessExpr]) -> Result<Expr> {
-        let mut list = self.expr(root)?;
+    /// `list[index]`, `map[key]`, `structs[index].field` and `(column).field`.
+    fn accesses(&mut self, root: &ast::Expr, chain: &[ast::AccessExpr]) -> Result<Expr> {
+        let mut value = self.expr(root)?;
         for access in chain {
-            let ast::AccessExpr::Subscript(ast::Subscript::Index { index }) = access else {
-                return Err(not_yet("slices of lists and fields of values are", anchor(root))
-                    .with_hint("list[1] is the first item, list[-1] the last"));
+            value = match access {
+                ast::AccessExpr::Subscript(ast::Subscript::Index { index }) => {
+                    let args = vec![value, self.expr(index)?];
+                    let place = args.iter().fold(None, |place, arg| join(place, span_of(arg)));
+                    spanned(Expr::call("list_extract", args), place)
+                }
+                ast::AccessExpr::Subscript(_) => {
+                    return Err(not_yet("slices of lists are", anchor(root))
+                        .with_hint("list[1] is the first item, list[-1] the last"));
+                }
+                ast::AccessExpr::Dot(ast::Expr::Identifier(field)) => with_field(value, &field.value)
+                    .ok_or_else(|| at(Error::sql("only columns, their items and values have fields"), anchor(root)))?,
+                ast::AccessExpr::Dot(_) => return Err(not_yet("fields of values are", anchor(root))),
             };
-            let args = vec![list, self.expr(index)?];
-            let place = args.iter().fold(None, |place, arg| join(place, span_of(arg)));
-            list = spanned(Expr::call("list_extract", args), place);
         }
-        Ok(list)
+        Ok(value)
     }
 
     fn unary(&mut self, op: UnaryOp, operand: &ast::Expr) -> Result<Expr> {
@@ -340,6 +347,21 @@ pub(super) fn column(table: Option<&ast::Ident>, name: &ast::Ident) -> Expr {
     let place = join(table.and_then(|table| span(table.span)), span(name.span));
     let column = Expr::Column { table: table.map(|table| table.value.clone()), name: name.value.clone() };
     spanned(column, place)
+}
+
+/// The field of a column, or of items of a list, which is a column of its own.
+fn with_field(expr: Expr, field: &str) -> Option<Expr> {
+    match expr {
+        Expr::Spanned(inner, span) => Some(Expr::Spanned(Box::new(with_field(*inner, field)?), span)),
+        Expr::Column { table: None, name } => Some(Expr::Column { table: Some(name), name: field.to_string() }),
+        Expr::Column { table, name } => Some(Expr::Column { table, name: format!("{name}.{field}") }),
+        Expr::Call { name, mut args, distinct, filter, order_by } if name == "list_extract" && args.len() == 2 => {
+            let list = with_field(args.remove(0), field)?;
+            args.insert(0, list);
+            Some(Expr::Call { name, args, distinct, filter, order_by })
+        }
+        _ => None,
+    }
 }
 
 fn combine(left: Expr, op: BinaryOp, right: Expr) -> Expr {

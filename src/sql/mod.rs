@@ -26,6 +26,7 @@ mod split;
 mod statement;
 mod syntax;
 mod table;
+mod unnest;
 mod utility;
 mod values;
 

@@ -239,18 +239,26 @@ impl Binder<'_> {
     }
 
     fn from(&mut self, from: &[ast::TableWithJoins]) -> Result<PlanBuilder> {
-        match from {
-            [] => Ok(PlanBuilder::from_plan(Values::one_row())),
-            [ast::TableWithJoins { relation, joins }] => match joins.first() {
-                None => self.table_factor(relation),
-                Some(join) => Err(not_yet("joins are", factor_span(&join.relation))),
-            },
-            [_, second, ..] => Err(not_yet("joins (several tables in FROM) are", factor_span(&second.relation))),
+        let Some((first, others)) = from.split_first() else {
+            return Ok(PlanBuilder::from_plan(Values::one_row()));
+        };
+        let mut rows = match self.unnest(&first.relation, false)? {
+            Some(unnest) => self.unnested(PlanBuilder::from_plan(Values::one_row()), &unnest)?,
+            None => self.table_factor(&first.relation)?,
+        };
+        rows = self.joined(rows, &first.joins)?;
+        for item in others {
+            let Some(unnest) = self.unnest(&item.relation, false)? else {
+                return Err(not_yet("joins (several tables in FROM) are", factor_span(&item.relation)));
+            };
+            rows = self.unnested(rows, &unnest)?;
+            rows = self.joined(rows, &item.joins)?;
         }
+        Ok(rows)
     }
 }
 
-fn factor_span(factor: &ast::TableFactor) -> Option<Span> {
+pub(super) fn factor_span(factor: &ast::TableFactor) -> Option<Span> {
     match factor {
         ast::TableFactor::Table { name, .. } | ast::TableFactor::Function { name, .. } => name_span(name),
         ast::TableFactor::Derived { subquery, .. } => query_anchor(subquery),
@@ -268,21 +276,33 @@ pub(super) fn refuse(place: Option<Span>, features: &[(bool, &str)]) -> Result<(
 
 pub(super) fn select_item(converter: &mut Converter, item: &SelectItem) -> Result<Expr> {
     match item {
+        SelectItem::UnnamedExpr(expr) if field_name(expr).is_some() => {
+            Ok(converter.expr(expr)?.alias(field_name(expr).unwrap_or_default()))
+        }
         SelectItem::UnnamedExpr(expr) => converter.expr(expr),
         SelectItem::ExprWithAlias { expr, alias } => Ok(converter.expr(expr)?.alias(&alias.value)),
         SelectItem::ExprWithAliases { expr, .. } => Err(not_yet("several aliases of one column are", anchor(expr))),
         SelectItem::Wildcard(options) => wildcard(converter, None, options, None),
+        // Of a table, or the fields of a column.
         SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
-            match name.0.as_slice() {
-                [ast::ObjectNamePart::Identifier(table)] => {
-                    wildcard(converter, Some(table.value.clone()), options, span(table.span))
-                }
-                _ => Err(not_yet("names of more than two parts are", name_span(name))),
-            }
+            let parts: Vec<&str> = name.0.iter().filter_map(|part| Some(part.as_ident()?.value.as_str())).collect();
+            wildcard(converter, Some(parts.join(".")), options, name_span(name))
         }
         SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(expr), _) => {
             Err(not_yet("fields of values are", anchor(expr)))
         }
+    }
+}
+
+/// The name of a field of a field, or of items of a list: its own, as that of a field of a column is anyway.
+fn field_name(expr: &ast::Expr) -> Option<&str> {
+    match expr {
+        ast::Expr::CompoundIdentifier(parts) if parts.len() > 2 => Some(parts.last()?.value.as_str()),
+        ast::Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last()? {
+            ast::AccessExpr::Dot(ast::Expr::Identifier(field)) => Some(field.value.as_str()),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -316,16 +336,14 @@ fn wildcard(
         Some(ast::ExcludeSelectItem::Single(name)) => std::slice::from_ref(name),
         Some(ast::ExcludeSelectItem::Multiple(names)) => names.as_slice(),
     };
-    let exclude = excluded.iter().map(|name| match name.0.as_slice() {
-        [ast::ObjectNamePart::Identifier(column)] => Ok(column.value.clone()),
-        _ => Err(not_yet("EXCLUDE with a table's name is", name_span(name))),
+    // A column, or a part of one.
+    let exclude = excluded.iter().map(|name| {
+        let parts: Vec<&str> = name.0.iter().filter_map(|part| Some(part.as_ident()?.value.as_str())).collect();
+        parts.join(".")
     });
     let replaced = opt_replace.iter().flat_map(|replace| &replace.items);
     let replace = replaced.map(|item| Ok((converter.expr(&item.expr)?, item.column_name.value.clone())));
-    Ok(spanned(
-        Expr::Wildcard { table, exclude: exclude.collect::<Result<_>>()?, replace: replace.collect::<Result<_>>()? },
-        place,
-    ))
+    Ok(spanned(Expr::Wildcard { table, exclude: exclude.collect(), replace: replace.collect::<Result<_>>()? }, place))
 }
 
 /// The keys of GROUP BY with its grouping sets, and whether it is GROUP BY ALL.

@@ -171,8 +171,70 @@ def arrow_table(columns: list[Column]) -> pa.Table:
     return pa.table(arrays, names=[column.name for column in columns])
 
 
+ITEM = pa.struct([("sku", pa.string()), ("qty", pa.int32()), ("at", pa.struct([("x", pa.float64())]))])
+NESTED = pa.schema([
+    ("id", pa.int64()),
+    ("place", pa.struct([("city", pa.string()), ("tags", pa.list_(pa.string()))])),
+    ("items", pa.list_(ITEM)),
+    ("prices", pa.map_(pa.string(), pa.float64())),
+    ("stock", pa.map_(pa.int32(), pa.struct([("n", pa.int64()), ("day", pa.date32())]))),
+])  # fmt: skip
+"""Structs, lists of structs and maps."""
+
+DAY = datetime.date(2024, 2, 29)
+NESTED_ROWS: list[tuple[Value, ...]] = [
+    (1, {"city": "Oslo", "tags": ["a", None]}, [{"sku": "x", "qty": 2, "at": {"x": 0.5}}, {"sku": "y", "qty": None, "at": None}],
+     [("a", 1.5), ("b", None)], [(7, {"n": 1, "day": DAY}), (8, None)]),
+    (2, None, None, None, None),
+    (3, {"city": None, "tags": []}, [], [], []),
+    (4, {"city": "🦀", "tags": None}, [None, {"sku": None, "qty": 5, "at": {"x": None}}], [("b", 2.25)], [(9, None)]),
+]  # fmt: skip
+"""With nulls, and lists without items, at every level."""
+
+
+def parts(row: tuple[Value, ...]) -> tuple[Value, ...]:
+    """A nested row as the columns that we make of it."""
+    identity, place, items, prices, stock = row
+    fields = [place[name] if place else None for name in ("city", "tags")]
+    listed = [None if items is None else [item[name] if item else None for item in items] for name in ("sku", "qty")]
+    deep = None if items is None else [item["at"]["x"] if item and item["at"] else None for item in items]
+    entries = [None if prices is None else [entry[side] for entry in prices] for side in (0, 1)]
+    keys = None if stock is None else [key for key, _ in stock]
+    values = [None if stock is None else [value[name] if value else None for _, value in stock] for name in ("n", "day")]
+    return (identity, *fields, *listed, deep, *entries, keys, *values)
+
+
+def nested(exchange: Exchange) -> None:
+    """Nested columns by all three; Polars has no maps."""
+    given = NESTED_ROWS * 3
+    columns = [pa.array([row[index] for row in given], field.type) for index, field in enumerate(NESTED)]
+    table, path = pa.table(columns, schema=NESTED), exchange.folder / "nested.parquet"
+    expected = [parts(row) for row in given]
+    for page, schema in itertools.product(["1.0", "2.0"], [True, False]):
+        pq.write_table(table, path, data_page_version=page, store_schema=schema, row_group_size=5)
+        exchange.theirs(f"pyarrow's nested columns, pages {page}, schema {schema}", path, expected)
+    connection = duckdb.connect()
+    connection.register("t", table)
+    connection.sql(f"COPY (SELECT * FROM t) TO '{path}' (FORMAT parquet)")
+    exchange.theirs("DuckDB's nested columns", path, expected)
+    pl.from_arrow(table.select(["id", "place", "items"])).write_parquet(path)
+    exchange.theirs("Polars' nested columns", path, [row[:6] for row in expected])
+    again = exchange.folder / "unnested.parquet"
+    pq.write_table(table, path)
+    query = f"SELECT id, unnest(items), prices['b'] FROM '{path}'"
+    unnested = [
+        (row[0], *item, dict(whole[3]).get("b"))
+        for whole, row in zip(given, expected, strict=True)
+        if whole[2]
+        for item in zip(*row[3:6], strict=True)
+    ]
+    if exchange.written("we unnest", query, again, ""):
+        exchange.compare("we unnest nested columns", lambda: READERS["pyarrow"](again), unnested)
+
+
 def theirs_to_ours(exchange: Exchange) -> None:
     """Files of all three."""
+    nested(exchange)
     expected = rows(COLUMNS + LISTS) * 3
     by_pyarrow(exchange, expected)
     by_duckdb(exchange)

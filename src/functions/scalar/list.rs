@@ -67,6 +67,14 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
         |call| call.returns(&[Take::List, Take::Text], &[Take::Text], TEXT),
         |args, rows, _| joined(args, rows)
     ),
+    function!(
+        "unnest",
+        "unnest(list)",
+        "A row for each item; rows without items go. Several in one SELECT go on side by side, the shorter ones null behind their \
+         end. In FROM: FROM t, unnest(t.list) AS u(item), and LEFT JOIN … ON true, which keeps rows without items.",
+        |call| Err(call.error("it stands in SELECT, GROUP BY, ORDER BY and FROM")),
+        |_, _, _| Err(Error::internal("unnest was not bound to a node of the plan"))
+    ),
 ];
 
 /// Where the items of the list at a row are.

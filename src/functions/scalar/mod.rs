@@ -42,11 +42,17 @@ pub mod ordering;
 mod padding;
 mod regexp;
 mod rounding;
+mod search;
 mod signature;
 mod text;
 
 #[cfg(test)]
 pub(crate) mod tests;
+
+pub use search::{MAP_EXTRACT_VALUE, MAP_KEYS, MAP_VALUES};
+
+/// The function that makes rows of the items of a list.
+pub const UNNEST: &str = "unnest";
 
 /// A column, or one value for all rows.
 #[derive(Clone, Debug)]
@@ -149,6 +155,7 @@ const CATEGORIES: &[&[ScalarFunction]] = &[
     bucket::FUNCTIONS,
     gaps::FUNCTIONS,
     list::FUNCTIONS,
+    search::FUNCTIONS,
 ];
 
 /// All functions, by category.

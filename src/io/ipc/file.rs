@@ -1,5 +1,6 @@
 //! One Arrow file: its schema as the engine sees it, and where its batches are.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::BufReader;
 use std::os::unix::fs::FileExt;
@@ -17,6 +18,7 @@ use arrow::ipc::reader::{FileDecoder, StreamReader, read_footer_length};
 use arrow::ipc::{Block, MetadataVersion, root_as_footer};
 
 use crate::error::{Error, Result};
+use crate::io::nested::{Part, Step, follow, parts};
 use crate::io::parquet::convert::{convert, engine_type};
 use crate::types::{DataType, INTERVAL, SchemaRef, TEXT, list_of};
 
@@ -33,8 +35,10 @@ const CONTINUATION: [u8; 4] = [0xff; 4];
 #[derive(Debug)]
 pub(super) struct FileColumn {
     pub name: String,
-    /// Its place among the file's columns.
+    /// The place among the file's columns of the one that it is, or is a part of.
     pub index: usize,
+    /// What leads from there to it.
+    path: Vec<Step>,
     /// Its type without dictionaries, runs and the larger forms of text and lists.
     plain: DataType,
     /// The engine's type.
@@ -44,6 +48,7 @@ pub(super) struct FileColumn {
 impl FileColumn {
     /// Values of the file as the engine's type of the column over all files.
     pub fn convert(&self, array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+        let array = &follow(array, &self.path)?;
         let plain = if *array.data_type() == self.plain {
             array.clone()
         } else {
@@ -239,19 +244,21 @@ fn footer(path: &Path, file: &File, size: u64) -> Result<(SchemaRef, Batches)> {
 
 /// The columns that the engine can read.
 fn columns(path: &Path, schema: &SchemaRef, skip_unsupported: bool, zone: &str) -> Result<Vec<FileColumn>> {
-    let (mut columns, mut unsupported) = (Vec::<FileColumn>::new(), Vec::new());
-    for (index, field) in schema.fields().iter().enumerate() {
-        let name = field.name().clone();
-        if columns.iter().any(|column| column.name == name) {
+    let (mut columns, mut unsupported) = (Vec::new(), Vec::new());
+    let found = schema.fields().iter().enumerate();
+    let found = found.flat_map(|(index, field)| parts(field).into_iter().map(move |part| (index, part)));
+    let mut names = HashSet::new();
+    for (index, Part { name, path: steps, data_type: found, .. }) in found {
+        if !names.insert(name.clone()) {
             return Err(Error::data(format!("'{}' has two columns \"{name}\"", path.display()))
                 .with_file(path)
                 .with_column(&name));
         }
-        let plain = plain(field.data_type());
+        let plain = plain(&found);
         let data_type = if plain == INTERVAL { Some(INTERVAL) } else { engine_type(&plain, zone) };
         match data_type {
-            Some(data_type) => columns.push(FileColumn { name, index, plain, data_type }),
-            None => unsupported.push(format!("\"{name}\" ({})", field.data_type())),
+            Some(data_type) => columns.push(FileColumn { name, index, path: steps, plain, data_type }),
+            None => unsupported.push(format!("\"{name}\" ({found})")),
         }
     }
     if unsupported.is_empty() || skip_unsupported {

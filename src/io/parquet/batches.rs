@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, make_array};
-use arrow::buffer::NullBuffer;
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
 use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 
 use super::convert::convert;
-use super::file::ParquetFile;
+use super::file::{FileColumn, ParquetFile};
 use super::input::{PagesInFlight, RowGroupInput};
 use crate::batch::record_batch;
 use crate::error::{Error, Result};
+use crate::io::nested::{Step, follow};
 use crate::io::source::rows_of_width;
 use crate::types::Scalar;
 
@@ -38,10 +38,10 @@ impl OutputColumn {
 /// A column of the batches to come.
 #[derive(Debug)]
 enum BatchColumn {
-    /// From that place in the batches of the Parquet reader, and the field there.
+    /// From that place in the batches of the Parquet reader, and the part there.
     Read {
         position: usize,
-        path: Vec<String>,
+        path: Vec<Step>,
         own: DataType,
         to: DataType,
     },
@@ -79,7 +79,7 @@ impl BatchReader {
         let mut roots: Vec<usize> = read().map(|column| column.root).collect();
         roots.sort_unstable();
         roots.dedup();
-        let leaves: Vec<usize> = read().map(|column| column.leaf).collect();
+        let leaves: Vec<usize> = read().flat_map(FileColumn::leaves).collect();
         let batch_size = rows_of_width(batch_size, columns.len());
         let columns = columns.iter().map(|column| match column {
             OutputColumn::Constant(value) => BatchColumn::Constant(value.clone()),
@@ -131,30 +131,13 @@ impl BatchReader {
             BatchColumn::Read { position, path, own, to } => {
                 let array = read
                     .and_then(|read| read.columns().get(*position))
-                    .and_then(|array| field_below(array, path))
                     .ok_or_else(|| Error::internal("the Parquet reader left out a column"))?;
-                convert(&array, own, to).map_err(|error| error.with_column(field.name()).with_file(&self.file.path))
+                convert(&follow(array, path)?, own, to)
+                    .map_err(|error| error.with_column(field.name()).with_file(&self.file.path))
             }
         });
         let batch = record_batch(&self.schema, columns.collect::<Result<_>>()?, rows)?;
         self.rows_left = self.rows_left.saturating_sub(rows as u64);
         Ok(batch)
     }
-}
-
-/// The field of a struct that a path of names leads to, null also where a struct on the way is.
-fn field_below(array: &ArrayRef, path: &[String]) -> Option<ArrayRef> {
-    let Some((name, rest)) = path.split_first() else { return Some(array.clone()) };
-    let structs = array.as_struct_opt()?;
-    let field = structs.column_by_name(name)?;
-    // Columns of type NULL have no validity of their own.
-    let hidden = structs.nulls().filter(|nulls| nulls.null_count() > 0 && *field.data_type() != DataType::Null);
-    let field = match hidden {
-        Some(hidden) => {
-            let nulls = NullBuffer::union(Some(hidden), field.logical_nulls().as_ref());
-            make_array(field.to_data().into_builder().nulls(nulls).build().ok()?)
-        }
-        None => field.clone(),
-    };
-    field_below(&field, rest)
 }

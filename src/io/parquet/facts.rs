@@ -15,6 +15,7 @@ use super::file::ParquetFile;
 use crate::config::Config;
 use crate::context::QueryContext;
 use crate::error::Result;
+use crate::io::nested::Step;
 use crate::io::source::{MemorySource, ScanRequest, Source, Table};
 use crate::types::sql_name;
 use crate::types::temporal::format_value;
@@ -174,7 +175,7 @@ impl ChunkRow<'_> {
 fn schema(files: &[ParquetFile]) -> Result<RecordBatch> {
     let mut rows: Vec<Element<'_>> = Vec::new();
     for file in files {
-        collect(file, file.metadata.parquet_schema().root_schema(), None, &mut rows);
+        collect(file, file.metadata.parquet_schema().root_schema(), None, &mut 0, &mut rows);
     }
     let text = |f: &dyn Fn(&Element<'_>) -> Option<String>| texts(rows.iter().map(f).collect());
     let number = |f: &dyn Fn(&Type) -> Option<i32>| -> ArrayRef {
@@ -244,13 +245,24 @@ fn schema(files: &[ParquetFile]) -> Result<RecordBatch> {
 type Element<'a> = (&'a ParquetFile, &'a Type, Option<String>);
 
 /// The elements of a schema, groups first.
-fn collect<'a>(file: &'a ParquetFile, element: &'a Type, name: Option<String>, rows: &mut Vec<Element<'a>>) {
+fn collect<'a>(
+    file: &'a ParquetFile,
+    element: &'a Type,
+    name: Option<String>,
+    leaf: &mut usize,
+    rows: &mut Vec<Element<'a>>,
+) {
+    if !element.is_group() {
+        // What lies in a list of structs or a map is a column of another name than its path.
+        let part = file.columns.iter().find(|column| column.leaf == *leaf && column.path.contains(&Step::Items));
+        rows.push((file, element, part.map(|part| part.name.clone()).or(name)));
+        *leaf += 1;
+        return;
+    }
     rows.push((file, element, name.clone()));
-    if element.is_group() {
-        for field in element.get_fields() {
-            let below = name.as_ref().map_or(field.name().to_string(), |name| format!("{name}.{}", field.name()));
-            collect(file, field, Some(below), rows);
-        }
+    for field in element.get_fields() {
+        let below = name.as_ref().map_or(field.name().to_string(), |name| format!("{name}.{}", field.name()));
+        collect(file, field, Some(below), leaf, rows);
     }
 }
 

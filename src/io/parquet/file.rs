@@ -19,22 +19,25 @@ use super::ReadOptions;
 use super::convert::{INTERVAL_BYTES, convert, engine_type};
 use super::prune::Bounds;
 use crate::error::{Error, Result};
-use crate::types::{TEXT, is_float, is_list};
+use crate::io::nested::{Part, Step, leaves_of, parts};
+use crate::types::{TEXT, is_float, is_list, list_item};
 
 /// Bytes at each end of a Parquet file.
 const MAGIC: &[u8; 4] = b"PAR1";
 const MAGIC_ENCRYPTED: &[u8; 4] = b"PARE";
 
-/// A column of a file that the engine can read, or a field of one: fields of a column `place` are columns `place.x`, `place.y`.
+/// A column of a file that the engine can read, or a part of one: fields of a column `place` are columns `place.x`, `place.y`.
 #[derive(Debug)]
 pub(super) struct FileColumn {
     pub name: String,
-    /// The names of the fields that lead from the file's column to this one; none where it is one itself.
-    pub path: Vec<String>,
+    /// What leads from the file's column to this one; nothing where it is one itself.
+    pub path: Vec<Step>,
     /// Its place among the file's columns.
     pub root: usize,
     /// Its place among the leaves of the file's schema.
     pub leaf: usize,
+    /// Another leaf that the Parquet reader wants with it.
+    pub partner: Option<usize>,
     /// The type of the arrays that the Parquet reader gives.
     pub read_type: DataType,
     /// The engine's type.
@@ -45,6 +48,11 @@ impl FileColumn {
     /// The column as the Parquet reader gives it.
     pub fn field(&self) -> Field {
         Field::new(&self.name, self.read_type.clone(), true)
+    }
+
+    /// The leaves that are read for it.
+    pub fn leaves(&self) -> impl Iterator<Item = usize> {
+        std::iter::once(self.leaf).chain(self.partner)
     }
 
     /// Whether there may be NaN, the greatest value here, which is not among the bounds that Parquet keeps.
@@ -298,8 +306,9 @@ fn read_field(
     let mut below = |field: &Field| Arc::new(read_field(field, leaf, physical, binary_as_string));
     let data_type = match field.data_type() {
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| below(field)).collect()),
-        DataType::List(item) | DataType::LargeList(item) => DataType::List(below(item)),
-        DataType::FixedSizeList(item, length) => DataType::FixedSizeList(below(item), *length),
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            DataType::List(below(item))
+        }
         DataType::Map(entries, sorted) => DataType::Map(below(entries), *sorted),
         other => {
             *leaf += 1;
@@ -320,18 +329,6 @@ fn read_type(found: &DataType, physical: PhysicalType, binary_as_string: bool) -
             DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
         }
         other => other.clone(),
-    }
-}
-
-/// How many leaves a type has in a Parquet schema.
-fn leaves_of(data_type: &DataType) -> usize {
-    match data_type {
-        DataType::Struct(fields) => fields.iter().map(|field| leaves_of(field.data_type())).sum(),
-        DataType::List(item)
-        | DataType::LargeList(item)
-        | DataType::FixedSizeList(item, _)
-        | DataType::Map(item, _) => leaves_of(item.data_type()),
-        _ => 1,
     }
 }
 
@@ -368,25 +365,17 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// Takes note of a field and those below it. `leaf` is its first leaf, `path` leads to it from the column `root`.
-    fn visit(&mut self, field: &Field, name: &str, root: usize, path: &[String], leaf: usize) {
-        let read_type = field.data_type().clone();
-        if let DataType::Struct(fields) = &read_type {
-            let mut leaf = leaf;
-            for field in fields {
-                let path: Vec<String> = path.iter().chain([field.name()]).cloned().collect();
-                self.visit(field, &format!("{name}.{}", field.name()), root, &path, leaf);
-                leaf += leaves_of(field.data_type());
-            }
-            return;
-        }
+    /// Takes note of a part of the column `root`, whose first leaf is `leaf`.
+    fn add(&mut self, part: Part, root: usize, leaf: usize) {
+        let Part { name, path, data_type: read_type, leaf: own, partner } = part;
         match engine_type(&read_type, self.zone) {
             Some(data_type) => {
-                let (name, path) = (name.to_string(), path.to_vec());
-                self.columns.push(FileColumn { name, path, root, leaf, read_type, data_type });
+                let (partner, leaf) = (partner.map(|partner| leaf + partner), leaf + own);
+                self.columns.push(FileColumn { name, path, root, leaf, partner, read_type, data_type });
             }
             None => {
-                self.has_binary |= matches!(read_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView);
+                let scalar = list_item(&read_type).unwrap_or(&read_type);
+                self.has_binary |= matches!(scalar, DataType::Binary | DataType::LargeBinary | DataType::BinaryView);
                 self.unsupported.push(format!("\"{name}\" ({})", type_name(&read_type)));
             }
         }
@@ -398,7 +387,7 @@ fn columns(path: &Path, metadata: &ArrowReaderMetadata, options: &ReadOptions, z
     let mut found = Found { zone, columns: Vec::new(), unsupported: Vec::new(), has_binary: false };
     let mut leaf = 0;
     for (root, field) in metadata.schema().fields().iter().enumerate() {
-        found.visit(field, field.name(), root, &[], leaf);
+        parts(field).into_iter().for_each(|part| found.add(part, root, leaf));
         leaf += leaves_of(field.data_type());
     }
     let Found { columns, unsupported, has_binary, .. } = found;
@@ -429,7 +418,10 @@ fn columns(path: &Path, metadata: &ArrowReaderMetadata, options: &ReadOptions, z
 /// Types that have no name in SQL here, as people call them.
 fn type_name(data_type: &DataType) -> String {
     match data_type {
-        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(_, _) => "list".into(),
+        DataType::List(item) => match item.data_type() {
+            DataType::List(_) | DataType::Map(_, _) => "list of lists".into(),
+            item => format!("list of {}", type_name(item)),
+        },
         DataType::Struct(_) => "struct".into(),
         DataType::Map(_, _) => "map".into(),
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {

@@ -4,7 +4,8 @@
 //! [`ParquetTable::open`] reads all footers, maps what it finds to the engine's types and brings the files to one schema by
 //! column names. `scan` lists the row groups to read; each is read by whoever takes its partition, with a file handle of its own.
 //!
-//! What the engine has no type for (lists, structs, maps, binary, decimals of more than 38 digits) is an error that names the
+//! Structs, lists of structs and maps are columns for their parts (`io::nested`). What the engine has no type for (lists of
+//! lists, binary, decimals of more than 38 digits) is an error that names the
 //! columns, unless `skip_unsupported = true` leaves them out: a column never vanishes unasked. The same holds for values: a
 //! time finer than a microsecond is an error. The one exception is the legacy timestamp of 96 bits, which the Parquet reader
 //! cuts to microseconds by itself; Spark, which still writes it, has no finer ones.

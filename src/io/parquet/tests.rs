@@ -253,23 +253,23 @@ fn columns_in_any_order_none_at_all_and_the_same_twice() {
 #[test]
 fn columns_without_a_type_of_ours_are_refused_or_left_out_when_asked() {
     let dir = tempfile::tempdir().unwrap();
-    let item = Arc::new(arrow::datatypes::Field::new("x", DataType::Int64, true));
-    let pair = StructArray::from(vec![(item, ints(0..2))]);
+    let binary: ArrayRef = Arc::new(BinaryArray::from_vec(vec![b"x", b"y"]));
+    let item = Arc::new(arrow::datatypes::Field::new("x", DataType::Binary, true));
+    let pair = StructArray::from(vec![(item, binary.clone())]);
     let pair_type = Arc::new(Field::new("item", pair.data_type().clone(), true));
     let ones = arrow::buffer::OffsetBuffer::from_lengths([1, 1]);
     let pairs = ListArray::new(pair_type, ones, Arc::new(pair), None);
-    let binary: ArrayRef = Arc::new(BinaryArray::from_vec(vec![b"x", b"y"]));
     let columns: Vec<(&str, ArrayRef)> = vec![("p", Arc::new(pairs)), ("a", ints(0..2)), ("raw", binary)];
     let path = foreign(&dir.path().join("a.parquet"), columns, 10);
     let error = open(std::slice::from_ref(&path)).unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("\"p\" (list), \"raw\" (binary)") && text.contains("skip_unsupported"), "{text}");
+    assert!(text.contains("\"p.x\" (list of binary), \"raw\" (binary)") && text.contains("skip_unsupported"), "{text}");
     let mut asked = options("skip_unsupported", OptionValue::Boolean(true));
     let table = ParquetTable::open(vec![path.clone()], &asked, &Config::default()).unwrap();
     assert_eq!(rows(&table, &ScanRequest::default()), [some(&["0"]), some(&["1"])]);
     asked.extend(options("binary_as_string", OptionValue::Boolean(true)));
     let table = ParquetTable::open(vec![path], &asked, &Config::default()).unwrap();
-    assert_eq!(rows(&table, &ScanRequest::default()), [some(&["0", "x"]), some(&["1", "y"])]);
+    assert_eq!(rows(&table, &ScanRequest::default()), [some(&["[x]", "0", "x"]), some(&["[y]", "1", "y"])]);
 }
 
 #[test]

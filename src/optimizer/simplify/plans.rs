@@ -21,6 +21,7 @@ pub fn simplify_node(plan: LogicalPlan) -> LogicalPlan {
         LogicalPlan::Sort(node) if is_empty(&node.input) => *node.input,
         LogicalPlan::Limit(node) if is_empty(&node.input) => *node.input,
         LogicalPlan::Window(node) if is_empty(&node.input) => empty(&node.schema),
+        LogicalPlan::Unnest(node) if is_empty(&node.input) => empty(&node.schema),
         // Without keys there is one row, also over no input.
         LogicalPlan::Aggregate(node) if is_empty(&node.input) && !node.keys.is_empty() => empty(&node.schema),
         LogicalPlan::Union(node) => without_empty_inputs(node),

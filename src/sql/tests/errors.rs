@@ -95,7 +95,6 @@ fn what_is_not_there_yet_is_refused_by_name() {
         ("SELECT a FROM flights TABLESAMPLE (10 PERCENT)", "TABLESAMPLE"),
         ("SELECT a FROM flights LATERAL VIEW explode(b) t AS x", "LATERAL"),
         ("SELECT * FROM LATERAL (SELECT 1)", "LATERAL"),
-        ("SELECT * FROM unnest([1, 2])", "unnest"),
         ("SELECT * FROM main.flights", "schemas"),
         ("SELECT * RENAME (a AS b) FROM flights", "RENAME"),
         ("SELECT * ILIKE '%a' FROM flights", "ILIKE"),
