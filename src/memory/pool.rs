@@ -166,7 +166,7 @@ impl MemoryPool {
     /// Whether memory was given back that others can do without.
     fn give_back(&self) -> bool {
         let spares = self.spares.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        spares.iter().filter_map(Weak::upgrade).fold(false, |any, spare| spare.give_back() || any)
+        spares.iter().filter_map(Weak::upgrade).filter(|spare| spare.give_back()).count() > 0
     }
 
     /// Where use stands now.

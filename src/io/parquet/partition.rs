@@ -84,7 +84,7 @@ pub(super) struct PartitionStream {
 enum Mode {
     /// What to do is to be decided.
     Undecided,
-    Eager(BatchReader),
+    Eager(Box<BatchReader>),
     Late(Box<Late>),
 }
 
@@ -229,7 +229,7 @@ impl PartitionStream {
                         .front()
                         .is_some_and(|rows| *rows == (0..self.file.row_group_rows(self.partition.row_group)));
                 let selection = if all { None } else { Some(self.select(self.left.iter().cloned())) };
-                Mode::Eager(self.reader(&self.wanted.slots, selection)?)
+                Mode::Eager(Box::new(self.reader(&self.wanted.slots, selection)?))
             }
         })
     }
