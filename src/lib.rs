@@ -70,6 +70,7 @@ pub mod config;
 pub mod error;
 pub mod explain;
 pub mod metrics;
+pub mod panics;
 pub mod types;
 
 /// What a program that uses the engine needs: `use highwater::prelude::*`.

@@ -21,9 +21,13 @@ fn purge() {
     }
 }
 
-/// One line for a panic, wherever it happens: in a worker it ends the query, and the shell lives on.
+/// One line for a panic, wherever it happens: in a worker it ends the query, and the shell lives on. None for one that a damaged file
+/// leads to, of which an error tells.
 fn report_defect(panic: &std::panic::PanicHookInfo<'_>) {
     use std::io::Write;
+    if highwater::panics::is_guarded() {
+        return;
+    }
     let what = panic.payload_as_str().unwrap_or("unknown");
     let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
     // A closed standard error is no reason to panic again.

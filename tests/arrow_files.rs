@@ -220,3 +220,19 @@ fn damaged_files_are_errors_that_name_them() {
         }
     }
 }
+
+#[test]
+fn columns_that_are_not_read_are_not_decompressed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("wide.arrow");
+    // Zeros: 128 MiB of a column become some KiB of the file.
+    let wide: ArrayRef = Arc::new(Int64Array::from_value(0, 16 << 20));
+    let narrow: ArrayRef = Arc::new(BooleanArray::from(vec![true; 16 << 20]));
+    let batch = RecordBatch::try_from_iter([("wide", wide), ("narrow", narrow)]).unwrap();
+    write_file(&path, &[batch], Some(CompressionType::ZSTD));
+    let session = session(1, 8192, 1 << 20, 48 << 20);
+    let count = |column: &str| shown(&session, &format!("SELECT count({column}) FROM '{}'", path.display()));
+    assert_eq!(count("narrow").unwrap(), ["16777216"]);
+    let error = count("wide").unwrap_err();
+    assert!(error.exit_code() == 3 && error.to_string().contains("arrow batches"), "{error}");
+}

@@ -12,6 +12,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("error", &["types"]),
     ("types", &["error"]),
     ("metrics", &[]),
+    ("panics", &[]),
     ("explain", &[]),
     ("config", &["error", "memory", "types"]),
     ("batch", &["error", "types"]),
@@ -22,7 +23,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("context", &["config", "error", "memory", "metrics", "rejects", "spill"]),
     ("functions", &["batch", "config", "error", "types", "eval"]),
     ("eval", &["batch", "config", "error", "expr", "functions", "types"]),
-    ("io", &["batch", "config", "context", "error", "eval", "expr", "memory", "metrics", "rejects", "spill", "types"]),
+    (
+        "io",
+        &[
+            "batch", "config", "context", "error", "eval", "expr", "memory", "metrics", "panics", "rejects", "spill",
+            "types",
+        ],
+    ),
     ("generate", &["batch", "context", "error", "io", "memory", "types"]),
     (
         "operators",
@@ -61,7 +68,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "types",
         ],
     ),
-    ("exec", &["config", "context", "error", "io", "memory", "metrics", "operators"]),
+    ("exec", &["config", "context", "error", "io", "memory", "metrics", "operators", "panics"]),
     (
         "dataframe",
         &["batch", "config", "context", "error", "exec", "expr", "io", "memory", "metrics", "plan", "session", "types"],

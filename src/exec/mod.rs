@@ -19,6 +19,7 @@ use crate::error::{Error, ErrorClass, Result};
 use crate::io::source::Source;
 use crate::memory::Pressure;
 use crate::operators::{Flow, TaskId};
+use crate::panics::message;
 use queue::OrderedQueue;
 use task::{Task, run_task};
 
@@ -301,11 +302,7 @@ impl<'a> Crew<'a> {
 /// A panic becomes an internal error of the query.
 fn catch<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let message = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("no message");
+        let message = message(&*panic);
         Err(Error::internal(format!("a worker panicked: {message}")).with_hint("this is a defect: please report it"))
     })
 }

@@ -5,5 +5,5 @@ mod pool;
 mod reservation;
 
 pub use limits::default_budget;
-pub use pool::{MemoryPool, Pressure, Thresholds};
+pub use pool::{MemoryPool, Pressure, Spare, Thresholds};
 pub use reservation::MemoryReservation;

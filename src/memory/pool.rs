@@ -1,7 +1,7 @@
 //! The pool: one budget, four thresholds, and the ledger of who holds what.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Instant;
 
 use crate::error::{ConsumerUsage, Error};
@@ -46,6 +46,12 @@ pub enum Pressure {
 /// How often the process's resident memory is looked at, at most.
 const SAMPLE_EVERY_NANOS: u64 = 5_000_000;
 
+/// Who holds memory that can be done without, such as a cache.
+pub trait Spare: std::fmt::Debug + Send + Sync {
+    /// Gives all of it back, and says whether there was any. It is called by whoever needs memory, on any thread.
+    fn give_back(&self) -> bool;
+}
+
 /// What SET can change.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
@@ -71,6 +77,7 @@ pub struct MemoryPool {
     purge: Option<fn()>,
     consumers: Mutex<Vec<(u64, String, u64)>>,
     next_id: AtomicU64,
+    spares: Mutex<Vec<Weak<dyn Spare>>>,
     refusals: Option<Refusals>,
 }
 
@@ -111,6 +118,7 @@ impl MemoryPool {
             purge,
             consumers: Mutex::default(),
             next_id: AtomicU64::new(0),
+            spares: Mutex::default(),
             refusals: None,
         }
     }
@@ -148,9 +156,25 @@ impl MemoryPool {
         MemoryReservation::new(self.clone(), id, metrics.clone())
     }
 
+    /// Takes note of memory that is given back before any other.
+    pub fn add_spare(&self, spare: Weak<dyn Spare>) {
+        let mut spares = self.spares.lock().unwrap_or_else(PoisonError::into_inner);
+        spares.retain(|spare| spare.strong_count() > 0);
+        spares.push(spare);
+    }
+
+    /// Whether memory was given back that others can do without.
+    fn give_back(&self) -> bool {
+        let spares = self.spares.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        spares.iter().filter_map(Weak::upgrade).filter(|spare| spare.give_back()).count() > 0
+    }
+
     /// Where use stands now.
     pub fn pressure(&self) -> Pressure {
-        let pressure = self.pressure_of(self.used());
+        let mut pressure = self.pressure_of(self.used());
+        if pressure > Pressure::None && self.give_back() {
+            pressure = self.pressure_of(self.used());
+        }
         if self.refuses() { pressure.max(Pressure::Spill) } else { pressure }
     }
 
@@ -192,6 +216,10 @@ impl MemoryPool {
         if matches!(threshold, Threshold::Spill) && self.refuses() {
             return false;
         }
+        self.add(id, bytes, threshold) || (self.give_back() && self.add(id, bytes, threshold))
+    }
+
+    fn add(&self, id: u64, bytes: u64, threshold: Threshold) -> bool {
         let limit = self.limit(match threshold {
             Threshold::Spill => self.limits().thresholds.spill,
             Threshold::Terminate => self.limits().thresholds.terminate,
@@ -378,6 +406,35 @@ mod tests {
         }
         assert_eq!(pool.fair_share(2), 300);
         assert_eq!(pool.fair_share(0), 600);
+    }
+
+    #[test]
+    fn what_can_be_done_without_is_given_back_before_anybody_is_refused() {
+        #[derive(Debug)]
+        struct Cache(Mutex<MemoryReservation>);
+        impl Spare for Cache {
+            fn give_back(&self) -> bool {
+                let Ok(mut held) = self.0.try_lock() else { return false };
+                let any = held.bytes() > 0;
+                held.free();
+                any
+            }
+        }
+        let pool = pool(1000);
+        let metrics = OperatorMetrics::new();
+        let cache = Arc::new(Cache(Mutex::new(pool.reservation("cache", &metrics))));
+        let spare: Weak<Cache> = Arc::downgrade(&cache);
+        pool.add_spare(spare);
+        let fill = || assert!(cache.0.lock().unwrap().try_grow(300));
+        fill();
+        let mut sort = pool.reservation("sort", &metrics);
+        assert!(sort.try_grow(500), "the cache makes room");
+        assert_eq!(pool.reserved(), 500);
+        sort.free();
+        fill();
+        assert!(!cache.0.lock().unwrap().try_grow(500), "who asks for the cache itself is refused");
+        sort.grow(310).unwrap();
+        assert_eq!((pool.pressure(), pool.reserved()), (Pressure::None, 310));
     }
 
     #[test]

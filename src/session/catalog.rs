@@ -106,7 +106,10 @@ impl Catalog for Session {
     fn open_files(&self, format: FileFormat, patterns: &[String], options: &Options) -> Result<Arc<dyn Table>> {
         let (config, memory) = (self.config(), self.runtime().memory);
         Ok(match resolved(format, patterns)? {
-            FileFormat::Parquet => open_parquet(patterns, options, &config)?,
+            FileFormat::Parquet => {
+                let files = expand(patterns, PARQUET_ENDINGS)?;
+                ParquetTable::open_cached(files, options, &config, &self.shared.metadata)?
+            }
             FileFormat::ParquetFacts(facts) => {
                 if let Some((name, _)) = options.first() {
                     return Err(Error::usage(format!("there is no option '{name}': only files are named here")));

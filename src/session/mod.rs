@@ -31,6 +31,7 @@ use crate::error::{Error, Result};
 use crate::exec::{StageSink, WORKER_STACK_BYTES, run, run_into};
 use crate::io::csv::CsvOptions;
 use crate::io::options::Options;
+use crate::io::parquet::MetadataCache;
 use crate::io::source::Source;
 use crate::io::write::WriteContext;
 use crate::memory::{MemoryPool, MemoryReservation};
@@ -64,6 +65,8 @@ pub struct Session {
 struct Shared {
     runtime: RwLock<Runtime>,
     entries: RwLock<Entries>,
+    /// What Parquet files said about themselves.
+    metadata: Arc<MetadataCache>,
     /// Those of the last statement that read CSV files.
     rejects: RwLock<Arc<RejectLog>>,
 }
@@ -121,13 +124,15 @@ impl Session {
     }
 
     fn build(config: Config, memory: Arc<MemoryPool>) -> Result<Self> {
+        let metadata = MetadataCache::new(&memory);
         let runtime = Runtime {
             memory,
             spill: SpillManager::new(&config.temp_dir, config.max_spill),
             threads: thread_pool(config.threads)?,
             config: Arc::new(config),
         };
-        let shared = Shared { runtime: RwLock::new(runtime), entries: RwLock::default(), rejects: RwLock::default() };
+        let (runtime, entries, rejects) = (RwLock::new(runtime), RwLock::default(), RwLock::default());
+        let shared = Shared { runtime, entries, metadata, rejects };
         Ok(Self { shared: Arc::new(shared) })
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanArray, NullBufferBuilder, PrimitiveArray, StringViewArray};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
+use arrow::compute::filter;
 use arrow::datatypes::{
     Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType,
@@ -101,6 +102,30 @@ impl Failures {
             OnError::Error | OnError::Null | OnError::Widen => return self.fail(row, None),
         }
         self.found.push(Failure { row, slot: None });
+    }
+
+    /// Leaves of the first `rows` of a batch those that are not rejected, and says how many they are.
+    ///
+    /// # Errors
+    /// An internal error for columns of another length.
+    pub fn keep(&self, columns: &mut [ArrayRef], rows: usize) -> Result<usize> {
+        for column in columns.iter_mut().filter(|column| column.len() > rows) {
+            *column = column.slice(0, rows);
+        }
+        if self.rejected.is_empty() {
+            return Ok(rows);
+        }
+        let keeps = |row: usize| !self.rejected.get(row).copied().unwrap_or(false);
+        let mask = BooleanArray::from_iter((0..rows).map(|row| Some(keeps(row))));
+        for column in columns {
+            *column = filter(column, &mask)?;
+        }
+        Ok(mask.true_count())
+    }
+
+    /// How many rows are rejected.
+    pub fn rejected(&self) -> usize {
+        self.rejected.iter().filter(|rejected| **rejected).count()
     }
 
     fn fail(&mut self, row: usize, slot: Option<usize>) {

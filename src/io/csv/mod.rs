@@ -42,7 +42,7 @@ pub(super) mod pool;
 mod reader;
 mod rules;
 mod sample;
-mod scan;
+pub(super) mod scan;
 mod schema_file;
 mod serial;
 mod strptime;

@@ -34,14 +34,15 @@ struct State {
 }
 
 impl BlockPool {
-    /// Memory out of the budget, for so many partitions, which `threads` threads read.
+    /// Memory out of the budget by the name of the format, for so many partitions, which `threads` threads read.
     pub fn new(
+        name: &str,
         memory: &Arc<MemoryPool>,
         metrics: &Arc<OperatorMetrics>,
         partitions: usize,
         threads: usize,
     ) -> Arc<Self> {
-        let reservation = memory.reservation("csv blocks", metrics);
+        let reservation = memory.reservation(name, metrics);
         Arc::new(Self {
             state: Mutex::new(State { reservation, idle: Vec::new(), readers_to_come: partitions }),
             // What each of them reads, and what one of them has just given on.
@@ -204,7 +205,7 @@ mod tests {
 
     fn pool(budget: u64, partitions: usize) -> (Arc<MemoryPool>, Arc<BlockPool>) {
         let memory = MemoryPool::new(budget, Thresholds::default(), None);
-        let pool = BlockPool::new(&memory, &OperatorMetrics::new(), partitions, 1);
+        let pool = BlockPool::new("csv blocks", &memory, &OperatorMetrics::new(), partitions, 1);
         (memory, pool)
     }
 

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringViewBuilder, new_null_array};
+use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::filter;
 
 use super::blocks::Blocks;
@@ -38,8 +38,6 @@ enum Output {
     Read(usize),
     /// The file does not have the column.
     Null(DataType),
-    /// The path of the file.
-    Filename,
     /// The same in every row of the file.
     Constant(Scalar),
 }
@@ -117,7 +115,6 @@ impl PartitionReader {
 
         let mut columns = Vec::new();
         let mut output = |column: usize| match csv.fields[column] {
-            _ if layout.filename == Some(column) => Output::Filename,
             None => match layout.constant(column, csv) {
                 Some(value) => Output::Constant(value),
                 None => Output::Null(layout.schema.field(column).data_type().clone()),
@@ -266,7 +263,7 @@ impl PartitionReader {
         let mut failures = self.ragged_rows();
         let mut columns = self.read_columns(0..self.eager, &mut failures)?;
         let mut end = self.judge(&mut failures, to);
-        let (rejected, mut nulled) = (failures.rejected.iter().filter(|rejected| **rejected).count(), failures.nulled);
+        let (rejected, mut nulled) = (failures.rejected(), failures.nulled);
         let found = std::mem::take(&mut failures.found);
         // Told before the rows that do not pass are gone.
         let is_partial = self.eager < self.readers.len();
@@ -277,16 +274,7 @@ impl PartitionReader {
             Vec::new()
         };
 
-        let mut kept = end.as_ref().map_or(rows, |(row, _)| *row);
-        if kept < rows {
-            columns.iter_mut().for_each(|column| *column = column.slice(0, kept));
-        }
-        if rejected > 0 {
-            let keeps = |row: usize| !failures.rejected.get(row).copied().unwrap_or(false);
-            let mask = BooleanArray::from_iter((0..kept).map(|row| Some(keeps(row))));
-            columns = columns.iter().map(|column| filter(column, &mask)).collect::<std::result::Result<_, _>>()?;
-            kept = mask.true_count();
-        }
+        let mut kept = failures.keep(&mut columns, end.as_ref().map_or(rows, |(row, _)| *row))?;
         if let Some(condition) = &plan.condition {
             kept = self.select(condition, &mut columns, kept, &mut end)?;
         }
@@ -385,11 +373,6 @@ impl PartitionReader {
                 Output::Read(index) => columns[*index].clone(),
                 Output::Null(data_type) => new_null_array(data_type, rows),
                 Output::Constant(value) => value.to_array(rows),
-                Output::Filename => {
-                    let mut builder = StringViewBuilder::new();
-                    builder.try_append_value_n(self.file.input.path().to_string_lossy(), rows)?;
-                    Arc::new(builder.finish())
-                }
             })
         };
         outputs.iter().map(array).collect()

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::eval::Predicate;
 use crate::expr::BoundExpr;
 use crate::io::source::{BatchStream, ScanRequest, Source, rows_of_width};
-use crate::metrics::OperatorMetrics;
+use crate::metrics::{OperatorMetrics, Progress};
 use crate::rejects::{RejectFile, RejectScan};
 use crate::types::{Schema, SchemaRef};
 
@@ -160,7 +160,9 @@ impl Source for CsvSource {
     fn open(&self, partition: usize, context: &QueryContext, metrics: &Arc<OperatorMetrics>) -> Result<BatchStream> {
         let (file, chunk) = self.locate(partition)?;
         let threads = context.config.threads;
-        let pool = self.pool.get_or_init(|| BlockPool::new(&context.memory, metrics, self.partitions(), threads));
+        let pool = self
+            .pool
+            .get_or_init(|| BlockPool::new("csv blocks", &context.memory, metrics, self.partitions(), threads));
         let stream = PartitionStream {
             pool: pool.clone(),
             plan: self.plan.clone(),
@@ -261,21 +263,31 @@ impl PartitionStream {
         let progress = &self.context.progress;
         progress.bytes_done.fetch_add(done - self.reported_bytes, Relaxed);
         self.reported_bytes = done;
-        progress.rows_read.fetch_add(read.rows as u64, Relaxed);
-        progress.rows_rejected.fetch_add(read.rejected as u64, Relaxed);
+        count_rows(read.rows, read.rejected, read.nulled, progress, &self.metrics);
         self.metrics.add("bytes read", reader.bytes_read() - self.reported_reads);
         self.reported_reads = reader.bytes_read();
         if self.plan.condition.is_some() {
             self.metrics.add("rows read", read.rows as u64);
         }
-        if read.rejected > 0 {
-            self.metrics.add("rows rejected", read.rejected as u64);
-        }
-        if read.nulled > 0 {
-            progress.values_nulled.fetch_add(read.nulled, Relaxed);
-            self.metrics.add("values set to null", read.nulled);
-        }
         let batch = read.batch;
         Ok(if batch.num_rows() > self.rows_left { batch.slice(0, self.rows_left) } else { batch })
+    }
+}
+
+/// Counts the rows of a batch, and what did not fit in them.
+pub(in crate::io) fn count_rows(
+    rows: usize,
+    rejected: usize,
+    nulled: u64,
+    progress: &Progress,
+    metrics: &OperatorMetrics,
+) {
+    progress.rows_read.fetch_add(rows as u64, Relaxed);
+    progress.rows_rejected.fetch_add(rejected as u64, Relaxed);
+    progress.values_nulled.fetch_add(nulled, Relaxed);
+    for (name, count) in [("rows rejected", rejected as u64), ("values set to null", nulled)] {
+        if count > 0 {
+            metrics.add(name, count);
+        }
     }
 }

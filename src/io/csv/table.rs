@@ -5,9 +5,6 @@ use std::ops::Index;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringViewArray, UInt32Array};
-use arrow::compute::take;
-
 use super::dialect::Dialect;
 use super::file::InputFile;
 use super::infer::Guesses;
@@ -22,8 +19,9 @@ use crate::config::{Config, suggest};
 use crate::context::QueryContext;
 use crate::error::{Error, Result};
 use crate::io::content::ContentSum;
-use crate::io::hive::{PartitionColumn, add_partitions, files_to_read, partition_columns};
+use crate::io::hive::{PartitionColumn, partition_columns};
 use crate::io::options::Options;
+use crate::io::path_columns::PathColumns;
 use crate::io::source::{ScanRequest, Source, Table};
 use crate::memory::MemoryPool;
 use crate::types::temporal::{Zone, parse_zone};
@@ -47,10 +45,7 @@ pub(super) struct Layout {
     pub inferred: Vec<bool>,
     /// How many columns stand in files; the file's path and partitions come behind them.
     pub file_columns: usize,
-    /// The column with the file's path.
-    pub filename: Option<usize>,
-    /// Columns that stand in the files' paths: the index of each, and its value for every file that was opened.
-    pub partitions: Vec<(usize, ArrayRef)>,
+    pub in_paths: PathColumns,
     pub dialect: Dialect,
     pub has_header: bool,
     /// What is null in columns without rules of their own.
@@ -67,8 +62,7 @@ pub(super) struct Layout {
 impl Layout {
     /// The value that a column has in all rows of a file, where it stands in the file's path.
     pub fn constant(&self, column: usize, file: &CsvFile) -> Option<Scalar> {
-        let (_, values) = self.partitions.iter().find(|(known, _)| *known == column)?;
-        Some(Scalar::from_array(values, file.index))
+        self.in_paths.constant(column, file.index)
     }
 }
 
@@ -212,17 +206,8 @@ impl CsvTable {
             fields.push(Field::new(name, data_type, true));
             inferred.push(is_inferred);
         }
-        let filename = options.filename.as_ref().map(|_| fields.len());
-        if let Some(name) = &options.filename {
-            let is_partition = |partition: &PartitionColumn| partition.name.eq_ignore_ascii_case(name);
-            if fields.iter().any(|field| field.name() == name) || in_paths.iter().any(is_partition) {
-                return Err(Error::usage(format!("the files have a column '{name}' already"))
-                    .with_hint("name the column with their paths otherwise: filename = 'path'"));
-            }
-            fields.push(Field::new(name, TEXT, false));
-            inferred.push(false);
-        }
-        let partitions = add_partitions(&mut fields, in_paths);
+        let paths = files.iter().map(|(input, _, _)| input.path());
+        let in_paths = PathColumns::with_partitions(paths, options.filename.as_deref(), in_paths, &mut fields)?;
         inferred.resize(fields.len(), false);
         readers.resize(fields.len(), None);
         let schema = Arc::new(Schema::new(fields));
@@ -231,7 +216,7 @@ impl CsvTable {
         let mut columns: HashMap<&str, usize> =
             schema.fields().iter().enumerate().map(|(column, field)| (field.name().as_str(), column)).collect();
         // A column that stands in paths is read from no field.
-        for (column, _) in &partitions {
+        for (column, _) in in_paths.partitions() {
             columns.remove(schema.field(*column).name().as_str());
         }
         let mut shapes: HashMap<Arc<[String]>, Arc<FieldsOf>> = HashMap::new();
@@ -251,8 +236,7 @@ impl CsvTable {
             schema,
             inferred,
             file_columns,
-            filename,
-            partitions,
+            in_paths,
             dialect,
             has_header,
             nulls,
@@ -339,21 +323,8 @@ impl CsvTable {
 
     /// The files that may hold rows which the conditions keep.
     fn files_for(&self, request: &ScanRequest, context: &QueryContext) -> Result<Vec<Arc<CsvFile>>> {
-        let layout = &self.layout;
-        let asked = |column: usize| request.filters.iter().any(|filter| filter.columns().contains(&column));
-        let mut constants = Vec::new();
-        for (column, values) in layout.partitions.iter().filter(|(column, _)| asked(*column)) {
-            let rows = UInt32Array::from_iter_values(self.files.iter().map(|file| file.index as u32));
-            constants.push((*column, take(values, &rows, None)?));
-        }
-        if let Some(column) = layout.filename.filter(|column| asked(*column)) {
-            let paths = self.files.iter().map(|file| file.input.path().to_string_lossy());
-            constants.push((column, Arc::new(StringViewArray::from_iter_values(paths)) as ArrayRef));
-        }
-        if constants.is_empty() {
-            return Ok(self.files.clone());
-        }
-        let keep = files_to_read(self.files.len(), &constants, &request.filters, &context.config);
+        let places = self.files.iter().map(|file| file.index);
+        let keep = self.layout.in_paths.files_to_read(places, &request.filters, &context.config)?;
         Ok(self.files.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| file.clone()).collect())
     }
 }

@@ -2,24 +2,23 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::BufReader;
 use std::os::unix::fs::FileExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::buffer::{Buffer, MutableBuffer};
+use arrow::array::ArrayRef;
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::error::ArrowError;
 use arrow::ipc::convert::try_fb_to_schema;
-use arrow::ipc::reader::{FileDecoder, StreamReader, read_footer_length};
-use arrow::ipc::{Block, MetadataVersion, root_as_footer};
+use arrow::ipc::reader::read_footer_length;
+use arrow::ipc::{Block, root_as_footer};
 
+use super::decoder::{Decoder, run};
+use super::message::{CONTINUATION, Messages, Place};
 use crate::error::{Error, Result};
 use crate::io::nested::{Part, Step, follow, parts};
 use crate::io::parquet::convert::{convert, engine_type};
+use crate::memory::MemoryReservation;
 use crate::types::{DataType, INTERVAL, SchemaRef, TEXT, list_of};
 
 /// The first and the last bytes of a file.
@@ -28,8 +27,6 @@ const MAGIC: &[u8; 6] = b"ARROW1";
 const FEATHER_1: &[u8; 4] = b"FEA1";
 /// The length of the footer and the magic bytes.
 const TRAILER: usize = 10;
-/// A message begins with these bytes, but for those of Arrow before 0.15.
-const CONTINUATION: [u8; 4] = [0xff; 4];
 
 /// A column of a file that the engine can read.
 #[derive(Debug)]
@@ -62,9 +59,9 @@ impl FileColumn {
 #[derive(Debug)]
 pub(super) enum Batches {
     /// Where the footer says.
-    Listed { version: MetadataVersion, dictionaries: Vec<Block>, batches: Vec<Block> },
-    /// One behind another.
-    InOrder,
+    Listed { dictionaries: Vec<Place>, batches: Vec<Place> },
+    /// One behind another, from that byte on.
+    InOrder { start: u64 },
 }
 
 /// An Arrow file whose schema was read.
@@ -100,10 +97,7 @@ impl IpcFile {
         }
         let (schema, batches) = match head.starts_with(MAGIC) {
             true => footer(path, &file, size)?,
-            false if head.starts_with(&CONTINUATION) => {
-                let reader = guarded(path, || StreamReader::try_new(BufReader::new(file), None))?;
-                (reader.schema(), Batches::InOrder)
-            }
+            false if head.starts_with(&CONTINUATION) => stream(path, file, size)?,
             false => {
                 return Err(Error::data(format!("'{}' is neither an Arrow file nor a stream", path.display()))
                     .with_file(path)
@@ -120,7 +114,7 @@ impl IpcFile {
     }
 
     /// Opens the file again.
-    pub fn reopen(&self) -> Result<File> {
+    pub fn reopen(&self) -> Result<Messages> {
         let failed = |error: std::io::Error| Error::io("open", &self.path, &error);
         let file = File::open(&self.path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
@@ -129,80 +123,42 @@ impl IpcFile {
                 .with_file(&self.path)
                 .with_hint("run the query again when the file is complete"));
         }
-        Ok(file)
+        Ok(Messages { path: self.path.clone(), file, size: self.size })
     }
 
-    /// Reads batches of some columns, by ascending index, one behind another.
-    pub fn stream(&self, columns: Vec<usize>) -> Result<StreamReader<BufReader<File>>> {
-        let file = BufReader::with_capacity(1 << 20, self.reopen()?);
-        guarded(&self.path, || StreamReader::try_new(file, Some(columns)))
-    }
-
-    /// Decodes batches of some columns, by ascending index, with the dictionaries that all of them need.
-    pub fn decoder(&self, columns: Vec<usize>) -> Result<FileDecoder> {
-        let Batches::Listed { version, dictionaries, .. } = &self.batches else {
-            return Err(Error::internal("a stream of Arrow has no list of batches"));
+    /// Decodes batches of some columns, by ascending index, with the dictionaries that the footer lists. Those of a stream are
+    /// among its batches.
+    pub fn decoder(&self, columns: Vec<usize>, mut memory: MemoryReservation) -> Result<Decoder> {
+        let Batches::Listed { dictionaries, .. } = &self.batches else {
+            return Ok(Decoder::new(self.path.clone(), self.schema.clone(), columns, memory));
         };
-        let mut decoder = FileDecoder::new(self.schema.clone(), *version).with_projection(columns);
-        let file = self.reopen()?;
-        for block in dictionaries {
-            let bytes = self.read(&file, block)?;
-            guarded(&self.path, || decoder.read_dictionary(block, &bytes))?;
+        let messages = self.reopen()?;
+        // What a dictionary takes while it is read; the decoder knows what it takes then.
+        let longest = dictionaries.iter().map(Place::bytes).max().unwrap_or(0);
+        memory.grow(longest)?;
+        let mut decoder = Decoder::new(self.path.clone(), self.schema.clone(), columns, memory);
+        for place in dictionaries {
+            decoder.add_dictionary(&messages.at(place, &mut |_| Ok(()))?)?;
         }
         Ok(decoder)
     }
-
-    /// Bytes of the dictionaries.
-    pub fn dictionary_bytes(&self) -> u64 {
-        match &self.batches {
-            Batches::Listed { dictionaries, .. } => dictionaries.iter().map(block_bytes).sum(),
-            Batches::InOrder => 0,
-        }
-    }
-
-    /// The batch of a block.
-    pub fn batch(&self, file: &File, decoder: &FileDecoder, block: &Block) -> Result<RecordBatch> {
-        let bytes = self.read(file, block)?;
-        let batch = guarded(&self.path, || decoder.read_record_batch(block, &bytes))?;
-        batch.ok_or_else(|| damaged(&self.path, &"a batch is missing"))
-    }
-
-    fn read(&self, file: &File, block: &Block) -> Result<Buffer> {
-        let length = usize::try_from(block_bytes(block)).unwrap_or(usize::MAX);
-        let mut buffer = MutableBuffer::from_len_zeroed(length);
-        let offset = u64::try_from(block.offset()).unwrap_or(u64::MAX);
-        file.read_exact_at(buffer.as_slice_mut(), offset).map_err(|error| Error::io("read", &self.path, &error))?;
-        Ok(buffer.into())
-    }
-
-    /// Takes the next batch of a stream.
-    pub fn next(&self, reader: &mut StreamReader<BufReader<File>>) -> Result<Option<RecordBatch>> {
-        guarded(&self.path, || reader.next().transpose())
-    }
 }
 
-/// The bytes of a block, which were checked.
-pub(super) fn block_bytes(block: &Block) -> u64 {
-    let bytes = i64::from(block.metaDataLength()).checked_add(block.bodyLength());
-    bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(u64::MAX)
-}
-
-/// Runs the reader of the library, which ends in a panic at some damages.
-fn guarded<T>(path: &Path, read: impl FnOnce() -> std::result::Result<T, ArrowError>) -> Result<T> {
-    match catch_unwind(AssertUnwindSafe(read)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(ArrowError::IoError(_, error))) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
-            Err(Error::io("read", path, &error))
-        }
-        Ok(Err(error)) => Err(damaged(path, &error)),
-        Err(_) => Err(damaged(path, &"a part of it lies where none can be")),
-    }
-}
-
-fn damaged(path: &Path, error: &dyn std::fmt::Display) -> Error {
+/// The error of a file that is not as it should be.
+pub(super) fn damaged(path: &Path, error: &dyn std::fmt::Display) -> Error {
     Error::data(format!("cannot read '{}': {error}", path.display()))
         .with_file(path)
         .with_hint("the file may be damaged or truncated: write or copy it again")
+}
+
+/// The schema of a stream, and where its batches begin.
+fn stream(path: &Path, file: File, size: u64) -> Result<(SchemaRef, Batches)> {
+    let messages = Messages { path: path.to_path_buf(), file, size };
+    let first = messages.next(0, &mut |_| Ok(()))?.ok_or_else(|| damaged(path, &"the stream is empty"))?;
+    let header = first.header().map_err(|error| damaged(path, &error))?;
+    let schema = header.header_as_schema().ok_or_else(|| damaged(path, &"the stream does not begin with a schema"))?;
+    let schema = Arc::new(run(path, || try_fb_to_schema(schema))?);
+    Ok((schema, Batches::InOrder { start: first.end }))
 }
 
 /// The schema of a file and where its batches are.
@@ -223,23 +179,23 @@ fn footer(path: &Path, file: &File, size: u64) -> Result<(SchemaRef, Batches)> {
     file.read_exact_at(&mut bytes, start).map_err(failed)?;
     let footer = root_as_footer(&bytes).map_err(|error| damaged(path, &error))?;
     let schema = footer.schema().ok_or_else(|| damaged(path, &"its footer has no schema"))?;
-    let schema = Arc::new(guarded(path, || try_fb_to_schema(schema))?);
-    let blocks = |blocks: Option<Vec<Block>>| {
-        let blocks = blocks.unwrap_or_default();
-        let is_within = |block: &Block| {
-            let offset = u64::try_from(block.offset()).ok();
-            let parts = block.metaDataLength() >= 0 && block.bodyLength() >= 0;
-            parts && offset.and_then(|offset| offset.checked_add(block_bytes(block))).is_some_and(|end| end <= size)
+    let schema = Arc::new(run(path, || try_fb_to_schema(schema))?);
+    let place = |block: &Block| {
+        let metadata = u64::try_from(block.metaDataLength()).ok()?;
+        let place = Place {
+            offset: u64::try_from(block.offset()).ok()?,
+            metadata,
+            body: u64::try_from(block.bodyLength()).ok()?,
         };
-        match blocks.iter().all(is_within) {
-            true => Ok(blocks),
-            false => Err(damaged(path, &"its footer names batches beyond its end")),
-        }
+        place.offset.checked_add(metadata)?.checked_add(place.body).filter(|end| *end <= size).map(|_| place)
     };
-    let version = footer.version();
-    let dictionaries = blocks(footer.dictionaries().map(|blocks| blocks.iter().copied().collect()))?;
-    let batches = blocks(footer.recordBatches().map(|blocks| blocks.iter().copied().collect()))?;
-    Ok((schema, Batches::Listed { version, dictionaries, batches }))
+    let places = |blocks: Option<Vec<Block>>| -> Result<Vec<Place>> {
+        let places = blocks.unwrap_or_default().iter().map(place).collect::<Option<_>>();
+        places.ok_or_else(|| damaged(path, &"its footer names batches beyond its end"))
+    };
+    let dictionaries = places(footer.dictionaries().map(|blocks| blocks.iter().copied().collect()))?;
+    let batches = places(footer.recordBatches().map(|blocks| blocks.iter().copied().collect()))?;
+    Ok((schema, Batches::Listed { dictionaries, batches }))
 }
 
 /// The columns that the engine can read.

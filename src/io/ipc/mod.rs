@@ -4,38 +4,35 @@
 //! stream has none, and is one partition. What is encoded by dictionaries or runs is decoded; what the engine has no type for is an error
 //! that names the columns, unless `skip_unsupported = true` leaves them out, and so is a value that does not fit, as for Parquet.
 
+mod decoder;
 mod file;
+mod message;
 mod source;
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-
-use arrow::array::{ArrayRef, StringViewArray};
 
 use self::file::IpcFile;
 use self::source::{IpcSource, OutputColumn};
-use super::hive::{HiveOptions, HivePartitioning, add_partitions, files_to_read, parse_hive_types, partition_columns};
+use super::many::{described, one_schema};
 use super::option_values::{boolean, unknown};
-use super::options::{OptionValue, Options};
+use super::options::Options;
+use super::path_columns::{PathColumns, PathOptions};
 use super::source::{ScanRequest, Source, Table};
 use crate::config::Config;
 use crate::context::QueryContext;
 use crate::error::{Error, Result};
-use crate::types::coercion::common_type;
-use crate::types::{DataType, Field, Scalar, Schema, SchemaRef, TEXT, sql_name};
+use crate::types::{Scalar, Schema, SchemaRef};
 
-/// The options' names.
-const KNOWN: [&str; 5] = ["filename", "union_by_name", "skip_unsupported", "hive_partitioning", "hive_types"];
+/// The name of the option that other formats do not have.
+const OWN: [&str; 1] = ["skip_unsupported"];
 
 /// How files are read.
 #[derive(Clone, Debug, Default)]
 struct ReadOptions {
-    /// The name of a column that tells each row's file.
-    filename: Option<String>,
     /// Columns of types that the engine does not have are left out.
     skip_unsupported: bool,
-    hive: HiveOptions,
+    paths: PathOptions,
 }
 
 impl ReadOptions {
@@ -43,28 +40,9 @@ impl ReadOptions {
         let mut parsed = Self::default();
         for (name, value) in options {
             match name.as_str() {
-                "filename" | "include_path_column" => {
-                    parsed.filename = match value {
-                        OptionValue::Text(column) if boolean(name, value).is_err() => Some(column.clone()),
-                        _ => boolean(name, value)?.then(|| "filename".to_string()),
-                    };
-                }
-                "union_by_name" if boolean(name, value)? => {}
-                "union_by_name" => {
-                    return Err(Error::usage("columns of several files are always matched by name")
-                        .with_hint("leave union_by_name out"));
-                }
                 "skip_unsupported" => parsed.skip_unsupported = boolean(name, value)?,
-                "hive_partitioning" => {
-                    parsed.hive.partitioning = HivePartitioning::parse(value)
-                        .ok_or_else(|| Error::usage("the option 'hive_partitioning' is true, false or 'auto'"))?;
-                }
-                "hive_types" => {
-                    parsed.hive.types = parse_hive_types(value)?.ok_or_else(|| {
-                        Error::usage("the option 'hive_types' is a map of names: hive_types = {'year': 'INTEGER'}")
-                    })?;
-                }
-                _ => return Err(unknown("reading Arrow", name, &KNOWN)),
+                _ if parsed.paths.take(name, value)? => {}
+                _ => return Err(unknown("reading Arrow", name, &[&PathOptions::NAMES[..], &OWN].concat())),
             }
         }
         Ok(parsed)
@@ -76,11 +54,10 @@ impl ReadOptions {
 pub struct ArrowTable {
     paths: Vec<PathBuf>,
     files: Vec<Arc<IpcFile>>,
+    /// The place of the first one among the files that were opened together.
+    first: usize,
     schema: SchemaRef,
-    /// The index of the column that tells the file.
-    filename: Option<usize>,
-    /// Columns that stand in paths: the index of each, and its value for each file.
-    partitions: Vec<(usize, ArrayRef)>,
+    in_paths: PathColumns,
 }
 
 impl ArrowTable {
@@ -92,22 +69,17 @@ impl ArrowTable {
     /// columns of types that the engine does not have, and for those whose types in two files have none in common.
     pub fn open(paths: Vec<PathBuf>, options: &Options, config: &Config) -> Result<Arc<Self>> {
         let options = ReadOptions::parse(options)?;
+        if paths.is_empty() {
+            return Err(Error::usage("there are no files to read"));
+        }
         let open = |path: &PathBuf| Ok(Arc::new(IpcFile::open(path, options.skip_unsupported, &config.time_zone)?));
         let files = paths.iter().map(open).collect::<Result<Vec<_>>>()?;
-        let mut fields = reconcile(&files)?;
-        let in_paths = partition_columns(paths.iter().map(PathBuf::as_path), &options.hive, config)?;
-        let filename = options.filename.as_ref().map(|_| fields.len());
-        if let Some(name) = options.filename {
-            let is_taken = fields.iter().any(|field| *field.name() == name)
-                || in_paths.iter().any(|partition| partition.name.eq_ignore_ascii_case(&name));
-            if is_taken {
-                return Err(Error::usage(format!("the files have a column \"{name}\" already"))
-                    .with_hint("give the column of file names another one: filename = 'source'"));
-            }
-            fields.push(Field::new(name, TEXT, true));
-        }
-        let partitions = add_partitions(&mut fields, in_paths);
-        Ok(Arc::new(Self { paths, files, schema: Arc::new(Schema::new(fields)), filename, partitions }))
+        let columns = files.iter().flat_map(|file| {
+            file.columns.iter().map(move |column| (file.path.as_path(), column.name.as_str(), &column.data_type))
+        });
+        let mut fields = one_schema(columns)?;
+        let in_paths = PathColumns::add(paths.iter().map(PathBuf::as_path), &options.paths, &mut fields, config)?;
+        Ok(Arc::new(Self { paths, files, first: 0, schema: Arc::new(Schema::new(fields)), in_paths }))
     }
 
     /// The files, in the order of the rows.
@@ -121,73 +93,15 @@ impl ArrowTable {
             paths: vec![self.paths.get(index)?.clone()],
             files: vec![self.files.get(index)?.clone()],
             schema: self.schema.clone(),
-            filename: self.filename,
-            partitions: self.partitions.iter().map(|(column, values)| (*column, values.slice(index, 1))).collect(),
+            first: self.first + index,
+            in_paths: self.in_paths.clone(),
         }))
     }
-
-    /// The value that a column has in all rows of a file, where it tells the file or stands in its path.
-    fn constant(&self, column: usize, index: usize) -> Option<Scalar> {
-        if self.filename == Some(column) {
-            return Some(Scalar::text(&self.paths.get(index)?.to_string_lossy()));
-        }
-        let (_, values) = self.partitions.iter().find(|(known, _)| *known == column)?;
-        Some(Scalar::from_array(values, index))
-    }
-
-    /// Which files the conditions leave to be read.
-    fn files_to_read(&self, request: &ScanRequest, context: &QueryContext) -> Vec<bool> {
-        let mut constants = self.partitions.clone();
-        if let Some(column) = self.filename {
-            let paths = self.paths.iter().map(|path| path.to_string_lossy());
-            constants.push((column, Arc::new(StringViewArray::from_iter_values(paths))));
-        }
-        files_to_read(self.files.len(), &constants, &request.filters, &context.config)
-    }
-}
-
-/// One schema for all files: columns in the order in which they are first met, types merged.
-fn reconcile(files: &[Arc<IpcFile>]) -> Result<Vec<Field>> {
-    let mut merged: Vec<(String, DataType, &Path)> = Vec::new();
-    let mut places: HashMap<&str, usize> = HashMap::new();
-    for file in files {
-        for column in &file.columns {
-            let place = *places.entry(&column.name).or_insert(merged.len());
-            let Some((_, data_type, origin)) = merged.get_mut(place) else {
-                merged.push((column.name.clone(), column.data_type.clone(), &file.path));
-                continue;
-            };
-            match common_type(data_type, &column.data_type) {
-                Some(common) if common == *data_type => {}
-                Some(common) => (*data_type, *origin) = (common, &file.path),
-                None => {
-                    return Err(Error::data(format!(
-                        "the column \"{}\" is {} in '{}' and {} in '{}'",
-                        column.name,
-                        sql_name(data_type),
-                        origin.display(),
-                        sql_name(&column.data_type),
-                        file.path.display()
-                    ))
-                    .with_column(&column.name)
-                    .with_file(&file.path)
-                    .with_hint("read the files apart, cast the column, and join them by UNION ALL"));
-                }
-            }
-        }
-    }
-    Ok(merged.into_iter().map(|(name, data_type, _)| Field::new(name, data_type, true)).collect())
 }
 
 impl Table for ArrowTable {
     fn describe(&self) -> String {
-        match self.paths.as_slice() {
-            [path] => format!("arrow '{}'", path.display()),
-            paths => {
-                let first = paths.first().map_or(Path::new(""), PathBuf::as_path);
-                format!("arrow '{}', … ({} files)", first.display(), paths.len())
-            }
-        }
+        described("arrow", &self.paths)
     }
 
     fn schema(&self) -> &SchemaRef {
@@ -197,12 +111,13 @@ impl Table for ArrowTable {
     fn scan(&self, request: &ScanRequest, context: &QueryContext) -> Result<Arc<dyn Source>> {
         let projection = request.projection.clone().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let schema = Arc::new(self.schema.project(&projection)?);
-        let keep = self.files_to_read(request, context);
+        let opened = self.first..self.first + self.files.len();
+        let keep = self.in_paths.files_to_read(opened, &request.filters, &context.config)?;
         let mut files = Vec::new();
         for (index, (file, _)) in self.files.iter().zip(&keep).enumerate().filter(|(_, (_, keep))| **keep) {
             let output = |&column: &usize| {
                 let field = self.schema.field(column);
-                match (self.constant(column, index), file.column(field.name())) {
+                match (self.in_paths.constant(column, self.first + index), file.column(field.name())) {
                     (Some(value), _) => OutputColumn::Constant(value),
                     (None, Some(found)) => OutputColumn::Read { column: found, to: field.data_type().clone() },
                     (None, None) => OutputColumn::Constant(Scalar::null(field.data_type())),

@@ -1,15 +1,13 @@
 //! A scan of Arrow files: batches of a file in partitions, and the batches of each.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
-use arrow::ipc::Block;
-use arrow::ipc::reader::{FileDecoder, StreamReader};
 
-use super::file::{Batches, IpcFile, block_bytes};
+use super::decoder::Decoder;
+use super::file::{Batches, IpcFile};
+use super::message::{Messages, Place};
 use crate::batch::{batch_memory, record_batch};
 use crate::context::QueryContext;
 use crate::error::{Error, Result};
@@ -48,13 +46,6 @@ struct ScannedFile {
     decoder: Mutex<Option<Arc<Decoder>>>,
 }
 
-/// Decodes batches of a file; holds its dictionaries.
-#[derive(Debug)]
-struct Decoder {
-    decoder: FileDecoder,
-    _memory: MemoryReservation,
-}
-
 /// Batches of a file that follow each other; of a stream all.
 #[derive(Clone, Debug)]
 struct Part {
@@ -89,7 +80,7 @@ impl IpcSource {
                 continue;
             };
             for (number, block) in batches.iter().enumerate() {
-                let bytes = block_bytes(block);
+                let bytes = block.bytes();
                 match parts.last_mut() {
                     // Small batches are not worth a task each.
                     Some(part) if part.file == index && part.bytes + bytes <= partition_bytes => {
@@ -111,10 +102,12 @@ impl ScannedFile {
         if let Some(decoder) = &*made {
             return Ok(decoder.clone());
         }
-        let mut memory = context.memory.reservation("arrow dictionaries", metrics);
-        memory.grow(self.file.dictionary_bytes())?;
-        let decoder = self.file.decoder(self.roots.clone())?;
-        Ok(made.insert(Arc::new(Decoder { decoder, _memory: memory })).clone())
+        let decoder = Arc::new(self.new_decoder(context, metrics)?);
+        Ok(made.insert(decoder).clone())
+    }
+
+    fn new_decoder(&self, context: &QueryContext, metrics: &Arc<OperatorMetrics>) -> Result<Decoder> {
+        self.file.decoder(self.roots.clone(), context.memory.reservation("arrow dictionaries", metrics))
     }
 }
 
@@ -141,9 +134,10 @@ impl Source for IpcSource {
         let scanned = self.files.get(part.file).ok_or_else(missing)?;
         let file = scanned.file.clone();
         let input = match &file.batches {
-            Batches::InOrder => Input::Stream(Box::new(file.stream(scanned.roots.clone())?)),
+            Batches::InOrder { start } => {
+                Input::Stream { at: *start, decoder: Box::new(scanned.new_decoder(context, metrics)?) }
+            }
             Batches::Listed { batches, .. } => Input::Blocks {
-                file: file.reopen()?,
                 decoder: scanned.decoder(context, metrics)?,
                 blocks: batches.get(part.blocks.clone()).unwrap_or_default().to_vec().into_iter(),
             },
@@ -160,6 +154,7 @@ impl Source for IpcSource {
         Ok(Box::new(PartitionStream {
             schema: self.schema.clone(),
             outputs: outputs.collect(),
+            messages: file.reopen()?,
             file,
             input,
             memory: context.memory.reservation("arrow batches", metrics),
@@ -179,8 +174,15 @@ enum BatchColumn {
 }
 
 enum Input {
-    Stream(Box<StreamReader<BufReader<File>>>),
-    Blocks { file: File, decoder: Arc<Decoder>, blocks: std::vec::IntoIter<Block> },
+    /// The next message begins at a byte.
+    Stream {
+        at: u64,
+        decoder: Box<Decoder>,
+    },
+    Blocks {
+        decoder: Arc<Decoder>,
+        blocks: std::vec::IntoIter<Place>,
+    },
 }
 
 /// The batches of one partition: one of the file is held at a time, and given in parts.
@@ -188,6 +190,7 @@ struct PartitionStream {
     schema: SchemaRef,
     outputs: Vec<BatchColumn>,
     file: Arc<IpcFile>,
+    messages: Messages,
     input: Input,
     memory: MemoryReservation,
     context: QueryContext,
@@ -223,26 +226,31 @@ impl PartitionStream {
         }
     }
 
-    /// Reads the next batch of the file, its memory reserved as far as that is known before.
+    /// Reads the next batch of the file, its memory reserved before: that of its bytes, then that of what is decompressed.
     fn next_batch(&mut self) -> Result<bool> {
-        let batch = match &mut self.input {
-            Input::Stream(reader) => {
-                let batch = self.file.next(reader)?;
-                self.done(if batch.is_some() { 0 } else { u64::MAX });
-                batch
-            }
-            Input::Blocks { file, decoder, blocks } => match blocks.next() {
-                None => None,
-                Some(block) => {
-                    self.memory.grow(block_bytes(&block))?;
-                    let batch = self.file.batch(file, &decoder.decoder, &block)?;
-                    self.done(block_bytes(&block));
-                    Some(batch)
+        let memory = &mut self.memory;
+        let (batch, read) = match &mut self.input {
+            Input::Stream { at, decoder } => {
+                let Some(message) = self.messages.next(*at, &mut |bytes| memory.grow(bytes))? else {
+                    self.done(u64::MAX);
+                    return Ok(false);
+                };
+                let read = message.end.saturating_sub(std::mem::replace(at, message.end));
+                if decoder.is_dictionary(&message)? {
+                    decoder.add_dictionary(&message)?;
+                    self.done(read);
+                    return Ok(true);
                 }
-            },
+                (decoder.batch(&message, memory)?, read)
+            }
+            Input::Blocks { decoder, blocks } => {
+                let Some(place) = blocks.next() else { return Ok(false) };
+                let message = self.messages.at(&place, &mut |bytes| memory.grow(bytes))?;
+                (decoder.batch(&message, memory)?, place.bytes())
+            }
         };
-        let Some(batch) = batch else { return Ok(false) };
-        // What was compressed takes more.
+        self.done(read);
+        // What was not aligned was copied.
         let bytes = batch_memory(&batch);
         self.memory.grow(bytes.saturating_sub(self.memory.bytes()))?;
         self.batch = Some((batch, 0));

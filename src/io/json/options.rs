@@ -23,26 +23,8 @@ const SHARED: [&str; 14] = [
     "blocksize",
     "parse_dates",
 ];
-/// All names, aliases left out.
-const KNOWN: [&str; 17] = [
-    "columns",
-    "types",
-    "format",
-    "on_error",
-    "max_rejects",
-    "rejects",
-    "ignore_extra",
-    "filename",
-    "sample_size",
-    "hive_partitioning",
-    "hive_types",
-    "union_by_name",
-    "compression",
-    "encoding",
-    "max_line_size",
-    "blocksize",
-    "parse_dates",
-];
+/// Those of JSON alone, aliases left out.
+const OWN: [&str; 3] = ["columns", "types", "format"];
 
 /// How files hold objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,7 +85,7 @@ impl JsonOptions {
                 "maximum_object_size" => shared.push(("max_line_size".into(), value.clone())),
                 _ => match canonical_name(name).filter(|canonical| SHARED.contains(canonical)) {
                     Some(_) => shared.push((name.clone(), value.clone())),
-                    None => return Err(unknown("reading JSON", name, &KNOWN)),
+                    None => return Err(unknown("reading JSON", name, &[&OWN[..], &SHARED].concat())),
                 },
             }
         }

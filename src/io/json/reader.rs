@@ -5,9 +5,8 @@ use std::str::from_utf8;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::buffer::Buffer;
-use arrow::compute::filter;
 
 use super::columns::ColumnReader;
 use super::records::{Cut, Records};
@@ -19,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::io::csv::OnError;
 use crate::io::csv::columns::{Failure, Failures};
 use crate::io::csv::pool::BlockPool;
+use crate::io::csv::scan::count_rows;
 use crate::io::source::{BatchStream, ScanRequest, Source, rows_of_width};
 use crate::metrics::OperatorMetrics;
 use crate::rejects::{Chunk, Reason, Reject, RejectFile, RejectScan};
@@ -137,7 +137,9 @@ impl Source for JsonSource {
         let part = *self.plan.parts.get(partition).ok_or_else(missing)?;
         let file = self.plan.files.get(part.file).ok_or_else(missing)?.clone();
         let threads = context.config.threads;
-        let pool = self.pool.get_or_init(|| BlockPool::new(&context.memory, metrics, self.partitions(), threads));
+        let pool = self
+            .pool
+            .get_or_init(|| BlockPool::new("json blocks", &context.memory, metrics, self.partitions(), threads));
         let (plan, keys) = (self.plan.clone(), self.plan.keys.len());
         Ok(Box::new(PartitionStream {
             cells: vec![Vec::new(); plan.read.len()],
@@ -348,29 +350,13 @@ impl PartitionStream {
             failures.found.clear();
             kept = first.row;
         }
-        let rejected = failures.rejected.iter().filter(|rejected| **rejected).count();
+        let rejected = failures.rejected();
         if let Some((row, error)) = self.log(&mut failures, &block, records)? {
             self.error = Some(error);
             kept = row;
         }
-        if kept < rows {
-            columns.iter_mut().for_each(|column| *column = column.slice(0, kept));
-        }
-        if rejected > 0 {
-            let keeps = |row: usize| !failures.rejected.get(row).copied().unwrap_or(false);
-            let mask = BooleanArray::from_iter((0..kept).map(|row| Some(keeps(row))));
-            columns = columns.iter().map(|column| filter(column, &mask)).collect::<std::result::Result<_, _>>()?;
-            kept = mask.true_count();
-        }
-        let progress = &self.context.progress;
-        progress.rows_read.fetch_add(rows as u64, Relaxed);
-        progress.rows_rejected.fetch_add(rejected as u64, Relaxed);
-        progress.values_nulled.fetch_add(failures.nulled, Relaxed);
-        for (name, count) in [("rows rejected", rejected as u64), ("values set to null", failures.nulled)] {
-            if count > 0 {
-                self.metrics.add(name, count);
-            }
-        }
+        kept = failures.keep(&mut columns, kept)?;
+        count_rows(rows, rejected, failures.nulled, &self.context.progress, &self.metrics);
         let output = |column: &usize| -> ArrayRef {
             let read = plan.read.iter().position(|known| known == column).and_then(|slot| columns.get(slot));
             let constant = || layout.constant(*column, &self.file);

@@ -112,7 +112,7 @@ struct Look<'a> {
 impl Look<'_> {
     /// Looks at the records that start in a range, up to so many bytes of text, or so many records.
     fn at(&mut self, start: u64, stop: u64, bytes: u64, rows: u64) -> Result<()> {
-        let pool = BlockPool::new(self.memory, &OperatorMetrics::new(), 1, 1);
+        let pool = BlockPool::new("json blocks", self.memory, &OperatorMetrics::new(), 1, 1);
         let mut records = Records::new(self.file, &pool, start, stop)?;
         let cancel = CancelToken::default();
         records.align(&cancel)?;

@@ -4,9 +4,6 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringViewArray, UInt32Array};
-use arrow::compute::take;
-
 use super::options::JsonOptions;
 use super::reader::JsonSource;
 use super::survey::survey;
@@ -15,11 +12,11 @@ use crate::context::QueryContext;
 use crate::error::{DataLocation, Error, Result};
 use crate::io::csv::file::InputFile;
 use crate::io::csv::locate::{line_of, shortened};
-use crate::io::hive::{add_partitions, files_to_read, partition_columns};
+use crate::io::path_columns::{PathColumns, PathOptions};
 use crate::io::source::{ScanRequest, Source, Table};
 use crate::memory::MemoryPool;
 use crate::types::temporal::{Zone, parse_zone};
-use crate::types::{DataType, Field, Scalar, Schema, SchemaRef, TEXT, list_item, list_of, timestamp_tz};
+use crate::types::{DataType, Field, Scalar, Schema, SchemaRef, list_item, list_of, timestamp_tz};
 
 /// JSON files as one table. Columns are the keys of all files, in the order in which they are first met; where a record lacks one, it is
 /// null.
@@ -38,10 +35,7 @@ pub(super) struct TableLayout {
     pub inferred: Vec<bool>,
     /// The keys by which records have columns; `None` for one that is taken from paths instead.
     pub keys: Vec<(String, Option<usize>)>,
-    /// The column with the file's path.
-    pub filename: Option<usize>,
-    /// Columns that stand in paths, with a value for every file that was opened.
-    pub partitions: Vec<(usize, ArrayRef)>,
+    pub in_paths: PathColumns,
     /// The zone of timestamps whose text has none.
     pub zone: Zone,
     pub options: JsonOptions,
@@ -50,11 +44,7 @@ pub(super) struct TableLayout {
 impl TableLayout {
     /// The value that a column has in all rows of a file; `None` where records hold it.
     pub fn constant(&self, column: usize, file: &JsonFile) -> Option<Scalar> {
-        if self.filename == Some(column) {
-            return Some(Scalar::text(&file.input.path().to_string_lossy()));
-        }
-        let (_, values) = self.partitions.iter().find(|(known, _)| *known == column)?;
-        Some(Scalar::from_array(values, file.index))
+        self.in_paths.constant(column, file.index)
     }
 }
 
@@ -109,28 +99,18 @@ impl JsonTable {
         }
         let mut keys: Vec<(String, Option<usize>)> =
             fields.iter().enumerate().map(|(column, field)| (field.name().clone(), Some(column))).collect();
-        let in_paths = partition_columns(paths.iter().map(PathBuf::as_path), &options.shared.hive, config)?;
-        let filename = options.shared.filename.as_ref().map(|_| fields.len());
-        if let Some(name) = &options.shared.filename {
-            let is_taken = fields.iter().any(|field| field.name() == name)
-                || in_paths.iter().any(|partition| partition.name.eq_ignore_ascii_case(name));
-            if is_taken {
-                return Err(Error::usage(format!("the files have a column '{name}' already"))
-                    .with_hint("name the column with their paths otherwise: filename = 'path'"));
-            }
-            fields.push(Field::new(name, TEXT, true));
-            inferred.push(false);
-        }
-        let partitions = add_partitions(&mut fields, in_paths);
+        let shared = &options.shared;
+        let wanted = PathOptions { filename: shared.filename.clone(), hive: shared.hive.clone() };
+        let in_paths = PathColumns::add(paths.iter().map(PathBuf::as_path), &wanted, &mut fields, config)?;
         inferred.resize(fields.len(), false);
         for (_, column) in &mut keys {
-            if partitions.iter().any(|(taken, _)| Some(*taken) == *column) {
+            if column.is_some_and(|column| in_paths.contains(column)) {
                 *column = None;
             }
         }
         let zone = parse_zone(&config.time_zone)?;
         let schema = Arc::new(Schema::new(fields));
-        let layout = TableLayout { schema, inferred, keys, filename, partitions, zone, options };
+        let layout = TableLayout { schema, inferred, keys, in_paths, zone, options };
         let label = paths.first().map_or_else(String::new, |path| path.display().to_string());
         Ok(Arc::new(Self { layout: Arc::new(layout), files, label }))
     }
@@ -156,19 +136,8 @@ impl JsonTable {
 
     /// The files that may hold rows which the conditions keep.
     fn files_for(&self, request: &ScanRequest, context: &QueryContext) -> Result<Vec<Arc<JsonFile>>> {
-        let mut constants = Vec::new();
-        for (column, values) in &self.layout.partitions {
-            let rows = UInt32Array::from_iter_values(self.files.iter().map(|file| file.index as u32));
-            constants.push((*column, take(values, &rows, None)?));
-        }
-        if let Some(column) = self.layout.filename {
-            let paths = self.files().map(Path::to_string_lossy);
-            constants.push((column, Arc::new(StringViewArray::from_iter_values(paths)) as ArrayRef));
-        }
-        if constants.is_empty() {
-            return Ok(self.files.clone());
-        }
-        let keep = files_to_read(self.files.len(), &constants, &request.filters, &context.config);
+        let places = self.files.iter().map(|file| file.index);
+        let keep = self.layout.in_paths.files_to_read(places, &request.filters, &context.config)?;
         Ok(self.files.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| file.clone()).collect())
     }
 }

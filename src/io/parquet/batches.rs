@@ -8,13 +8,19 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
 use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 
 use super::convert::convert;
-use super::file::{FileColumn, ParquetFile};
-use super::input::{PagesInFlight, RowGroupInput};
+use super::file::ParquetFile;
+use super::input::RowGroupInput;
 use crate::batch::record_batch;
 use crate::error::{Error, Result};
 use crate::io::nested::{Step, follow};
 use crate::io::source::rows_of_width;
+use crate::panics::guarded;
 use crate::types::Scalar;
+
+/// What the library says of differences of 33 bits between numbers of 32, and where such come from.
+const WIDE_DELTAS: &str = "Invalid delta bit width";
+const WIDE_DELTAS_HINT: &str = "DuckDB stores INTEGER so with PARQUET_VERSION V2, which few others read: write the file again with \
+    PARQUET_VERSION V1, or the column as BIGINT";
 
 /// Where a column of a scan comes from.
 #[derive(Clone, Debug)]
@@ -55,7 +61,9 @@ pub(super) struct BatchReader {
     columns: Vec<BatchColumn>,
     /// `None` where no column of the file is asked for: only rows are counted.
     reader: Option<ParquetRecordBatchReader>,
-    in_flight: Arc<PagesInFlight>,
+    input: RowGroupInput,
+    /// The file's columns that are read.
+    read: Vec<usize>,
     batch_size: usize,
     rows_left: u64,
 }
@@ -75,11 +83,10 @@ impl BatchReader {
             None => file.row_group_rows(input.row_group),
         };
         // The Parquet reader gives columns in the order of the file, each once.
-        let read = || columns.iter().filter_map(OutputColumn::file_column).map(|column| &file.columns[column]);
-        let mut roots: Vec<usize> = read().map(|column| column.root).collect();
+        let read: Vec<usize> = columns.iter().filter_map(OutputColumn::file_column).collect();
+        let mut roots: Vec<usize> = read.iter().map(|column| file.columns[*column].root).collect();
         roots.sort_unstable();
         roots.dedup();
-        let leaves: Vec<usize> = read().flat_map(FileColumn::leaves).collect();
         let batch_size = rows_of_width(batch_size, columns.len());
         let columns = columns.iter().map(|column| match column {
             OutputColumn::Constant(value) => BatchColumn::Constant(value.clone()),
@@ -90,19 +97,72 @@ impl BatchReader {
             }
         });
         let columns = columns.collect();
-        let reader = if roots.is_empty() {
-            None
-        } else {
-            let described = file.metadata.parquet_schema();
-            let mask = ProjectionMask::leaves(described, leaves);
-            let levels = parquet_to_arrow_field_levels(described, mask, Some(file.metadata.schema().fields()));
-            let reader = levels.and_then(|levels| {
-                ParquetRecordBatchReader::try_new_with_row_groups(&levels, input, batch_size, selection)
-            });
-            Some(reader.map_err(|error| input.in_flight.take_fault().unwrap_or_else(|| file.damaged(&error)))?)
+        let mut reader = Self {
+            file: file.clone(),
+            schema,
+            columns,
+            reader: None,
+            input: input.clone(),
+            read,
+            batch_size,
+            rows_left,
         };
-        let in_flight = input.in_flight.clone();
-        Ok(Self { file: file.clone(), schema, columns, reader, in_flight, batch_size, rows_left })
+        if !reader.read.is_empty() {
+            let opened = reader.reader_of(&reader.read, selection);
+            reader.reader = Some(opened.map_err(|what| reader.undecodable(&what))?);
+        }
+        Ok(reader)
+    }
+
+    /// Reads columns of the file by the library, which ends in a panic at some damages.
+    fn reader_of(
+        &self,
+        columns: &[usize],
+        selection: Option<RowSelection>,
+    ) -> std::result::Result<ParquetRecordBatchReader, String> {
+        let described = self.file.metadata.parquet_schema();
+        let mask =
+            ProjectionMask::leaves(described, columns.iter().flat_map(|column| self.file.columns[*column].leaves()));
+        let fields = Some(self.file.metadata.schema().fields());
+        let opened = guarded(|| {
+            let levels = parquet_to_arrow_field_levels(described, mask, fields)?;
+            ParquetRecordBatchReader::try_new_with_row_groups(&levels, &self.input, self.batch_size, selection)
+        });
+        opened.map_err(stopped)?.map_err(|error| error.to_string())
+    }
+
+    /// The error of rows that cannot be decoded: it names the first column that cannot be decoded alone.
+    fn undecodable(&mut self, what: &str) -> Error {
+        if let Some(fault) = self.input.in_flight.take_fault() {
+            return if fault.exit_code() == 1 { fault.with_file(&self.file.path) } else { fault };
+        }
+        self.reader = None;
+        let found = match self.read.as_slice() {
+            [column] => Some(column),
+            columns => columns.iter().find(|column| !self.is_decodable(**column)),
+        };
+        // What ended the search is not what was wrong.
+        drop(self.input.in_flight.take_fault());
+        let row_group = self.input.row_group;
+        let error = match found.and_then(|column| self.file.columns.get(*column)) {
+            Some(column) => {
+                let name = &column.name;
+                self.file.damaged(&format!("the column \"{name}\" of row group {row_group}: {what}")).with_column(name)
+            }
+            None => self.file.damaged(&format!("row group {row_group}: {what}")),
+        };
+        if what.contains(WIDE_DELTAS) { error.without_hint().with_hint(WIDE_DELTAS_HINT) } else { error }
+    }
+
+    fn is_decodable(&self, column: usize) -> bool {
+        let Ok(mut reader) = self.reader_of(&[column], None) else { return false };
+        loop {
+            match guarded(|| reader.next()) {
+                Ok(Some(Ok(_))) => {}
+                Ok(None) => return true,
+                Ok(Some(Err(_))) | Err(_) => return false,
+            }
+        }
     }
 
     /// The columns of the batches.
@@ -116,12 +176,14 @@ impl BatchReader {
             let rows = usize::try_from(self.rows_left).unwrap_or(usize::MAX).min(self.batch_size);
             return if rows == 0 { Ok(None) } else { self.batch(None, rows).map(Some) };
         };
-        match reader.next() {
-            Some(Ok(batch)) => self.batch(Some(&batch), batch.num_rows()).map(Some),
-            Some(Err(error)) => Err(self.in_flight.take_fault().unwrap_or_else(|| self.file.damaged(&error))),
-            None if self.rows_left == 0 => Ok(None),
-            None => Err(self.file.damaged(&format!("a row group ends {} rows early", self.rows_left))),
-        }
+        let what = match guarded(|| reader.next()) {
+            Ok(Some(Ok(batch))) => return self.batch(Some(&batch), batch.num_rows()).map(Some),
+            Ok(None) if self.rows_left == 0 => return Ok(None),
+            Ok(Some(Err(error))) => error.to_string(),
+            Ok(None) => format!("{} rows are missing", self.rows_left),
+            Err(panic) => stopped(panic),
+        };
+        Err(self.undecodable(&what))
     }
 
     /// The rows as the columns asked for.
@@ -140,4 +202,9 @@ impl BatchReader {
         self.rows_left = self.rows_left.saturating_sub(rows as u64);
         Ok(batch)
     }
+}
+
+/// What a panic of the library is told as.
+fn stopped(panic: String) -> String {
+    format!("its decoder stopped at '{panic}'")
 }

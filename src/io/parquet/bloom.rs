@@ -3,14 +3,21 @@
 //! Filters are the split block bloom filters of the Parquet format (Putze, Sanders, Singler: "Cache-, Hash- and Space-Efficient
 //! Bloom Filters", 2007): what they do not contain is not there, what they contain may be.
 
+use std::sync::Arc;
+
 use arrow::datatypes::DataType;
 use parquet::basic::Type as PhysicalType;
 use parquet::bloom_filter::Sbbf;
 
 use super::file::{FileColumn, ParquetFile};
 use super::input::RowGroupInput;
+use super::kept::Bloom;
 use crate::expr::{BinaryOp, BoundExpr};
+use crate::panics::guarded;
 use crate::types::{Scalar, TEXT, is_integer};
+
+/// Bytes of a block of a filter.
+const BLOCK_BYTES: usize = 32;
 
 /// Whether a condition can be true of a row, as far as `may_contain` knows whether a column may have a value.
 pub(super) fn may_match(condition: &BoundExpr, may_contain: &dyn Fn(usize, &Scalar) -> bool) -> bool {
@@ -45,11 +52,16 @@ fn column(operand: &BoundExpr) -> Option<usize> {
 }
 
 /// The bloom filter of a column in a row group, where it has one that can be read.
-pub(super) fn read(input: &RowGroupInput, column: &FileColumn) -> Option<Sbbf> {
+pub(super) fn read(input: &RowGroupInput, file: &ParquetFile, column: &FileColumn) -> Option<Arc<Bloom>> {
     let chunk = input.metadata.row_group(input.row_group).column(column.leaf);
     chunk.bloom_filter_offset()?;
-    let filter = Sbbf::read_from_column_chunk(chunk, &input.plain()).ok()??;
-    (filter.num_blocks() > 0).then_some(filter)
+    let read = || {
+        let filter = guarded(|| Sbbf::read_from_column_chunk(chunk, &input.plain()));
+        let filter = filter.ok()?.ok()?.filter(|filter| filter.num_blocks() > 0);
+        let bytes = filter.as_ref().map_or(0, |filter| filter.num_blocks() * BLOCK_BYTES);
+        Some((filter, bytes as u64))
+    };
+    file.indexes.bloom(input.row_group, column.leaf, read).filter(|filter| filter.is_some())
 }
 
 /// Whether a column may have a value, which is of the type that the column has over all files, or a wider integer.

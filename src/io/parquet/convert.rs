@@ -143,13 +143,16 @@ fn micros(counts: &ArrayRef, unit: TimeUnit) -> Result<Int64Array> {
             if nanos % 1000 == 0 {
                 return Ok(nanos / 1000);
             }
-            let seconds = nanos.div_euclid(1_000_000_000);
-            let text = format_timestamp(seconds * 1_000_000, None);
-            let raw = format!("{text}.{:09}", nanos.rem_euclid(1_000_000_000));
-            Err(Error::data(format!("the time {raw} is finer than a microsecond"))
-                .with_hint("times have microseconds here: round them where the file is written"))
+            Err(too_fine(nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000)))
         }),
     }
+}
+
+/// The error of a time, in seconds since 1970 and nanoseconds.
+pub(super) fn too_fine(seconds: i64, nanos: i64) -> Error {
+    let text = format_timestamp(seconds.saturating_mul(1_000_000), None);
+    Error::data(format!("the time {text}.{nanos:09} is finer than a microsecond"))
+        .with_hint("times have microseconds here: round them where the file is written")
 }
 
 fn interval(bytes: &[u8]) -> Result<IntervalMonthDayNano> {

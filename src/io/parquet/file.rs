@@ -2,29 +2,31 @@
 
 use std::collections::HashSet;
 use std::fs::{File, Metadata};
-use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::{ColumnOrder, Type as PhysicalType};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::schema::types::{SchemaDescriptor, Type};
 
 use super::ReadOptions;
 use super::convert::{INTERVAL_BYTES, convert, engine_type};
+use super::footer::{check_ends, check_places, check_schema};
+use super::kept::KeptIndexes;
 use super::prune::Bounds;
 use crate::error::{Error, Result};
 use crate::io::nested::{Part, Step, leaves_of, parts};
+use crate::panics::guarded;
 use crate::types::{TEXT, is_float, is_list, list_item};
 
-/// Bytes at each end of a Parquet file.
-const MAGIC: &[u8; 4] = b"PAR1";
-const MAGIC_ENCRYPTED: &[u8; 4] = b"PARE";
+/// Bytes of what is known of a leaf besides the library's metadata: its fields, names and types.
+const LEAF_BYTES: usize = 768;
 
 /// A column of a file that the engine can read, or a part of one: fields of a column `place` are columns `place.x`, `place.y`.
 #[derive(Debug)]
@@ -72,6 +74,16 @@ impl Stamp {
     fn of(found: &Metadata) -> Self {
         Self { modified: (found.mtime(), found.mtime_nsec()), inode: (found.dev(), found.ino()) }
     }
+
+    /// Whether a change that came after `now` would have another time. Clocks of file systems go by some milliseconds, or seconds.
+    fn is_settled(&self, now: SystemTime) -> bool {
+        let (seconds, nanos) = self.modified;
+        let tick = if nanos == 0 { Duration::from_secs(2) } else { Duration::from_millis(50) };
+        let modified = u64::try_from(seconds).ok().zip(u32::try_from(nanos).ok());
+        let modified = modified.map(|(seconds, nanos)| Duration::new(seconds, nanos));
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).ok();
+        modified.zip(now).is_some_and(|(modified, now)| modified.saturating_add(tick) < now)
+    }
 }
 
 /// A file whose footer was read.
@@ -81,22 +93,33 @@ pub(super) struct ParquetFile {
     pub length: u64,
     /// When it was written to last, and which file it is.
     stamp: Stamp,
+    is_settled: bool,
     pub metadata: ArrowReaderMetadata,
     pub columns: Vec<FileColumn>,
+    /// What was read of it since.
+    pub indexes: KeptIndexes,
 }
 
 impl ParquetFile {
     /// Reads the footer.
     pub fn open(path: &Path, options: &ReadOptions, zone: &str) -> Result<Self> {
-        let mut file = File::open(path).map_err(|error| Error::io("open", path, &error))?;
+        let now = SystemTime::now();
+        let file = File::open(path).map_err(|error| Error::io("open", path, &error))?;
         let found = file.metadata().map_err(|error| Error::io("read", path, &error))?;
         let (length, stamp) = (found.len(), Stamp::of(&found));
-        check_ends(&mut file, path, length)?;
-        let damaged = |error| damaged(path, &error);
-        let mut found = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(damaged)?;
+        check_ends(&file, path, length)?;
+        check_schema(&file, length).map_err(|what| damaged(path, &what))?;
+        let damaged = |error: ParquetError| damaged(path, &error);
+        // The library ends in a panic at some damages.
+        let load = |options| {
+            guarded(|| ArrowReaderMetadata::load(&file, options))
+                .unwrap_or_else(|panic| Err(ParquetError::General(format!("its decoder stopped at '{panic}'"))))
+                .map_err(damaged)
+        };
+        let mut found = load(ArrowReaderOptions::new())?;
         if let Some(changed) = intervals_as_bytes(&found).map_err(damaged)? {
             let options = ArrowReaderOptions::new().with_parquet_schema(Arc::new(changed));
-            found = ArrowReaderMetadata::load(&file, options).map_err(damaged)?;
+            found = load(options)?;
         }
         check_places(path, found.metadata(), length)?;
         let physical = |leaf: usize| found.parquet_schema().column(leaf).physical_type();
@@ -110,7 +133,25 @@ impl ParquetFile {
         let hinted = ArrowReaderOptions::new().with_schema(wanted);
         let metadata = ArrowReaderMetadata::try_new(found.metadata().clone(), hinted).map_err(damaged)?;
         let columns = columns(path, &metadata, options, zone)?;
-        Ok(Self { path: path.to_path_buf(), length, stamp, metadata, columns })
+        let (path, is_settled) = (path.to_path_buf(), stamp.is_settled(now));
+        Ok(Self { path, length, stamp, is_settled, metadata, columns, indexes: KeptIndexes::default() })
+    }
+
+    /// Whether the file is still the one whose footer was read.
+    pub fn is_unchanged(&self) -> bool {
+        let is_same = |found: &Metadata| found.len() == self.length && Stamp::of(found) == self.stamp;
+        std::fs::metadata(&self.path).is_ok_and(|found| is_same(&found))
+    }
+
+    /// Whether [`is_unchanged`](Self::is_unchanged) can be relied on: of a file that was just written, a further change might not show.
+    pub fn is_settled(&self) -> bool {
+        self.is_settled
+    }
+
+    /// Bytes of memory that the footer takes, about.
+    pub fn memory(&self) -> u64 {
+        let leaves = self.metadata.parquet_schema().num_columns();
+        (self.metadata.metadata().memory_size() + leaves * LEAF_BYTES + size_of::<Self>()) as u64
     }
 
     /// The index of a column by name.
@@ -119,7 +160,7 @@ impl ParquetFile {
     }
 
     pub fn rows(&self) -> u64 {
-        (0..self.row_groups()).map(|row_group| self.row_group_rows(row_group)).sum()
+        (0..self.row_groups()).fold(0, |rows, row_group| rows.saturating_add(self.row_group_rows(row_group)))
     }
 
     pub fn row_groups(&self) -> usize {
@@ -147,7 +188,7 @@ impl ParquetFile {
     /// Bytes of a column in a row group as an array of all its rows: dictionaries are smaller in the file.
     pub fn held_bytes(&self, row_group: usize, column: usize) -> u64 {
         let width = self.columns[column].read_type.primitive_width().unwrap_or(size_of::<u128>());
-        self.decompressed_bytes(row_group, column).max(self.row_group_rows(row_group) * width as u64)
+        self.decompressed_bytes(row_group, column).max(self.row_group_rows(row_group).saturating_mul(width as u64))
     }
 
     /// Bytes of a column in a row group, as they lie in the file.
@@ -221,6 +262,11 @@ impl ParquetFile {
         Some(bounds)
     }
 
+    /// Whether a column holds timestamps of 96 bits, which are checked when they are read.
+    pub fn is_int96(&self, column: &FileColumn) -> bool {
+        self.metadata.parquet_schema().column(column.leaf).physical_type() == PhysicalType::INT96
+    }
+
     /// Whether bounds in the footer are in the order in which the engine compares.
     pub fn bounds_are_ordered(&self, column: &FileColumn) -> bool {
         let metadata = self.metadata.metadata().file_metadata();
@@ -242,55 +288,7 @@ impl ParquetFile {
     }
 }
 
-/// Says what is wrong with a file that is none of ours, in words better than the reader's.
-fn check_ends(file: &mut File, path: &Path, length: u64) -> Result<()> {
-    let failed = |error: std::io::Error| Error::io("read", path, &error);
-    let shown = path.display();
-    let mut head = [0; 4];
-    let mut tail = [0; 4];
-    if length >= 4 {
-        file.read_exact(&mut head).map_err(failed)?;
-    }
-    if &head == MAGIC_ENCRYPTED {
-        return Err(Error::data(format!("'{shown}' is encrypted")).with_file(path).with_hint("decrypt it first"));
-    }
-    if &head != MAGIC {
-        return Err(Error::data(format!("'{shown}' is not a Parquet file"))
-            .with_file(path)
-            .with_hint("read CSV files by read_csv('…')"));
-    }
-    if length >= 12 {
-        file.seek(SeekFrom::End(-4)).and_then(|_| file.read_exact(&mut tail)).map_err(failed)?;
-    }
-    if &tail != MAGIC && &tail != MAGIC_ENCRYPTED {
-        return Err(Error::data(format!("'{shown}' is truncated: it does not end as Parquet files do"))
-            .with_file(path)
-            .with_hint("its writer may not have finished: write or copy the file again"));
-    }
-    Ok(())
-}
-
-/// Checks that columns lie within the file, which the Parquet reader takes for granted.
-fn check_places(path: &Path, metadata: &ParquetMetaData, length: u64) -> Result<()> {
-    for (row_group, group) in metadata.row_groups().iter().enumerate() {
-        for chunk in group.columns() {
-            let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
-            let place = u64::try_from(start).ok().zip(u64::try_from(chunk.compressed_size()).ok());
-            if place.and_then(|(start, bytes)| start.checked_add(bytes)).is_none_or(|end| end > length) {
-                return Err(Error::data(format!(
-                    "the footer of '{}' places the column \"{}\" of row group {row_group} outside of the file",
-                    path.display(),
-                    chunk.column_path().string()
-                ))
-                .with_file(path)
-                .with_hint("the file may be damaged or truncated: write or copy it again"));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn damaged(path: &Path, error: &ParquetError) -> Error {
+fn damaged(path: &Path, error: &dyn std::fmt::Display) -> Error {
     Error::data(format!("cannot read the footer of '{}': {error}", path.display()))
         .with_file(path)
         .with_hint("the file may be damaged or truncated: write or copy it again")

@@ -1,11 +1,12 @@
 //! The page index of one row group: where the pages of a column begin, and what values they hold at most.
 //!
-//! It is read for the columns that a scan with conditions reads, when the row group's turn has come: the index of all columns of
-//! all row groups, which the Parquet reader would load with the footer, can be larger than what is read in the end.
+//! It is read for the columns that a scan with conditions reads, when the row group's turn has come, and kept with the file: the index of
+//! all columns of all row groups, which the Parquet reader would load with the footer, can be larger than what is read in the end.
 
 use std::any::Any;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
@@ -18,56 +19,84 @@ use parquet::file::page_index::offset_index::{OffsetIndexMetaData, PageLocation}
 use parquet::file::reader::ChunkReader;
 
 use super::convert::convert;
-use super::file::ParquetFile;
+use super::delta::varint;
+use super::file::{FileColumn, ParquetFile};
 use super::input::ColumnInput;
 use super::prune::Bounds;
+use crate::panics::guarded;
 use crate::types::is_list;
 
-/// What is known of the pages of the leaves that were asked for. A leaf without an index is not in it.
+/// Bytes in memory for each of an index in the file, about.
+const EXPANSION: u64 = 4;
+
+/// What is known of the pages of one leaf; nothing where it has no index, or none to rely on.
 #[derive(Debug, Default)]
+pub(super) struct LeafIndex {
+    offsets: Option<OffsetIndexMetaData>,
+    columns: Option<ColumnIndexMetaData>,
+}
+
+impl LeafIndex {
+    /// Reads the index of a column, and says how much memory it takes. `None` where its bytes cannot be had now.
+    fn read(file: &ParquetFile, row_group: usize, column: &FileColumn, input: &ColumnInput) -> Option<(Self, u64)> {
+        let chunk = file.row_group(row_group).column(column.leaf);
+        let mut index = Self::default();
+        let mut size = size_of::<Self>() as u64;
+        let mut bytes = |range: Option<Range<u64>>| {
+            let Some(range) = range else { return Some(None) };
+            let length = range.end.saturating_sub(range.start);
+            size = size.saturating_add(length.saturating_mul(EXPANSION));
+            Some(Some(input.get_bytes(range.start, usize::try_from(length).ok()?).ok()?))
+        };
+        let (offsets, columns) = (bytes(chunk.offset_index_range())?, bytes(chunk.column_index_range())?);
+        let offsets = offsets.filter(|bytes| has_its_pages(bytes));
+        let offsets = offsets.and_then(|bytes| guarded(|| decode_offset_index(&bytes)).ok()?.ok());
+        let (rows, (start, length)) = (file.row_group_rows(row_group), chunk.byte_range());
+        let is_in_order = |offsets: &OffsetIndexMetaData| {
+            are_in_order(offsets.page_locations(), rows, start..start.saturating_add(length))
+        };
+        index.offsets = offsets.filter(is_in_order);
+        if index.offsets.is_some() {
+            let decode = |bytes: bytes::Bytes| guarded(|| decode_column_index(&bytes, chunk.column_type())).ok()?.ok();
+            index.columns = columns.and_then(decode);
+        }
+        Some((index, size))
+    }
+
+    /// Where the pages begin.
+    pub fn page_locations(&self) -> Option<&Vec<PageLocation>> {
+        self.offsets.as_ref().map(OffsetIndexMetaData::page_locations)
+    }
+}
+
+/// What is known of the pages of the leaves that were asked for.
+#[derive(Debug)]
 pub(super) struct RowGroupIndex {
     row_group: usize,
-    columns: HashMap<usize, ColumnIndexMetaData>,
-    offsets: HashMap<usize, OffsetIndexMetaData>,
+    leaves: HashMap<usize, Arc<LeafIndex>>,
 }
 
 impl RowGroupIndex {
-    /// Reads the index of some columns. One that cannot be read or understood is as good as none: nothing depends on it.
+    /// The index of some columns. One that cannot be read or understood is as good as none: nothing depends on it.
     pub fn read(file: &ParquetFile, row_group: usize, columns: &[usize], input: &ColumnInput) -> Self {
-        let mut index = Self { row_group, ..Self::default() };
-        for column in columns.iter().filter_map(|column| file.columns.get(*column)) {
-            let chunk = file.row_group(row_group).column(column.leaf);
-            let bytes = |range: Option<Range<u64>>| {
-                let range = range?;
-                input.get_bytes(range.start, usize::try_from(range.end.checked_sub(range.start)?).ok()?).ok()
-            };
-            let Some(offsets) = bytes(chunk.offset_index_range()).and_then(|bytes| decode_offset_index(&bytes).ok())
-            else {
-                continue;
-            };
-            let rows = file.row_group_rows(row_group);
-            let (start, length) = chunk.byte_range();
-            if !are_in_order(offsets.page_locations(), rows, start..start.saturating_add(length)) {
-                continue;
-            }
-            index.offsets.insert(column.leaf, offsets);
-            let found = bytes(chunk.column_index_range());
-            if let Some(found) = found.and_then(|bytes| decode_column_index(&bytes, chunk.column_type()).ok()) {
-                index.columns.insert(column.leaf, found);
-            }
-        }
-        index
+        let columns = columns.iter().filter_map(|column| file.columns.get(*column));
+        let leaves = columns.filter_map(|column| {
+            let read = || LeafIndex::read(file, row_group, column, input);
+            Some((column.leaf, file.indexes.pages(row_group, column.leaf, read)?))
+        });
+        Self { row_group, leaves: leaves.collect() }
     }
 
-    /// Where the pages begin, by leaf.
-    pub fn page_locations(&self) -> HashMap<usize, Vec<PageLocation>> {
-        self.offsets.iter().map(|(leaf, offsets)| (*leaf, offsets.page_locations().clone())).collect()
+    /// What is known by leaf.
+    pub fn leaves(&self) -> HashMap<usize, Arc<LeafIndex>> {
+        self.leaves.clone()
     }
 
     /// What is known of the values of a column page by page, as values of the type `to`; `None` where nothing is to rely on.
     pub fn pages(&self, file: &ParquetFile, column: usize, to: &DataType) -> Option<PageBounds> {
         let column = file.columns.get(column)?;
-        let (offsets, _) = (self.offsets.get(&column.leaf)?, self.columns.get(&column.leaf)?);
+        let index = self.leaves.get(&column.leaf).filter(|index| index.columns.is_some())?;
+        let offsets = index.page_locations()?;
         // Decimals as bytes may be of any length, which the converter takes for granted.
         let physical = file.metadata.parquet_schema().column(column.leaf).physical_type();
         let integers = matches!(physical, PhysicalType::INT32 | PhysicalType::INT64);
@@ -83,8 +112,7 @@ impl RowGroupIndex {
         let groups = [self.row_group];
         let values = |array: parquet::errors::Result<ArrayRef>| convert(&array.ok()?, &column.data_type, to).ok();
         let nulls = converter.data_page_null_counts(self, &groups).ok()?;
-        let starts: Vec<u64> =
-            offsets.page_locations().iter().map(|page| u64::try_from(page.first_row_index).unwrap_or(0)).collect();
+        let starts: Vec<u64> = offsets.iter().map(|page| u64::try_from(page.first_row_index).unwrap_or(0)).collect();
         let (mins, maxes) =
             (values(converter.data_page_mins(self, &groups))?, values(converter.data_page_maxes(self, &groups))?);
         if [nulls.len(), mins.len(), maxes.len()].iter().any(|length| *length != starts.len()) {
@@ -100,6 +128,18 @@ impl RowGroupIndex {
             may_be_nan: column.may_be_nan(),
         })
     }
+}
+
+/// Whether there are bytes for as many pages as an offset index says, which the library takes for granted. They are its first field, a list of
+/// structs in Thrift's compact protocol: its length is in the upper half of a byte, or behind it where that is full.
+fn has_its_pages(bytes: &[u8]) -> bool {
+    const FIRST_LIST: u8 = 0x19;
+    let pages = match bytes {
+        [FIRST_LIST, list, ..] if list >> 4 == 15 => varint(bytes, &mut 2),
+        [FIRST_LIST, list, ..] => Some(u64::from(list >> 4)),
+        _ => None,
+    };
+    pages.is_some_and(|pages| pages <= bytes.len() as u64)
 }
 
 /// Whether the pages begin with the first row, and come one after another in the bytes of their column.
@@ -122,19 +162,19 @@ impl PageIndexProvider for RowGroupIndex {
     }
 
     fn has_offset_indexes(&self) -> bool {
-        !self.offsets.is_empty()
+        self.leaves.values().any(|index| index.offsets.is_some())
     }
 
     fn has_column_indexes(&self) -> bool {
-        !self.columns.is_empty()
+        self.leaves.values().any(|index| index.columns.is_some())
     }
 
     fn column_index(&self, row_group: usize, leaf: usize) -> Option<&ColumnIndexMetaData> {
-        self.columns.get(&leaf).filter(|_| row_group == self.row_group)
+        self.leaves.get(&leaf).filter(|_| row_group == self.row_group)?.columns.as_ref()
     }
 
     fn offset_index(&self, row_group: usize, leaf: usize) -> Option<&OffsetIndexMetaData> {
-        self.offsets.get(&leaf).filter(|_| row_group == self.row_group)
+        self.leaves.get(&leaf).filter(|_| row_group == self.row_group)?.offsets.as_ref()
     }
 }
 

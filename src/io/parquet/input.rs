@@ -4,27 +4,32 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::RowGroups;
+use parquet::basic::Compression;
 use parquet::column::page::{PageIterator, PageReader};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
-use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 use rustix::buffer::spare_capacity;
 use rustix::io::{pread, retry_on_intr};
 
+use super::delta::{varint, zigzag};
+use super::index::LeafIndex;
+use super::pages::CheckedPages;
 use crate::error::{Error, Result};
 use crate::memory::MemoryReservation;
 use crate::metrics::OperatorMetrics;
 
 /// Bytes read at once to find the header of a page, which has some fifty.
 const HEADER_BYTES: usize = 1 << 10;
+/// Bytes that a page may have beyond those that its column has by the footer, of which not all writers think alike.
+const SLACK: u64 = 64 << 20;
 
 /// What the pages that are being decoded take, for all columns that one reader reads.
 #[derive(Debug)]
@@ -51,6 +56,13 @@ impl PagesInFlight {
         self.reservation.lock().unwrap_or_else(PoisonError::into_inner).shrink(bytes);
     }
 
+    /// Leaves an error to be found behind the one of the Parquet reader that is the answer here.
+    pub fn fault(&self, error: Error) -> ParquetError {
+        let text = error.to_string();
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        ParquetError::General(text)
+    }
+
     /// The error behind one of the Parquet reader, where it is ours.
     pub fn take_fault(&self) -> Option<Error> {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -69,19 +81,59 @@ pub(super) struct ColumnInput {
     file: Arc<File>,
     length: u64,
     in_flight: Arc<PagesInFlight>,
-    /// Bytes in memory for each in the file, in thousandths: a page is there compressed and not.
-    expansion: u64,
+    pages: PageSizes,
+    /// Where the header of a page was read last, and the bytes of the page when it is decompressed.
+    header: Mutex<Option<(u64, u64)>>,
     /// The most that a page took so far, which stays reserved.
     reserved: AtomicU64,
 }
 
+/// What is known of the pages of a column before they are read.
+#[derive(Clone, Copy, Debug)]
+enum PageSizes {
+    /// Bytes are as they are, such as those of an index, or of pages that are not compressed.
+    Plain,
+    /// A page is there compressed and not for a moment.
+    Compressed {
+        /// Bytes in memory for each in the file, in thousandths, for pages that do not tell.
+        expansion: u64,
+        /// Bytes that no page has more than when it is decompressed.
+        most: u64,
+        /// Whether each request for bytes begins with the header of a page, which else is read before.
+        has_headers: bool,
+    },
+}
+
 impl ColumnInput {
-    pub fn new(file: Arc<File>, length: u64, in_flight: Arc<PagesInFlight>, expansion: u64) -> Self {
-        Self { file, length, in_flight, expansion, reserved: AtomicU64::new(0) }
+    fn new(file: Arc<File>, length: u64, in_flight: Arc<PagesInFlight>, pages: PageSizes) -> Self {
+        Self { file, length, in_flight, pages, header: Mutex::default(), reserved: AtomicU64::new(0) }
     }
 
-    fn reserve(&self, length: u64) -> ParquetResult<()> {
-        let wanted = length.saturating_mul(self.expansion) / 1000;
+    /// Reserves what a page takes of `length` bytes at `start`.
+    fn reserve_page(&self, start: u64, length: u64) -> ParquetResult<()> {
+        let PageSizes::Compressed { expansion, has_headers, .. } = self.pages else { return self.reserve(length) };
+        if has_headers {
+            return self.reserve(length);
+        }
+        let header = self.header.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match header.filter(|(at, _)| *at < start && start - at <= HEADER_BYTES as u64) {
+            Some((_, decompressed)) => self.reserve(length.saturating_add(decompressed)),
+            None => self.reserve(length.saturating_mul(expansion) / 1000),
+        }
+    }
+
+    /// The bytes that a page has when it is decompressed, from its header.
+    fn decompressed(&self, header: &[u8]) -> ParquetResult<Option<u64>> {
+        let PageSizes::Compressed { most, .. } = self.pages else { return Ok(None) };
+        match decompressed_bytes(header) {
+            Some(bytes) if bytes > most => Err(ParquetError::General(format!(
+                "a page says that it has {bytes} bytes, which is more than its column has"
+            ))),
+            bytes => Ok(bytes),
+        }
+    }
+
+    fn reserve(&self, wanted: u64) -> ParquetResult<()> {
         let before = self.reserved.fetch_max(wanted, Relaxed);
         let more = wanted.saturating_sub(before);
         if more == 0 {
@@ -89,11 +141,22 @@ impl ColumnInput {
         }
         self.in_flight.grow(more).map_err(|error| {
             self.reserved.store(before, Relaxed);
-            let text = error.to_string();
-            *self.in_flight.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            ParquetError::General(text)
+            self.in_flight.fault(error)
         })
     }
+}
+
+/// The second field of a page's header, which is Thrift's compact protocol: numbers of 32 bits, each behind its place and type.
+fn decompressed_bytes(header: &[u8]) -> Option<u64> {
+    const NEXT_I32: u8 = 0x15;
+    let mut at = 0;
+    let mut field = || {
+        (*header.get(at)? == NEXT_I32).then_some(())?;
+        at += 1;
+        Some(zigzag(varint(header, &mut at)?))
+    };
+    field()?;
+    u64::try_from(field()?).ok()
 }
 
 impl Drop for ColumnInput {
@@ -112,7 +175,14 @@ impl ChunkReader for ColumnInput {
     type T = BufReader<FilePart>;
 
     fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
-        Ok(BufReader::with_capacity(HEADER_BYTES, FilePart { file: self.file.clone(), at: start }))
+        let mut reader = BufReader::with_capacity(HEADER_BYTES, FilePart { file: self.file.clone(), at: start });
+        let mut last = self.header.lock().unwrap_or_else(PoisonError::into_inner);
+        // After a header was looked at, the library begins to read behind it.
+        let is_behind = last.is_some_and(|(at, _)| at < start && start - at <= HEADER_BYTES as u64);
+        if !is_behind {
+            *last = self.decompressed(reader.fill_buf()?)?.map(|decompressed| (start, decompressed));
+        }
+        Ok(reader)
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
@@ -121,7 +191,7 @@ impl ChunkReader for ColumnInput {
                 "a page of {length} bytes at {start} is behind the end of the file"
             )));
         }
-        self.reserve(length as u64)?;
+        self.reserve_page(start, length as u64)?;
         let mut bytes = Vec::with_capacity(length);
         while bytes.len() < length {
             let at = start + bytes.len() as u64;
@@ -133,6 +203,11 @@ impl ChunkReader for ColumnInput {
         self.in_flight.bytes_read.fetch_add(length as u64, Relaxed);
         // The vector may have had room for more.
         bytes.truncate(length);
+        if let PageSizes::Compressed { has_headers: true, .. } = self.pages
+            && let Some(decompressed) = self.decompressed(&bytes)?
+        {
+            self.reserve((length as u64).saturating_add(decompressed))?;
+        }
         Ok(bytes.into())
     }
 }
@@ -153,21 +228,21 @@ impl Read for FilePart {
 }
 
 /// One row group, column by column.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct RowGroupInput {
     pub file: Arc<File>,
     pub length: u64,
     pub metadata: Arc<ParquetMetaData>,
     pub row_group: usize,
-    /// Where the pages of a leaf begin, for those leaves for which it is known.
-    pub page_locations: HashMap<usize, Vec<PageLocation>>,
+    /// What is known of the pages of leaves.
+    pub pages: HashMap<usize, Arc<LeafIndex>>,
     pub in_flight: Arc<PagesInFlight>,
 }
 
 impl RowGroupInput {
     /// The bytes as they are, such as those of an index.
     pub fn plain(&self) -> ColumnInput {
-        ColumnInput::new(self.file.clone(), self.length, self.in_flight.clone(), 1000)
+        ColumnInput::new(self.file.clone(), self.length, self.in_flight.clone(), PageSizes::Plain)
     }
 
     /// The input of one leaf.
@@ -175,8 +250,15 @@ impl RowGroupInput {
         let chunk = self.metadata.row_group(self.row_group).column(leaf);
         let compressed = u64::try_from(chunk.compressed_size()).unwrap_or(0).max(1);
         let uncompressed = u64::try_from(chunk.uncompressed_size()).unwrap_or(0).max(compressed);
-        let expansion = 1000 + uncompressed.saturating_mul(1000) / compressed;
-        ColumnInput::new(self.file.clone(), self.length, self.in_flight.clone(), expansion)
+        let pages = match chunk.compression() {
+            Compression::UNCOMPRESSED => PageSizes::Plain,
+            _ => PageSizes::Compressed {
+                expansion: 1000 + uncompressed.saturating_mul(1000) / compressed,
+                most: uncompressed.saturating_add(SLACK),
+                has_headers: self.pages.get(&leaf).is_some_and(|pages| pages.page_locations().is_some()),
+            },
+        };
+        ColumnInput::new(self.file.clone(), self.length, self.in_flight.clone(), pages)
     }
 }
 
@@ -187,10 +269,11 @@ impl RowGroups for RowGroupInput {
 
     fn column_chunks(&self, leaf: usize) -> ParquetResult<Box<dyn PageIterator>> {
         let chunk = self.metadata.row_group(self.row_group).column(leaf);
-        let locations = self.page_locations.get(&leaf).cloned();
+        let locations = self.pages.get(&leaf).and_then(|pages| pages.page_locations().cloned());
         let input = Arc::new(self.column(leaf));
-        let pages: Box<dyn PageReader> = Box::new(SerializedPageReader::new(input, chunk, self.num_rows(), locations)?);
-        Ok(Box::new(OnePageReader(Some(pages))))
+        let pages = Box::new(SerializedPageReader::new(input, chunk, self.num_rows(), locations)?);
+        let pages = CheckedPages::new(pages, chunk.column_descr_ptr(), self.in_flight.clone());
+        Ok(Box::new(OnePageReader(Some(Box::new(pages)))))
     }
 
     fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {

@@ -7,60 +7,62 @@
 //! Structs, lists of structs and maps are columns for their parts (`io::nested`). What the engine has no type for (lists of
 //! lists, binary, decimals of more than 38 digits) is an error that names the
 //! columns, unless `skip_unsupported = true` leaves them out: a column never vanishes unasked. The same holds for values: a
-//! time finer than a microsecond is an error. The one exception is the legacy timestamp of 96 bits, which the Parquet reader
-//! cuts to microseconds by itself; Spark, which still writes it, has no finer ones.
+//! time finer than a microsecond is an error, also as a legacy timestamp of 96 bits (`int96`).
 
 mod batches;
 mod bloom;
 mod condition;
 pub(super) mod convert;
+mod delta;
 mod facts;
 mod file;
+mod footer;
 mod index;
 mod input;
+mod int96;
+mod kept;
+mod pages;
 mod partition;
 mod prune;
 mod source;
+mod window;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
-use arrow::array::{Array, ArrayRef, StringViewArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{Schema, SchemaRef};
 
 use self::batches::OutputColumn;
 use self::condition::Condition;
 pub use self::facts::{ParquetFacts, ParquetFactsTable};
 use self::file::ParquetFile;
+pub use self::kept::MetadataCache;
+use self::kept::{Footers, Key};
 use self::partition::{Partition, Wanted};
 use self::source::ParquetSource;
-use super::hive::{HiveOptions, HivePartitioning, add_partitions, files_to_read, parse_hive_types, partition_columns};
+use super::many::{described, one_schema};
 use super::option_values::{boolean, unknown};
-use super::options::{OptionValue, Options};
+use super::options::Options;
+use super::path_columns::{PathColumns, PathOptions};
 use super::source::{ScanRequest, Source, Table};
 use crate::config::Config;
 use crate::context::QueryContext;
 use crate::error::{Error, Result};
 use crate::expr::BoundExpr;
-use crate::types::coercion::common_type;
-use crate::types::{Scalar, TEXT, sql_name};
+use crate::types::Scalar;
 
-/// The options' names, aliases left out.
-const KNOWN: [&str; 6] =
-    ["filename", "union_by_name", "binary_as_string", "skip_unsupported", "hive_partitioning", "hive_types"];
+/// The names of the options that other formats do not have.
+const OWN: [&str; 2] = ["binary_as_string", "skip_unsupported"];
 
 /// How files are read.
 #[derive(Clone, Debug, Default)]
 struct ReadOptions {
-    /// The name of a column that tells each row's file.
-    filename: Option<String>,
     /// Binary columns are text; without it, only those that the file calls text are.
     binary_as_string: bool,
     /// Columns of types that the engine does not have are left out.
     skip_unsupported: bool,
-    /// How columns in paths are read.
-    hive: HiveOptions,
+    paths: PathOptions,
 }
 
 impl ReadOptions {
@@ -68,33 +70,19 @@ impl ReadOptions {
         let mut parsed = Self::default();
         for (name, value) in options {
             match name.as_str() {
-                "filename" | "include_path_column" => {
-                    parsed.filename = match value {
-                        OptionValue::Text(column) if boolean(name, value).is_err() => Some(column.clone()),
-                        _ => boolean(name, value)?.then(|| "filename".to_string()),
-                    };
-                }
-                "union_by_name" => {
-                    if !boolean(name, value)? {
-                        return Err(Error::usage("columns of several files are always matched by name")
-                            .with_hint("leave union_by_name out"));
-                    }
-                }
                 "binary_as_string" => parsed.binary_as_string = boolean(name, value)?,
                 "skip_unsupported" => parsed.skip_unsupported = boolean(name, value)?,
-                "hive_partitioning" => {
-                    parsed.hive.partitioning = HivePartitioning::parse(value)
-                        .ok_or_else(|| Error::usage("the option 'hive_partitioning' is true, false or 'auto'"))?;
-                }
-                "hive_types" => {
-                    parsed.hive.types = parse_hive_types(value)?.ok_or_else(|| {
-                        Error::usage("the option 'hive_types' is a map of names: hive_types = {'year': 'INTEGER'}")
-                    })?;
-                }
-                _ => return Err(unknown("reading Parquet", name, &KNOWN)),
+                _ if parsed.paths.take(name, value)? => {}
+                _ => return Err(unknown("reading Parquet", name, &[&PathOptions::NAMES[..], &OWN].concat())),
             }
         }
         Ok(parsed)
+    }
+
+    /// What a file is kept by.
+    fn key(&self, path: &Path, zone: &str) -> Key {
+        let &Self { binary_as_string, skip_unsupported, .. } = self;
+        Key { path: path.to_path_buf(), binary_as_string, skip_unsupported, zone: zone.to_string() }
     }
 }
 
@@ -103,11 +91,11 @@ impl ReadOptions {
 pub struct ParquetTable {
     paths: Vec<PathBuf>,
     files: Vec<Arc<ParquetFile>>,
+    /// The place of the first one among the files that were opened together.
+    first: usize,
     schema: SchemaRef,
-    /// The index of the column that tells the file.
-    filename: Option<usize>,
-    /// Columns that stand in paths: the index of each, and its value for each file.
-    partitions: Vec<(usize, ArrayRef)>,
+    in_paths: PathColumns,
+    footers: Arc<Footers>,
 }
 
 impl ParquetTable {
@@ -118,34 +106,56 @@ impl ParquetTable {
     /// A usage error for options that do not fit; a data error for a file that cannot be read or is no Parquet file,
     /// for columns of types that the engine does not have, and for columns whose types in two files have none in common.
     pub fn open(files: Vec<PathBuf>, options: &Options, config: &Config) -> Result<Arc<Self>> {
+        Self::open_by(files, options, config, None)
+    }
+
+    /// As [`open`](Self::open), but takes what is known of files from `cache`, and keeps it there.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_cached(
+        files: Vec<PathBuf>,
+        options: &Options,
+        config: &Config,
+        cache: &Arc<MetadataCache>,
+    ) -> Result<Arc<Self>> {
+        Self::open_by(files, options, config, Some(cache))
+    }
+
+    fn open_by(
+        files: Vec<PathBuf>,
+        options: &Options,
+        config: &Config,
+        cache: Option<&Arc<MetadataCache>>,
+    ) -> Result<Arc<Self>> {
         let options = ReadOptions::parse(options)?;
         if files.is_empty() {
             return Err(Error::usage("there are no files to read"));
         }
-        let opened = files
-            .iter()
-            .map(|path| Ok(Arc::new(ParquetFile::open(path, &options, &config.time_zone)?)))
-            .collect::<Result<Vec<_>>>()?;
-        let mut fields = reconcile(&opened)?;
-        let mut filename = None;
-        if let Some(name) = options.filename {
-            if fields.iter().any(|field| *field.name() == name) {
-                return Err(Error::usage(format!("the files have a column \"{name}\" already"))
-                    .with_hint("give the column of file names another one: filename = 'source'"));
+        let (footers, opening) = (Footers::default(), cache.map_or(0, |cache| cache.opening()));
+        let open = |path: &PathBuf| {
+            let zone = &config.time_zone;
+            let key = || options.key(path, zone);
+            if let Some(file) = cache.and_then(|cache| cache.get(&key(), opening)) {
+                footers.cached.fetch_add(1, Relaxed);
+                return Ok(file);
             }
-            filename = Some(fields.len());
-            fields.push(Field::new(name, TEXT, true));
-        }
-        let in_paths = partition_columns(files.iter().map(PathBuf::as_path), &options.hive, config)?;
-        if let Some(clash) = filename.and_then(|column| {
-            in_paths.iter().find(|partition| partition.name.eq_ignore_ascii_case(fields[column].name()))
-        }) {
-            return Err(Error::usage(format!("the paths of the files have a column \"{}\" already", clash.name))
-                .with_hint("give the column of file names another one: filename = 'source'"));
-        }
-        let partitions = add_partitions(&mut fields, in_paths);
+            let file = Arc::new(ParquetFile::open(path, &options, zone)?);
+            footers.read.fetch_add(1, Relaxed);
+            if let Some(cache) = cache {
+                cache.put(key(), &file, opening);
+            }
+            Ok(file)
+        };
+        let opened = files.iter().map(open).collect::<Result<Vec<_>>>()?;
+        let columns = opened.iter().flat_map(|file| {
+            file.columns.iter().map(move |column| (file.path.as_path(), column.name.as_str(), &column.data_type))
+        });
+        let mut fields = one_schema(columns)?;
+        let in_paths = PathColumns::add(files.iter().map(PathBuf::as_path), &options.paths, &mut fields, config)?;
         let schema = Arc::new(Schema::new(fields));
-        Ok(Arc::new(Self { paths: files, files: opened, schema, filename, partitions }))
+        let footers = Arc::new(footers);
+        Ok(Arc::new(Self { paths: files, files: opened, first: 0, schema, in_paths, footers }))
     }
 
     /// The files, in the order of the rows.
@@ -159,28 +169,15 @@ impl ParquetTable {
             paths: vec![self.paths.get(index)?.clone()],
             files: vec![self.files.get(index)?.clone()],
             schema: self.schema.clone(),
-            filename: self.filename,
-            partitions: self.partitions.iter().map(|(column, values)| (*column, values.slice(index, 1))).collect(),
+            first: self.first + index,
+            in_paths: self.in_paths.clone(),
+            footers: self.footers.clone(),
         }))
     }
 
-    /// The value that a column has in all rows of a file, where it tells the file or stands in its path.
+    /// The value that a column has in all rows of a file, where it stands in its path.
     fn constant(&self, column: usize, index: usize) -> Option<Scalar> {
-        if self.filename == Some(column) {
-            return Some(Scalar::text(&self.files.get(index)?.path.to_string_lossy()));
-        }
-        let (_, values) = self.partitions.iter().find(|(known, _)| *known == column)?;
-        Some(Scalar::from_array(values, index))
-    }
-
-    /// Which files the conditions leave to be read.
-    fn files_to_read(&self, request: &ScanRequest, context: &QueryContext) -> Vec<bool> {
-        let mut constants = self.partitions.clone();
-        if let Some(column) = self.filename {
-            let paths = self.paths.iter().map(|path| path.to_string_lossy());
-            constants.push((column, Arc::new(StringViewArray::from_iter_values(paths))));
-        }
-        files_to_read(self.files.len(), &constants, &request.filters, &context.config)
+        self.in_paths.constant(column, self.first + index)
     }
 
     /// Where the columns of a scan come from, in one file.
@@ -221,47 +218,9 @@ impl ParquetTable {
     }
 }
 
-/// One schema for all files: columns in the order in which they are first met, types merged.
-fn reconcile(files: &[Arc<ParquetFile>]) -> Result<Vec<Field>> {
-    // Each column's name and type, and the file that the type came from.
-    let mut merged: Vec<(String, DataType, &Path)> = Vec::new();
-    let mut positions: HashMap<String, usize> = HashMap::new();
-    for file in files {
-        for column in &file.columns {
-            let Some(&position) = positions.get(&column.name) else {
-                positions.insert(column.name.clone(), merged.len());
-                merged.push((column.name.clone(), column.data_type.clone(), &file.path));
-                continue;
-            };
-            let Some((_, data_type, origin)) = merged.get_mut(position) else { continue };
-            let Some(common) = common_type(data_type, &column.data_type) else {
-                return Err(Error::data(format!(
-                    "the column \"{}\" is {} in '{}' and {} in '{}'",
-                    column.name,
-                    sql_name(data_type),
-                    origin.display(),
-                    sql_name(&column.data_type),
-                    file.path.display()
-                ))
-                .with_column(&column.name)
-                .with_file(&file.path)
-                .with_hint("read the files apart, cast the column, and join them by UNION ALL"));
-            };
-            if common != *data_type {
-                *data_type = common;
-                *origin = &file.path;
-            }
-        }
-    }
-    Ok(merged.into_iter().map(|(name, data_type, _)| Field::new(name, data_type, true)).collect())
-}
-
 impl Table for ParquetTable {
     fn describe(&self) -> String {
-        match self.paths.as_slice() {
-            [path] => format!("parquet '{}'", path.display()),
-            paths => format!("parquet '{}' ({} files)", pattern(paths), paths.len()),
-        }
+        described("parquet", &self.paths)
     }
 
     fn schema(&self) -> &SchemaRef {
@@ -288,7 +247,8 @@ impl Table for ParquetTable {
         let mut pruned = 0;
         // With conditions left to check, nobody knows how many rows are needed.
         let mut wanted = if request.filters.is_empty() { request.limit.map(|limit| limit as u64) } else { None };
-        let keep = self.files_to_read(request, context);
+        let opened = self.first..self.first + self.files.len();
+        let keep = self.in_paths.files_to_read(opened, &request.filters, &context.config)?;
         let files_pruned = keep.iter().filter(|keep| !**keep).count();
         for (index, (file, keep)) in self.files.iter().zip(keep).enumerate() {
             if !keep {
@@ -323,25 +283,9 @@ impl Table for ParquetTable {
             slots,
             condition,
         };
-        let source = ParquetSource::new(wanted, self.files.clone(), columns, partitions);
+        let source = ParquetSource::new(wanted, self.files.clone(), columns, partitions, &self.footers);
         Ok(Arc::new(source.with_pruned(pruned, files_pruned)))
     }
-}
-
-/// What several files have in common, as a glob: their folder and ending.
-fn pattern(paths: &[PathBuf]) -> String {
-    let Some(first) = paths.first() else { return String::new() };
-    let same = |part: fn(&Path) -> Option<&std::ffi::OsStr>| paths.iter().all(|path| part(path) == part(first));
-    let folder = first.parent().unwrap_or(Path::new(""));
-    if !same(|path| path.parent().map(Path::as_os_str)) {
-        return format!("{}, …", first.display());
-    }
-    match first.extension() {
-        Some(ending) if same(Path::extension) => folder.join(format!("*.{}", ending.to_string_lossy())),
-        _ => folder.join("*"),
-    }
-    .display()
-    .to_string()
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use arrow::array::{BooleanArray, BooleanBufferBuilder, RecordBatch};
-use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::array::RecordBatch;
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::RowSelection;
 
@@ -24,7 +24,8 @@ use super::batches::{BatchReader, OutputColumn};
 use super::condition::{Condition, Group, Selectivity};
 use super::file::ParquetFile;
 use super::input::RowGroupInput;
-use crate::batch::{Coalescer, batch_memory, compact, record_batch};
+use super::window::{Passed, Window, beside, joined};
+use crate::batch::{Coalescer, record_batch};
 use crate::context::QueryContext;
 use crate::error::{Error, Result};
 
@@ -83,7 +84,7 @@ pub(super) struct PartitionStream {
 enum Mode {
     /// What to do is to be decided.
     Undecided,
-    Eager(BatchReader),
+    Eager(Box<BatchReader>),
     Late(Box<Late>),
 }
 
@@ -102,20 +103,6 @@ struct Late {
 struct Stage {
     groups: Vec<usize>,
     slots: Vec<usize>,
-}
-
-/// The rows of a window that passed.
-struct Window {
-    selection: RowSelection,
-    /// What was read of them, by the table's columns `slots`.
-    held: RecordBatch,
-    slots: Vec<usize>,
-    /// Reads what is missing; `None` where nothing is.
-    missing: Option<BatchReader>,
-    missing_slots: Vec<usize>,
-    /// Rows put out.
-    done: usize,
-    reserved: u64,
 }
 
 impl PartitionStream {
@@ -242,7 +229,7 @@ impl PartitionStream {
                         .front()
                         .is_some_and(|rows| *rows == (0..self.file.row_group_rows(self.partition.row_group)));
                 let selection = if all { None } else { Some(self.select(self.left.iter().cloned())) };
-                Mode::Eager(self.reader(&self.wanted.slots, selection)?)
+                Mode::Eager(Box::new(self.reader(&self.wanted.slots, selection)?))
             }
         })
     }
@@ -258,7 +245,7 @@ impl PartitionStream {
                 let slot = self.wanted.slots.iter().position(|slot| slot == column)?;
                 Some(self.file.decompressed_bytes(self.partition.row_group, self.columns[slot].file_column()?))
             });
-            bytes.sum::<u64>() as f64 + 1.0
+            bytes.fold(0, u64::saturating_add) as f64 + 1.0
         };
         let rank = |group: usize| -> f64 { (1.0 - condition.groups[group].selectivity().rows) / cost(group) };
         let mut order: Vec<usize> = (0..condition.groups.len()).collect();
@@ -288,7 +275,7 @@ impl PartitionStream {
             OutputColumn::Constant(_) => true,
             OutputColumn::Read { column, to } => {
                 let found = &self.file.columns[*column];
-                found.read_type == found.data_type && found.data_type == *to
+                found.read_type == found.data_type && found.data_type == *to && !self.file.is_int96(found)
             }
         }
     }
@@ -346,11 +333,12 @@ impl PartitionStream {
         let mut passed = Passed::new(&first.slots, |slot| is_later(slot, 0), &late.first.schema());
         let most_rows = late.window.min(self.most_rows(further));
         let (mut rows, mut reserved) = (0, 0);
-        while rows < most_rows && passed.bytes < MOST_HELD {
+        while rows < most_rows && passed.held() < MOST_HELD {
+            self.context.cancel.check()?;
             let Some(batch) = late.first.next()? else { break };
             rows += batch.num_rows();
             passed.add(&batch, &condition.mask(&first.groups, &first.slots, &batch)?)?;
-            self.hold(&mut reserved, passed.bytes)?;
+            self.hold(&mut reserved, passed.bytes())?;
         }
         if rows == 0 {
             return Err(self.file.damaged(&"a row group ends early"));
@@ -359,7 +347,7 @@ impl PartitionStream {
         let taken = self.take_left(rows as u64);
         self.count_rows(rows);
         let mut window = passed.finish(self.select(taken.into_iter()))?;
-        self.hold(&mut reserved, batch_memory(&window.held))?;
+        self.hold(&mut reserved, window.bytes)?;
         for (behind, stage) in further.iter().enumerate() {
             if window.held.num_rows() == 0 {
                 break;
@@ -370,13 +358,18 @@ impl PartitionStream {
             let mut passed = Passed::new(&slots, |slot| is_later(slot, behind + 1), &schema);
             let mut done = 0;
             while let Some(batch) = reader.next()? {
-                let batch = beside(&schema, &window.held.slice(done, batch.num_rows()), &batch)?;
-                done += batch.num_rows();
+                self.context.cancel.check()?;
+                let rows = batch.num_rows();
+                if rows > window.held.num_rows() - done {
+                    return Err(self.file.damaged(&"a column has more rows than another"));
+                }
+                let batch = beside(&schema, &window.held.slice(done, rows), &batch)?;
+                done += rows;
                 passed.add(&batch, &condition.mask(&stage.groups, &slots, &batch)?)?;
-                self.hold(&mut reserved, batch_memory(&window.held) + passed.bytes)?;
+                self.hold(&mut reserved, window.bytes + passed.bytes())?;
             }
             window = passed.finish(window.selection)?;
-            self.hold(&mut reserved, batch_memory(&window.held))?;
+            self.hold(&mut reserved, window.bytes)?;
         }
         window.reserved = reserved;
         if window.held.num_rows() == 0 {
@@ -399,7 +392,8 @@ impl PartitionStream {
     fn most_rows(&self, further: &[Stage]) -> usize {
         let slots: Vec<usize> = further.iter().flat_map(|stage| stage.slots.iter().copied()).collect();
         let columns = self.places(&slots).into_iter().filter_map(|place| self.columns.get(place)?.file_column());
-        let bytes: u64 = columns.map(|column| self.file.held_bytes(self.partition.row_group, column)).sum();
+        let bytes = columns.map(|column| self.file.held_bytes(self.partition.row_group, column));
+        let bytes = bytes.fold(0, u64::saturating_add);
         if bytes == 0 {
             return usize::MAX;
         }
@@ -482,64 +476,4 @@ impl Iterator for PartitionStream {
         }
         next
     }
-}
-
-/// Rows that pass a stage, as they are found.
-struct Passed {
-    mask: BooleanBufferBuilder,
-    batches: Vec<RecordBatch>,
-    /// The columns that are needed later, as places in the batches.
-    places: Vec<usize>,
-    slots: Vec<usize>,
-    schema: SchemaRef,
-    bytes: u64,
-}
-
-impl Passed {
-    fn new(slots: &[usize], is_later: impl Fn(&usize) -> bool, schema: &SchemaRef) -> Self {
-        let places: Vec<usize> = (0..slots.len()).filter(|place| is_later(&slots[*place])).collect();
-        let kept = places.iter().map(|place| slots[*place]).collect();
-        let fields: Vec<_> = places.iter().map(|place| schema.fields()[*place].clone()).collect();
-        let schema = Arc::new(Schema::new(fields));
-        Self { mask: BooleanBufferBuilder::new(0), batches: Vec::new(), places, slots: kept, schema, bytes: 0 }
-    }
-
-    fn add(&mut self, batch: &RecordBatch, mask: &BooleanArray) -> Result<()> {
-        self.mask.append_buffer(mask.values());
-        if mask.true_count() > 0 {
-            let kept = compact(&filter_record_batch(&batch.project(&self.places)?, mask)?)?;
-            self.bytes += batch_memory(&kept);
-            self.batches.push(kept);
-        }
-        Ok(())
-    }
-
-    /// The rows that passed of those that were selected before.
-    fn finish(mut self, before: RowSelection) -> Result<Window> {
-        let rows = self.batches.iter().map(RecordBatch::num_rows).sum();
-        let held = if self.schema.fields().is_empty() {
-            record_batch(&self.schema, Vec::new(), rows)?
-        } else {
-            concat_batches(&self.schema, &self.batches)?
-        };
-        let selection = before.and_then(&RowSelection::from_boolean_buffer(self.mask.finish()));
-        Ok(Window {
-            selection,
-            held,
-            slots: self.slots,
-            missing: None,
-            missing_slots: Vec::new(),
-            done: 0,
-            reserved: 0,
-        })
-    }
-}
-
-fn joined(left: &SchemaRef, right: &SchemaRef) -> SchemaRef {
-    Arc::new(Schema::new(left.fields().iter().chain(right.fields()).cloned().collect::<Vec<_>>()))
-}
-
-fn beside(schema: &SchemaRef, left: &RecordBatch, right: &RecordBatch) -> Result<RecordBatch> {
-    let columns = left.columns().iter().chain(right.columns()).cloned().collect();
-    record_batch(schema, columns, left.num_rows())
 }

@@ -12,6 +12,7 @@ use super::condition::Condition;
 use super::file::ParquetFile;
 use super::index::{RowGroupIndex, rows_to_read};
 use super::input::{PagesInFlight, RowGroupInput};
+use super::kept::Footers;
 use super::partition::{Partition, PartitionStream, Wanted};
 use super::prune::{self, Bounds};
 use crate::context::QueryContext;
@@ -42,6 +43,7 @@ pub(super) struct ParquetSource {
     pruned: AtomicU64,
     /// Files that the conditions ruled out.
     files_pruned: usize,
+    footers: Arc<Footers>,
 }
 
 impl ParquetSource {
@@ -50,8 +52,10 @@ impl ParquetSource {
         files: Vec<Arc<ParquetFile>>,
         columns: Vec<Vec<OutputColumn>>,
         partitions: Vec<Partition>,
+        footers: &Arc<Footers>,
     ) -> Self {
-        Self { wanted: Arc::new(wanted), files, columns, partitions, pruned: AtomicU64::new(0), files_pruned: 0 }
+        let (wanted, footers) = (Arc::new(wanted), footers.clone());
+        Self { wanted, files, columns, partitions, pruned: AtomicU64::new(0), files_pruned: 0, footers }
     }
 
     /// Tells of row groups and files that were ruled out before.
@@ -78,15 +82,13 @@ impl ParquetSource {
             return Vec::new();
         }
         let read = file_columns(columns);
-        let index = match read.first() {
-            Some(first) => {
-                RowGroupIndex::read(file, partition.row_group, &read, &input.column(file.columns[*first].leaf))
-            }
-            None => return vec![whole],
-        };
+        if read.is_empty() {
+            return vec![whole];
+        }
+        let index = RowGroupIndex::read(file, partition.row_group, &read, &input.plain());
         // What is not there for want of memory is as good as none.
         drop(input.in_flight.take_fault());
-        input.page_locations = index.page_locations();
+        input.pages = index.leaves();
         let asked: Vec<usize> = condition.filters.iter().flat_map(|filter| filter.columns()).collect();
         let mut known = Vec::with_capacity(columns.len());
         let mut starts = Vec::new();
@@ -120,7 +122,7 @@ impl ParquetSource {
             .filter(|range| !range.is_empty())
             .collect();
         let left = |first: u64, end: u64| ranges.iter().any(|range| range.start < end && first < range.end);
-        let pages = input.page_locations.values().map(|pages| {
+        let pages = input.pages.values().filter_map(|index| index.page_locations()).map(|pages| {
             let start = |page: usize| pages.get(page).map_or(rows, |page| page.first_row_index as u64);
             let of_partition = (0..pages.len()).map(|page| start(page)..start(page + 1));
             let of_partition = of_partition.filter(|page| page.start >= whole.start && page.start < whole.end);
@@ -148,12 +150,14 @@ impl ParquetSource {
                 .filter_map(|column| {
                     let place = self.wanted.slots.iter().position(|slot| *slot == column)?;
                     let found = file.columns.get(columns.get(place)?.file_column()?)?;
-                    Some((column, found, bloom::read(input, found)?))
+                    Some((column, found, bloom::read(input, file, found)?))
                 })
                 .collect();
             bloom::may_match(filter, &|column, value| {
                 let found = filters.iter().find(|(known, _, _)| *known == column);
-                found.is_none_or(|(_, found, filter)| bloom::may_contain(filter, file, found, value))
+                found.is_none_or(|(_, found, filter)| {
+                    filter.as_ref().as_ref().is_none_or(|filter| bloom::may_contain(filter, file, found, value))
+                })
             })
         })
     }
@@ -193,16 +197,23 @@ impl Source for ParquetSource {
         let partition = *self.partitions.get(partition).ok_or_else(missing)?;
         let file = self.files.get(partition.file).ok_or_else(missing)?;
         let columns = self.columns.get(partition.file).ok_or_else(missing)?;
-        let pruned = self.pruned.swap(0, Relaxed);
-        if pruned > 0 {
-            metrics.add("row groups pruned", pruned);
+        let once = [
+            ("footers read", &self.footers.read),
+            ("footers cached", &self.footers.cached),
+            ("row groups pruned", &self.pruned),
+        ];
+        for (name, count) in once {
+            match count.swap(0, Relaxed) {
+                0 => {}
+                count => metrics.add(name, count),
+            }
         }
         let mut input = RowGroupInput {
             file: Arc::new(file.reopen()?),
             length: file.length,
             metadata: file.metadata.metadata().clone(),
             row_group: partition.row_group,
-            page_locations: Default::default(),
+            pages: Default::default(),
             in_flight: PagesInFlight::new(context.memory.reservation("parquet pages", metrics), metrics.clone()),
         };
         let left = self.rows_left(partition, file, columns, &mut input, metrics);
@@ -212,7 +223,8 @@ impl Source for ParquetSource {
 
 /// Bytes of the columns that are read of a row group.
 pub(super) fn bytes_read(file: &ParquetFile, row_group: usize, columns: &[OutputColumn]) -> u64 {
-    file_columns(columns).into_iter().map(|column| file.column_bytes(row_group, column)).sum()
+    let bytes = file_columns(columns).into_iter().map(|column| file.column_bytes(row_group, column));
+    bytes.fold(0, u64::saturating_add)
 }
 
 /// The columns of a file, each once.
@@ -238,11 +250,11 @@ pub(super) fn split(
     }
     let threads = threads as u64;
     let few = (threads * PARTITIONS_PER_THREAD).div_ceil(partitions.len().max(1) as u64);
-    let mut rows_left: u64 = partitions.iter().map(|partition| partition.rows).sum();
+    let mut rows_left = partitions.iter().fold(0, |rows: u64, partition| rows.saturating_add(partition.rows));
     let mut split = Vec::with_capacity(partitions.len());
     for partition in partitions {
         let share = (rows_left / (threads * SHARE_OF_REST)).max(1);
-        rows_left -= partition.rows;
+        rows_left = rows_left.saturating_sub(partition.rows);
         let wanted = few.max(partition.rows.div_ceil(share));
         let parts = parts(&partition, &files[partition.file], &columns[partition.file], wanted);
         let at = |part: u64, of: u64| (u128::from(of) * u128::from(part) / u128::from(parts)) as u64;
@@ -257,16 +269,16 @@ pub(super) fn split(
 
 /// How many parts a row group is split into.
 fn parts(partition: &Partition, file: &ParquetFile, columns: &[OutputColumn], wanted: u64) -> u64 {
-    let (mut total, mut at_cut) = (0, 0);
+    let (mut total, mut at_cut) = (0_u64, 0_u64);
     for column in file_columns(columns) {
         let bytes = file.decompressed_bytes(partition.row_group, column);
         let page = match file.has_page_index(partition.row_group, column) {
             true => u128::from(bytes) * u128::from(PAGE_ROWS) / u128::from(partition.rows.max(1)),
             false => PAGE_BYTES.into(),
         };
-        total += bytes;
-        at_cut += bytes.min(page as u64);
+        total = total.saturating_add(bytes);
+        at_cut = at_cut.saturating_add(bytes.min(u64::try_from(page).unwrap_or(u64::MAX)));
     }
-    let affordable = 1 + total / (8 * at_cut).max(1);
+    let affordable = 1 + total / at_cut.saturating_mul(8).max(1);
     wanted.max(total.div_ceil(LARGE_PARTITION)).min(affordable).min(partition.rows).max(1)
 }

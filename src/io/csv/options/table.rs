@@ -9,6 +9,7 @@ use crate::io::csv::formats::check_separator;
 use crate::io::csv::strptime::TimeFormat;
 use crate::io::hive::{HivePartitioning, parse_hive_types};
 use crate::io::options::OptionValue;
+use crate::io::path_columns::filename;
 use crate::types::TEXT;
 
 /// An option: its names (ours first), how it is written, and how it is set. Names that say the same in other ways, as
@@ -228,12 +229,7 @@ pub const OPTIONS: &[CsvOption] = &[
         names: &["filename", "include_file_paths", "include_path_column"],
         usage: "write filename = true, or the new column's name: filename = 'path'",
         set: |options, value| {
-            options.filename = match value {
-                OptionValue::Boolean(true) => Some("filename".into()),
-                OptionValue::Boolean(false) => None,
-                OptionValue::Text(name) if !name.is_empty() => Some(name.clone()),
-                other => return Err(wrong_kind(other)),
-            };
+            options.filename = filename(value).ok_or_else(|| wrong_kind(value))?;
             Ok(())
         },
     },

@@ -104,7 +104,7 @@ impl SchemaFile {
             }),
         });
         let files = files.collect();
-        let partitions = layout.partitions.iter();
+        let partitions = layout.in_paths.partitions().iter();
         let schema = Self {
             path: PathBuf::new(),
             delimiter: layout.dialect.long_delimiter.unwrap_or(Delimiter::from(layout.dialect.delimiter)),

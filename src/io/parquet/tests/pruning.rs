@@ -2,6 +2,7 @@
 
 use ::parquet::file::properties::WriterPropertiesBuilder;
 
+use super::twin::{answer, conditions, float_values, texts, value_of};
 use super::*;
 
 /// Writes a file with small pages, of three rows.
