@@ -88,8 +88,6 @@ fn run_all(settings: impl Fn(&mut Config)) {
             if large {
                 config.partition_bytes = config.partition_bytes.max(100_003);
                 config.batch_size = config.batch_size.max(500);
-                // The values of one group's median or count(DISTINCT …) have to fit.
-                config.memory_limit = config.memory_limit.max(24 << 20);
             }
             Ok(Engine(Session::new(config)?))
         });
