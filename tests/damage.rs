@@ -141,13 +141,13 @@ fn a_damaged_length_of_a_compressed_buffer_ended_the_process() {
                 result.is_ok()
             };
             assert!(run(&good, "nothing is wrong"));
-            for (step, at) in (0..good.len() - 8).step_by(8).enumerate() {
+            for (step, at) in (0..good.len() - 8).step_by(24).enumerate() {
                 let word = [1_i64 << 40, -7, 1 << 28, 300][step % 4];
                 let mut bytes = good.clone();
                 bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
                 run(&bytes, &format!("{word} at byte {at}"));
             }
-            for (step, at) in (0..good.len()).step_by(11).enumerate() {
+            for (step, at) in (0..good.len()).step_by(29).enumerate() {
                 let mut bytes = good.clone();
                 bytes[at] ^= [0x01, 0x80, 0xff, 0x55, 0x10][step % 5];
                 run(&bytes, &format!("byte {at}"));
@@ -157,7 +157,7 @@ fn a_damaged_length_of_a_compressed_buffer_ended_the_process() {
             }
         }
     }
-    assert!(variants > 2000 && kinds["read"] > 100 && kinds["exit code 1"] > 1000, "{variants}: {kinds:?}");
+    assert!(variants > 2000 && kinds["read"] > 100 && kinds["exit code 1"] > 300, "{variants}: {kinds:?}");
 }
 
 fn mixed(properties: WriterProperties) -> Vec<u8> {
