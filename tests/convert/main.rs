@@ -2,6 +2,7 @@
 
 mod desk;
 mod partitions;
+mod places;
 mod resumes;
 
 use std::fs;

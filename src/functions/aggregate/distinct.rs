@@ -185,6 +185,10 @@ impl Accumulator for Distinct {
         }
     }
 
+    fn join_runs(&mut self) -> Result<()> {
+        self.set.join_runs()
+    }
+
     fn finish_growth(&self) -> FinishGrowth {
         let sizes = self.set.sizes();
         if sizes.is_empty() {

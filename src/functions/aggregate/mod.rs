@@ -117,6 +117,11 @@ pub trait Accumulator: Send {
     /// Bytes of memory held, and those that `state` or `finish` needs on top.
     fn memory(&self) -> usize;
 
+    /// Makes the runs of each group few, so that reading them takes little memory.
+    fn join_runs(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// What `finish` needs beyond that for what is in runs.
     fn finish_growth(&self) -> FinishGrowth {
         FinishGrowth::default()

@@ -90,6 +90,10 @@ impl Accumulator for Mode {
         columns.into_iter().next().ok_or_else(|| Error::internal("a mode is a column"))
     }
 
+    fn join_runs(&mut self) -> Result<()> {
+        self.set.join_runs()
+    }
+
     fn finish_growth(&self) -> FinishGrowth {
         FinishGrowth { meanwhile: self.set.reading(), results: 0 }
     }

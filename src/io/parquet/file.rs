@@ -74,16 +74,22 @@ impl Stamp {
     fn of(found: &Metadata) -> Self {
         Self { modified: (found.mtime(), found.mtime_nsec()), inode: (found.dev(), found.ino()) }
     }
+}
 
-    /// Whether a change that came after `now` would have another time. Clocks of file systems go by some milliseconds, or seconds.
-    fn is_settled(&self, now: SystemTime) -> bool {
-        let (seconds, nanos) = self.modified;
-        let tick = if nanos == 0 { Duration::from_secs(2) } else { Duration::from_millis(50) };
-        let modified = u64::try_from(seconds).ok().zip(u32::try_from(nanos).ok());
-        let modified = modified.map(|(seconds, nanos)| Duration::new(seconds, nanos));
-        let now = now.duration_since(SystemTime::UNIX_EPOCH).ok();
-        modified.zip(now).is_some_and(|(modified, now)| modified.saturating_add(tick) < now)
-    }
+/// When a file was changed in any way, also by what sets its time of modification back. Links to it and its rights count too, so
+/// that this tells whether something that was kept may still be used, not whether a file may be read on.
+fn changed_at(found: &Metadata) -> (i64, i64) {
+    (found.ctime(), found.ctime_nsec())
+}
+
+/// Whether a change that came after `now` would have another time than that. Clocks of file systems go by some milliseconds, or
+/// seconds.
+fn is_settled((seconds, nanos): (i64, i64), now: SystemTime) -> bool {
+    let tick = if nanos == 0 { Duration::from_secs(2) } else { Duration::from_millis(50) };
+    let changed = u64::try_from(seconds).ok().zip(u32::try_from(nanos).ok());
+    let changed = changed.map(|(seconds, nanos)| Duration::new(seconds, nanos));
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).ok();
+    changed.zip(now).is_some_and(|(changed, now)| changed.saturating_add(tick) < now)
 }
 
 /// A file whose footer was read.
@@ -93,6 +99,7 @@ pub(super) struct ParquetFile {
     pub length: u64,
     /// When it was written to last, and which file it is.
     stamp: Stamp,
+    changed: (i64, i64),
     is_settled: bool,
     pub metadata: ArrowReaderMetadata,
     pub columns: Vec<FileColumn>,
@@ -106,7 +113,7 @@ impl ParquetFile {
         let now = SystemTime::now();
         let file = File::open(path).map_err(|error| Error::io("open", path, &error))?;
         let found = file.metadata().map_err(|error| Error::io("read", path, &error))?;
-        let (length, stamp) = (found.len(), Stamp::of(&found));
+        let (length, stamp, changed) = (found.len(), Stamp::of(&found), changed_at(&found));
         check_ends(&file, path, length)?;
         check_schema(&file, length).map_err(|what| damaged(path, &what))?;
         let damaged = |error: ParquetError| damaged(path, &error);
@@ -133,13 +140,15 @@ impl ParquetFile {
         let hinted = ArrowReaderOptions::new().with_schema(wanted);
         let metadata = ArrowReaderMetadata::try_new(found.metadata().clone(), hinted).map_err(damaged)?;
         let columns = columns(path, &metadata, options, zone)?;
-        let (path, is_settled) = (path.to_path_buf(), stamp.is_settled(now));
-        Ok(Self { path, length, stamp, is_settled, metadata, columns, indexes: KeptIndexes::default() })
+        let (path, is_settled) = (path.to_path_buf(), is_settled(changed, now));
+        Ok(Self { path, length, stamp, changed, is_settled, metadata, columns, indexes: KeptIndexes::default() })
     }
 
     /// Whether the file is still the one whose footer was read.
     pub fn is_unchanged(&self) -> bool {
-        let is_same = |found: &Metadata| found.len() == self.length && Stamp::of(found) == self.stamp;
+        let is_same = |found: &Metadata| {
+            found.len() == self.length && Stamp::of(found) == self.stamp && changed_at(found) == self.changed
+        };
         std::fs::metadata(&self.path).is_ok_and(|found| is_same(&found))
     }
 

@@ -7,7 +7,8 @@
 //! | `.out.highwater-PID-N` | of one statement | with the statement; if its process was killed, with the next one that writes beside it |
 //! | `.out.highwater` | of the conversions to `out` | when nothing in it is to be gone on with |
 //!
-//! In each, `lock` is locked by whoever works in it, and `new` holds the files, by the paths that they will have. Only
+//! In each, `lock` is locked by whoever works in it, and `new` holds the files, by the paths that they will have. In `old`
+//! lies for a moment the folder that is replaced, on file systems that cannot exchange two: there it is its only copy. Only
 //! where `out` is a file system of its own, or the folder around it may not be written, a staging lies within.
 
 use std::fs::{self, File, TryLockError};
@@ -34,6 +35,8 @@ const SYNCED_ALONE: usize = 32;
 #[derive(Debug)]
 pub struct Staging {
     root: PathBuf,
+    /// What it is for.
+    target: PathBuf,
     /// Locked for as long as it is open.
     held: File,
     /// Folders above that were not there before, innermost first.
@@ -130,7 +133,7 @@ impl Staging {
             let told = held.set_len(0).and_then(|()| write!(held, "{}", std::process::id()));
             told.map_err(failed)?;
             made.retain(|folder| folder != root);
-            return Ok(Entry::Ours(Self { root: root.to_path_buf(), held, made, keeps }));
+            return Ok(Entry::Ours(Self { root: root.to_path_buf(), target: target.to_path_buf(), held, made, keeps }));
         }
     }
 }
@@ -147,7 +150,7 @@ impl Drop for Staging {
             let _ = sweep(&new_files(&self.root), &|_| true);
             let _ = fs::remove_file(lock);
             let _ = fs::remove_dir(&self.root);
-        } else {
+        } else if put_back(&self.root, Some(&self.target)) {
             let _ = fs::remove_dir_all(&self.root);
         }
         self.made.iter().for_each(|folder| drop(fs::remove_dir(folder)));
@@ -157,6 +160,11 @@ impl Drop for Staging {
 /// The folder of the files of a staging.
 pub fn new_files(root: &Path) -> PathBuf {
     root.join("new")
+}
+
+/// Where what is replaced lies, on file systems that cannot exchange it with what replaces it.
+pub(super) fn old_files(root: &Path) -> PathBuf {
+    root.join("old")
 }
 
 /// The name of a file until it is complete and to be seen.
@@ -206,6 +214,39 @@ fn prefix_of(target: &Path) -> String {
     }
 }
 
+/// The name of the target whose staging's name begins so; `None` where it was cut, or is no text.
+fn name_of(prefix: &str) -> Option<&str> {
+    prefix.strip_prefix('.').filter(|name| name.len() <= LONGEST_NAME && !name.contains(char::REPLACEMENT_CHARACTER))
+}
+
+/// Gives a target back what was moved out of its place, where nothing took that. The answer is whether all else in the
+/// staging may go: not where it is the only copy of something.
+fn put_back(root: &Path, target: Option<&Path>) -> bool {
+    let old = old_files(root);
+    if !is_there(&old) {
+        return true;
+    }
+    let Some(target) = target else { return false };
+    if is_there(target) {
+        return true;
+    }
+    match rename_new(&old, target) {
+        Ok(()) => {
+            let _ = File::open(parent_of(target)).and_then(|folder| folder.sync_all());
+            true
+        }
+        Err(error) => {
+            tracing::warn!("'{}' cannot be put back to '{}': {error}", old.display(), target.display());
+            false
+        }
+    }
+}
+
+/// Whether there is something, or may be.
+fn is_there(path: &Path) -> bool {
+    !matches!(fs::symlink_metadata(path), Err(error) if error.kind() == ErrorKind::NotFound)
+}
+
 /// Who says in a lock that it is theirs.
 fn holder(lock: &mut File) -> Option<String> {
     let mut holder = String::new();
@@ -218,12 +259,14 @@ fn is_same_file(held: &File, path: &Path) -> bool {
     held.metadata().and_then(|ours| Ok(number(ours) == number(fs::metadata(path)?))).unwrap_or(false)
 }
 
-/// Removes the stagings of statements whose processes are no more.
+/// Removes the stagings of statements whose processes are no more. What one of them was replacing when it was killed gets
+/// its name again.
 fn remove_dead(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let owner = name.to_str().and_then(|name| name.strip_prefix('.')?.rsplit_once(MARK)?.1.strip_prefix('-'));
-        let Some((process, _)) = owner.and_then(|owner| owner.split_once('-')) else { continue };
+        let parts = name.to_str().filter(|name| name.starts_with('.')).and_then(|name| name.rsplit_once(MARK));
+        let Some((prefix, owner)) = parts else { continue };
+        let Some((process, _)) = owner.strip_prefix('-').and_then(|owner| owner.split_once('-')) else { continue };
         let (root, is_number) = (entry.path(), |text: &str| text.parse::<u32>().is_ok());
         if !is_number(process) || !root.is_dir() {
             continue;
@@ -236,7 +279,13 @@ fn remove_dead(folder: &Path) {
             Err(TryLockError::WouldBlock) => false,
             Err(TryLockError::Error(_)) => !is_alive(process),
         };
-        if is_dead && let Err(error) = fs::remove_dir_all(&root) {
+        if !is_dead {
+            continue;
+        }
+        let target = name_of(prefix).map(|name| folder.join(name));
+        if !put_back(&root, target.as_deref()) {
+            tracing::warn!("'{}' holds what a process was replacing when it was killed", old_files(&root).display());
+        } else if let Err(error) = fs::remove_dir_all(&root) {
             tracing::debug!("'{}', which a process left that is no more, cannot be removed: {error}", root.display());
         }
     }
@@ -390,6 +439,47 @@ mod tests {
         assert!(first.root().file_name().unwrap().to_str().unwrap().starts_with(".out.highwater-"));
         drop((first, second));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn what_a_killed_statement_was_replacing_was_removed_with_its_staging() {
+        let dir = tempfile::tempdir().unwrap();
+        let dead = |target: &Path| {
+            let root = dir.path().join(format!("{}{MARK}-999999999-0", prefix_of(target)));
+            for (folder, text) in [("new", "new"), ("old", "old")] {
+                fs::create_dir_all(root.join(folder)).unwrap();
+                fs::write(root.join(folder).join("a.csv"), text).unwrap();
+            }
+            root
+        };
+        let text = |target: &Path| fs::read_to_string(target.join("a.csv")).unwrap();
+        // Between the names: there is neither.
+        let between = dir.path().join("between");
+        let killed = dead(&between);
+        // Behind both: what is there is what was written.
+        let behind = dir.path().join("behind");
+        fs::create_dir(&behind).unwrap();
+        fs::write(behind.join("a.csv"), "new").unwrap();
+        let killed_later = dead(&behind);
+        // Whose it is, its name does not tell.
+        let long = dead(&dir.path().join("x".repeat(200)));
+        let kept = Staging::begin(&dir.path().join("out")).unwrap();
+        assert_eq!((text(&between), text(&behind)), ("old".to_string(), "new".to_string()));
+        assert!(!killed.exists() && !killed_later.exists());
+        assert_eq!(text(&long.join("old")), "old");
+        drop(kept);
+        assert!(!dir.path().join("x".repeat(200)).exists());
+    }
+
+    #[test]
+    fn what_could_not_take_its_place_gave_that_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("y".repeat(200));
+        let staging = Staging::begin(&target).unwrap();
+        fs::create_dir(old_files(staging.root())).unwrap();
+        let root = staging.root().to_path_buf();
+        drop(staging);
+        assert!(target.is_dir() && !root.exists());
     }
 
     #[test]

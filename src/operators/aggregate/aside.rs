@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, take};
+use arrow::compute::{concat, take};
 
 use super::layout::Layout;
 use super::partition::{Sliced, slice_of, sort_by_slice};
@@ -97,12 +97,17 @@ impl RowsAside {
     pub(super) fn sort(&mut self, fresh: MemoryReservation) -> Result<Sliced> {
         let reservation = std::mem::replace(&mut self.reservation, fresh);
         let slices = std::mem::take(&mut self.slices);
-        let schema = &self.layout.rows.schema;
-        let rows = concat_batches(schema, &std::mem::take(&mut self.batches))?;
+        let batches = std::mem::take(&mut self.batches);
         // There are far fewer than 2^32.
         let (order, starts) = sort_by_slice(slices.iter().copied(), 0..slices.len() as u32);
         let order = UInt32Array::from(order);
-        let columns = rows.columns().iter().map(|column| take(column, &order, None)).collect::<Result<_, _>>()?;
+        // One column after another: what it is copied to meanwhile stays in the cache, and leaves no gaps in memory.
+        let column = |column: usize| {
+            let parts: Vec<_> = batches.iter().map(|batch| batch.column(column).as_ref()).collect();
+            Ok(take(&concat(&parts)?, &order, None)?)
+        };
+        let schema = &self.layout.rows.schema;
+        let columns = (0..schema.fields().len()).map(column).collect::<Result<_>>()?;
         let sorted = compact(&record_batch(schema, columns, order.len())?)?;
         Sliced::rows(sorted, starts, self.batch_size, reservation)
     }

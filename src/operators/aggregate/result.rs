@@ -222,7 +222,9 @@ pub(super) fn memory_portions(all: Vec<Sliced>, used: u32, layout: &Layout, batc
     let width = SLICES >> bits;
     let all: Vec<_> = all.into_iter().map(Arc::new).collect();
     let portion = |start: usize| {
-        let parts = all.iter().map(|sliced| Part::Memory(sliced.clone(), start..start + width));
+        let slices = start..start + width;
+        let some = all.iter().filter(|sliced| sliced.count_in(&slices) > 0);
+        let parts = some.map(|sliced| Part::Memory(sliced.clone(), slices.clone()));
         Portion { parts: parts.collect(), used: used + bits }
     };
     (0..SLICES).step_by(width).map(portion).collect()

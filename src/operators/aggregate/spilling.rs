@@ -259,6 +259,7 @@ impl SpillingTable {
         }
         let collected = std::mem::take(&mut self.collected);
         for (table, slices) in Tables::slices() {
+            self.context.cancel.check()?;
             self.tables.select(table);
             for rows in &collected {
                 for block in rows.blocks(slices.clone()) {
@@ -433,6 +434,7 @@ impl SpillingTable {
     /// Reserves what finishing needs for groups that are in runs; `false` where the groups have to be cut before, so that
     /// fewer of them are finished at once.
     pub(super) fn try_reserve_results(&mut self) -> Result<bool> {
+        self.tables.table_mut().join_runs()?;
         let growth = self.tables.table().finish_growth();
         let needed = self.tables.memory() as u64 + growth;
         if growth == 0 || self.reservation.try_resize(needed) {
@@ -444,8 +446,8 @@ impl SpillingTable {
         let reserved = self.reservation.resize(needed);
         reserved.map(|()| true).map_err(|error| {
             error.without_hint().with_hint(
-                "the list or the text of one group does not fit; group by more keys, gather fewer values, or raise \
-                 --memory-limit",
+                "what is made of one group does not fit, as a list or a text; group by more keys, gather fewer values, or \
+                 raise --memory-limit",
             )
         })
     }

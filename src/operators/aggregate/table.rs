@@ -178,6 +178,11 @@ impl GroupTable {
         Ok(states)
     }
 
+    /// Makes the runs of each group few, so that finishing takes little memory.
+    pub(super) fn join_runs(&mut self) -> Result<()> {
+        self.accumulators.iter_mut().try_for_each(|accumulator| accumulator.join_runs())
+    }
+
     /// Bytes that finishing needs beyond `memory` for what is in runs; one aggregate is finished after another.
     pub(super) fn finish_growth(&self) -> u64 {
         let growths = || self.accumulators.iter().map(|accumulator| accumulator.finish_growth());

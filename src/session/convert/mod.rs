@@ -224,7 +224,9 @@ impl Place {
             return Err(Error::usage(format!("the output '{output}' is a file, not a folder"))
                 .with_hint("name a folder, or write one file with --layout merge"));
         }
-        Self::new(&convert.output, is_file, convert.manifest.as_deref())
+        let place = Self::new(&convert.output, is_file, convert.manifest.as_deref())?;
+        place.check_manifest()?;
+        Ok(place)
     }
 }
 

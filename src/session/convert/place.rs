@@ -10,7 +10,10 @@
 //! The manifest lies beside the folder and not in it, since some readers want to read every file of a folder, whatever it
 //! is called; names that start with `_` are left out by most. The staging is gone when nothing is to be gone on with.
 
-use std::path::{Path, PathBuf, absolute};
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf, absolute};
 
 use crate::error::{Error, Result};
 use crate::io::write::atomic::remove_leftovers;
@@ -113,6 +116,95 @@ impl Place {
     pub fn is_in_room(&self, path: &Path) -> bool {
         path.starts_with(&self.room)
     }
+
+    /// Checks that the manifest is not where the output or a file in the making is.
+    ///
+    /// # Errors
+    /// A usage error where it is.
+    pub fn check_manifest(&self) -> Result<()> {
+        let (manifest, shown) = (resolved(&self.manifest), self.manifest.display());
+        if manifest == resolved(&self.target) {
+            return Err(Error::usage(format!("the manifest '{shown}' would have the name of the output"))
+                .with_hint("name another file by --manifest"));
+        }
+        if manifest.starts_with(resolved(&self.room)) {
+            return Err(Error::usage(format!("the manifest '{shown}' would lie among files that are being made"))
+                .with_hint("name a file elsewhere by --manifest"));
+        }
+        Ok(())
+    }
+
+    /// Checks that the manifest takes the place of no input and of no file that may be written.
+    ///
+    /// # Errors
+    /// A usage error where it does.
+    pub fn check_manifest_among<'a>(
+        &self,
+        inputs: &[PathBuf],
+        mut outputs: impl Iterator<Item = &'a Path>,
+        ending: &str,
+    ) -> Result<()> {
+        let (manifest, shown) = (resolved(&self.manifest), self.manifest.display());
+        if inputs.iter().any(|input| resolved(input) == manifest) {
+            return Err(Error::usage(format!("the manifest '{shown}' would overwrite an input"))
+                .with_hint("name another file by --manifest"));
+        }
+        let root = resolved(&self.root);
+        // Which files there will be in a folder is known only at the end, but not what they end in.
+        let may_be_written =
+            self.file.is_none() && manifest.starts_with(&root) && manifest.extension() == Some(OsStr::new(ending));
+        if may_be_written || outputs.any(|output| resolved(&root.join(output)) == manifest) {
+            return Err(Error::usage(format!("the manifest '{shown}' would have the name of an output"))
+                .with_hint("name a file outside of the output by --manifest"));
+        }
+        Ok(())
+    }
+
+    /// Checks that a file can be renamed from where it is made to where it goes.
+    ///
+    /// # Errors
+    /// A usage error where a link or another file system in the output is in between.
+    pub fn check_same_device(&self, output: &Path) -> Result<()> {
+        let target = resolved(&self.root.join(output));
+        match (device_around(&target), device_around(&self.room)) {
+            (Some(theirs), Some(ours)) if theirs != ours => Err(Error::usage(format!(
+                "'{}' lies on another file system than '{}', and cannot be replaced in one step",
+                self.show(output).display(),
+                self.shown.display()
+            ))
+            .with_file(&target)
+            .with_hint("take away the link that leads there, or convert to that file system")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The number of the file system that a file is made on.
+fn device_around(path: &Path) -> Option<u64> {
+    path.ancestors().skip(1).find_map(|folder| fs::metadata(folder).ok()).map(|folder| folder.dev())
+}
+
+/// A path without links, also where its end is not there yet.
+fn resolved(path: &Path) -> PathBuf {
+    let whole = absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let there = whole.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    match there {
+        Some((above, there)) => plain(&there.join(whole.strip_prefix(above).unwrap_or(Path::new("")))),
+        None => whole,
+    }
+}
+
+/// A path without `.` and `..`, as it is written.
+pub(super) fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(plain.pop()),
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 #[cfg(test)]

@@ -85,11 +85,23 @@ impl Found {
     /// Looks at a place. A manifest of which no output is there any more is none.
     ///
     /// # Errors
-    /// A data error where a manifest is damaged.
+    /// A data error where a manifest is damaged; a usage error where it is that of other files.
     pub fn at(place: &Place) -> Result<Self> {
         let is_there =
             |manifest: &Manifest| manifest.files().any(|path| fs::symlink_metadata(place.root.join(path)).is_ok());
         let manifest = Manifest::read(&place.manifest)?.filter(is_there);
+        if let (Some(manifest), Some(file)) = (&manifest, &place.file)
+            && let Some(other) = manifest.files().find(|path| path != file)
+        {
+            return Err(Error::usage(format!(
+                "the manifest '{}' is not that of '{}': it names '{}'",
+                place.manifest.display(),
+                place.shown.display(),
+                other.display()
+            ))
+            .with_file(&place.manifest)
+            .with_hint("name another file by --manifest"));
+        }
         Ok(Self { manifest, staged: Manifest::read(&place.journal())? })
     }
 }
@@ -113,6 +125,10 @@ impl ConvertPlan {
         let partitions = write.folder.partition_columns(&schema)?;
         let parts = inputs.parts(convert.layout);
         let targets = targets(convert, place, &parts, &write.folder, format)?;
+        let files: Vec<PathBuf> = targets.iter().filter_map(Target::file).collect();
+        let known = [&found.manifest, &found.staged].into_iter().flatten().flat_map(Manifest::files);
+        let outputs = files.iter().map(PathBuf::as_path).chain(known);
+        place.check_manifest_among(&inputs.files(), outputs, format.extension())?;
         for (part, target) in parts.iter().zip(&targets) {
             if let Some(target) = target.file()
                 && part.files.iter().any(|file| same_file(file, &place.root.join(&target)))
@@ -180,6 +196,7 @@ impl PlannedPart {
     ) -> Result<()> {
         let is_begun = convert.resume.is_none() && place.manifest.exists();
         let Some(target) = self.target.file() else {
+            place.check_same_device(&self.target.folder.join(self.target.names.name(0, format)))?;
             let found = self.target.in_the_way(place, format, &|path| taken.is_ours(path));
             return match found.filter(|_| !replaces && !taken.adds) {
                 Some(found) => Err(in_the_way(&place.show(&found), is_begun)),
@@ -208,6 +225,7 @@ impl PlannedPart {
             return Err(Error::usage(format!("'{}' is a folder", place.show(&output).display()))
                 .with_hint("rename it, or write to another folder"));
         }
+        place.check_same_device(&output)?;
         taken.recorded.insert(output.clone());
         self.target = Target::one(&output);
         Ok(())

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::inputs::Part;
-use super::place::Place;
+use super::place::{Place, plain};
+use super::plan::whole_path;
 use super::{ConvertOptions, Layout};
 use crate::error::{Error, Result};
 use crate::io::csv::Compression;
@@ -97,16 +98,20 @@ pub(super) fn targets(
             .with_hint("leave filename_pattern out"));
     }
     let files: Vec<&Path> = parts.iter().flat_map(|part| &part.files).map(PathBuf::as_path).collect();
+    // However they are written, nothing is to leave the output.
+    let wholes: Vec<PathBuf> = files.iter().map(|file| plain(&whole_path(file))).collect();
     let named: Vec<&Path> = convert.inputs.iter().map(Path::new).collect();
     let common = if named.iter().all(|path| path.is_dir()) {
-        common_folder(named.into_iter())
+        let named: Vec<PathBuf> = named.into_iter().map(|path| plain(&whole_path(path))).collect();
+        common_folder(named.iter().map(PathBuf::as_path))
     } else {
-        common_folder(files.iter().map(|file| file.parent().unwrap_or(Path::new(""))))
+        common_folder(wholes.iter().map(|file| file.parent().unwrap_or(Path::new(""))))
     };
     let mut taken = HashMap::new();
     let mut targets = Vec::with_capacity(files.len());
-    for file in files {
-        let mut output = file.strip_prefix(&common).unwrap_or(file).to_path_buf();
+    for (file, whole) in files.into_iter().zip(&wholes) {
+        let below = whole.strip_prefix(&common).ok().or(whole.file_name().map(Path::new));
+        let mut output = below.unwrap_or(Path::new("")).to_path_buf();
         if Compression::of_ending(&output) != Compression::None {
             output.set_extension("");
         }

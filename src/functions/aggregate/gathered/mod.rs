@@ -395,6 +395,13 @@ impl Accumulator for Gathered {
         }
     }
 
+    fn join_runs(&mut self) -> Result<()> {
+        match self.order {
+            Some(_) => self.runs.join::<LargeBinaryArray>(Merged::into_blocks),
+            None => self.runs.join::<Positions>(Merged::into_blocks),
+        }
+    }
+
     fn finish_growth(&self) -> FinishGrowth {
         let results = self.runs.sizes().iter().map(|size| self.result_bytes(size.rows, size.value_bytes)).sum();
         FinishGrowth { meanwhile: self.runs.reading(), results }

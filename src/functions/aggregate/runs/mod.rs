@@ -134,19 +134,36 @@ impl Runs {
         group: u32,
         own: &[u64],
         blocks: &mut dyn Iterator<Item = Result<RunBlock>>,
-        join: impl FnOnce(Merged<K>, usize) -> Blocks,
+        join: impl Fn(Merged<K>, usize) -> Blocks,
+    ) -> Result<()> {
+        self.join_to::<K>(MOST_RUNS - 1, group, own.to_vec(), &join)?;
+        self.runs.push((group, self.store()?.write(blocks)?));
+        Ok(())
+    }
+
+    /// Makes the runs of each group as few as they may be: states that were merged bring more together.
+    pub(super) fn join<K: RunKeys>(&mut self, join: impl Fn(Merged<K>, usize) -> Blocks) -> Result<()> {
+        let many = self.by_group().into_iter().filter(|(_, own)| own.len() > MOST_RUNS);
+        many.into_iter().try_for_each(|(group, own)| self.join_to::<K>(MOST_RUNS, group, own, &join))
+    }
+
+    fn join_to<K: RunKeys>(
+        &mut self,
+        most: usize,
+        group: u32,
+        mut own: Vec<u64>,
+        join: &impl Fn(Merged<K>, usize) -> Blocks,
     ) -> Result<()> {
         let store = self.store()?.clone();
-        if own.len() >= MOST_RUNS {
-            let mut own = own.to_vec();
-            own.sort_by_key(|run| store.size(*run).rows);
-            own.truncate(JOINED_RUNS);
-            let merged = self.merged::<K>(&own)?;
-            let joined = store.write(&mut join(merged, self.rows_at_once(self.size(&own))))?;
-            self.runs.retain(|run| !own.contains(&run.1));
+        while own.len() > most {
+            own.sort_by_key(|run| std::cmp::Reverse(store.size(*run).rows));
+            let smallest = own.split_off(own.len() - JOINED_RUNS);
+            let rows = self.rows_at_once(self.size(&smallest));
+            let joined = store.write(&mut join(self.merged::<K>(&smallest)?, rows))?;
+            self.runs.retain(|run| !smallest.contains(&run.1));
             self.runs.push((group, joined));
+            own.push(joined);
         }
-        self.runs.push((group, store.write(blocks)?));
         Ok(())
     }
 

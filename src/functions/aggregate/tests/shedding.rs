@@ -123,6 +123,8 @@ impl Cut {
             assert!(total.memory() <= foreseen, "{call:?}: {foreseen} bytes were foreseen, not {}", total.memory());
             shed(&mut total);
         }
+        total.join_runs().unwrap();
+        assert!(kept.left() <= 16 * group_count, "{call:?}: {} runs are read at once", kept.left());
         let result = total.finish().unwrap();
         assert_eq!(kept.left(), 0, "{call:?}: runs that nobody read");
         // Floats are told apart to the bit.
@@ -216,6 +218,24 @@ fn many_runs_of_a_group_become_one() {
         (0..100).flat_map(|turn| (0..50).map(move |n| f64::from((n * 37 + turn * 11) % 1009))).collect();
     all.sort_by(f64::total_cmp);
     assert_eq!(all_bits(&median.finish().unwrap()), [Some(((all[2499] + all[2500]) / 2.0).to_bits())]);
+}
+
+#[test]
+fn runs_of_a_group_that_many_states_brought_are_joined_before_they_are_read() {
+    let integers: ArrayRef = Arc::new(Int64Array::from_iter_values((0..2000).map(|n| n * 37 % 1009)));
+    let floats: ArrayRef = Arc::new(Float64Array::from_iter_values((0..2000).map(|n| f64::from(n * 37 % 1009))));
+    let plain = |name| Call { name, arguments: 1, constants: &[], distinct: false, descending: &[] };
+    let cut = Cut { groups: 1, parts: 100, step: 10 };
+    for (call, columns) in [
+        (plain("median"), vec![floats.clone()]),
+        (plain("mode"), vec![integers.clone()]),
+        (plain("array_agg"), vec![integers.clone()]),
+        (Call { descending: &[true], ..plain("array_agg") }, vec![integers.clone(), floats]),
+        (Call { distinct: true, ..plain("count") }, vec![integers]),
+    ] {
+        let expected = Cut { parts: 1, ..cut }.over(&call, &columns, &[None]);
+        assert_eq!(cut.over(&call, &columns, &[Some(1)]), expected, "{call:?}");
+    }
 }
 
 #[test]

@@ -200,6 +200,12 @@ impl ValueSet {
         Ok(true)
     }
 
+    /// Makes the runs of each group few.
+    pub(super) fn join_runs(&mut self) -> Result<()> {
+        let note = self.note;
+        self.runs.join::<LargeBinaryArray>(|merged, rows| MergedValues::new(merged, note).into_blocks(rows))
+    }
+
     /// All values, to read; leaves none behind.
     pub(super) fn take(&mut self, group_count: usize) -> Result<TakenValues<'_>> {
         if !self.runs.is_empty() {

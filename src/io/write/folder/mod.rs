@@ -198,9 +198,9 @@ impl FolderWriter {
                     "a value of '{name}' cannot be a folder: its name would have {} bytes, and may have {LONGEST_NAME}",
                     part.len()
                 );
-                return Err(Error::data(message)
-                    .with_column(name)
-                    .with_hint(format!("partition by something shorter, such as left({name}, 20)")));
+                return Err(Error::data(message).with_column(name).with_hint(format!(
+                    "partition by a column of shorter values; a query can make one, such as left({name}, 20)"
+                )));
             }
             folder.push(part);
         }

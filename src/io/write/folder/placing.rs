@@ -15,7 +15,7 @@ use super::{FolderPlan, Making};
 use crate::error::{Error, Result};
 use crate::io::write::output::write_error;
 use crate::io::write::staging::{
-    Staging, finished, is_staging, make_durable, make_names_durable, parent_of, rename_new,
+    Staging, finished, is_staging, make_durable, make_names_durable, old_files, parent_of, rename_new,
 };
 use crate::io::write::{Existing, OutputFormat, WriteOptions};
 
@@ -127,7 +127,7 @@ impl NewFolder {
             Ok(()) => Ok(true),
             // Not every file system can; then there is a moment without either.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                let old = self.staging.root().join("old");
+                let old = old_files(self.staging.root());
                 fs::rename(&self.target, &old).map_err(failed)?;
                 if let Err(error) = fs::rename(&new, &self.target) {
                     let _ = fs::rename(&old, &self.target);

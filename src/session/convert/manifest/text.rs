@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
@@ -18,6 +18,8 @@ use crate::error::{Error, Result};
 const FORMAT: u64 = 1;
 /// Files that a line tells of at most, so that reading and writing one takes little memory.
 const FILES_IN_LINE: usize = 1000;
+/// What the first line begins with: members are in the order of their names.
+const BEGINNING: &str = "{\"format\":1,\"highwater\":\"";
 
 /// The whole text. Runs that are not done keep what they announced.
 pub(super) fn render(manifest: &Manifest) -> String {
@@ -145,12 +147,25 @@ fn to_path(value: &Value) -> Option<PathBuf> {
     }
 }
 
+/// The path of an output, which lies below the place's root and nowhere else.
+fn to_output_path(value: &Value) -> Option<PathBuf> {
+    let path = to_path(value)?;
+    let is_below = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    (path.file_name().is_some() && path.components().all(is_below)).then_some(path)
+}
+
+/// Whether a text is what a process left that ended while it wrote the first line.
+fn is_first_line_cut(bytes: &[u8]) -> bool {
+    let is_ours = bytes.starts_with(BEGINNING.as_bytes()) || BEGINNING.as_bytes().starts_with(bytes);
+    is_ours && !bytes.contains(&b'\n')
+}
+
 /// Reads a manifest. What follows the last line that is whole was being written when a process ended.
 pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest> {
     let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
     let whole = lines.iter().rposition(|line| object(line).is_some()).map_or(0, |last| last + 1);
     // Of the first line, a process that ended may have written a part.
-    if whole == 0 && !bytes.is_empty() && !bytes.starts_with(b"{") {
+    if whole == 0 && !is_first_line_cut(bytes) {
         return Err(Error::usage(format!("'{}' is there already, and is no manifest", path.display()))
             .with_file(path)
             .with_hint("name another file by --manifest"));
@@ -203,7 +218,8 @@ impl Reading {
                 runs.push(Run { header, parts: Vec::new(), announced: BTreeSet::new(), is_done: false });
             }
             "naming" => {
-                let outputs = object.get("outputs")?.as_array()?.iter().map(to_path).collect::<Option<Vec<_>>>()?;
+                let outputs =
+                    object.get("outputs")?.as_array()?.iter().map(to_output_path).collect::<Option<Vec<_>>>()?;
                 runs.last_mut()?.announced.extend(outputs);
             }
             "files" => self.outputs.extend(to_outputs(object)?),
@@ -234,7 +250,7 @@ fn checksum(value: &Value) -> Option<u32> {
 fn to_outputs(object: &Map<String, Value>) -> Option<Vec<OutputRecord>> {
     let output = |value: &Value| {
         Some(OutputRecord {
-            path: to_path(value.get("path")?)?,
+            path: to_output_path(value.get("path")?)?,
             rows: number(value, "rows")?,
             size: number(value, "size")?,
             checksum: checksum(value)?,
@@ -333,6 +349,33 @@ mod tests {
         assert!(error.to_string().contains("damaged in line 2"), "{error}");
         let later = line(json!({ "line": "run", "format": 2 }));
         assert!(parse(Path::new("m"), later.as_bytes()).unwrap_err().to_string().contains("format 2"));
+    }
+
+    #[test]
+    fn a_text_of_somebody_else_was_taken_for_a_manifest_that_was_cut() {
+        for other in
+            ["{\"name\":1}", "{\n", "\n", "{\"format\":\"csv\"}", "{\"format\":1,\"highwater\":\"1\"}\n{}", "[]"]
+        {
+            let error = parse(Path::new("m"), other.as_bytes()).unwrap_err();
+            assert!(error.to_string().contains("is no manifest"), "{other}: {error}");
+        }
+        assert!(render(&manifest()).starts_with(BEGINNING));
+    }
+
+    #[test]
+    fn outputs_that_lie_elsewhere_are_damage() {
+        for path in ["../a.parquet", "/tmp/a.parquet", "x/../../a.parquet", "", ".", "x/.."] {
+            let mut of = manifest();
+            of.runs[0].parts[0].outputs[0].path = path.into();
+            let error = parse(Path::new("m"), render(&of).as_bytes()).unwrap_err();
+            assert!(error.to_string().contains("damaged in line 2"), "{path}: {error}");
+            let mut of = manifest();
+            of.runs[1].announced = [path.into()].into();
+            assert!(parse(Path::new("m"), render(&of).as_bytes()).is_err(), "{path}");
+        }
+        let mut of = manifest();
+        of.runs[0].parts[0].outputs[0].path = "./x/..a.parquet".into();
+        assert_eq!(parse(Path::new("m"), render(&of).as_bytes()).unwrap(), of);
     }
 
     #[test]
