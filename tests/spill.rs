@@ -128,7 +128,7 @@ fn a_list_that_does_not_fit_is_an_error_that_says_so() {
     let sql = format!("SELECT array_agg(text) FROM '{}/input.csv'", folder.path().display());
     let error = run(config(TINY, 2), &sql).expect_err("7 MB do not fit into 6 MB");
     assert_eq!(error.class(), ErrorClass::Resource, "{error}");
-    assert!(error.to_string().contains("the list or the text of one group does not fit"), "{error}");
+    assert!(error.to_string().contains("what is made of one group does not fit"), "{error}");
 }
 
 #[test]

@@ -98,8 +98,10 @@ struct Discrete(f64);
 
 impl<N: Ranked> Pick<N> for Discrete {
     fn index(&self, count: usize) -> usize {
-        // As DuckDB rounds: 0.07 of 100 values is a hair more than 7, and the seventh is meant.
-        let rank = count - (count as f64 - self.0 * count as f64).floor() as usize;
+        // 0.07 of 100 values is a hair more than 7, since 0.07 is no double, and the seventh is meant.
+        let (place, nearest) = (self.0 * count as f64, (self.0 * count as f64).round());
+        let is_whole = (place - nearest).abs() <= 2.0 * f64::EPSILON * place;
+        let rank = if is_whole { nearest } else { place.ceil() } as usize;
         rank.clamp(1, count) - 1
     }
 

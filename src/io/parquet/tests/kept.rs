@@ -1,6 +1,6 @@
 //! What is kept of files between statements: room for it, and what pushes it out.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::super::file::ParquetFile;
 use super::super::kept::Key;
@@ -9,15 +9,12 @@ use super::*;
 fn keys(dir: &Path, count: i64) -> Vec<Key> {
     let file = |n: i64| {
         let path = foreign(&dir.join(format!("{n:03}.parquet")), vec![("a", ints(n..n + 20))], 1);
-        File::options()
-            .write(true)
-            .open(&path)
-            .unwrap()
-            .set_modified(SystemTime::now() - Duration::from_secs(9))
-            .unwrap();
         Key { path, binary_as_string: false, skip_unsupported: false, zone: "UTC".into() }
     };
-    (0..count).map(file).collect()
+    let keys = (0..count).map(file).collect();
+    // Until a change of the files would have another time.
+    std::thread::sleep(Duration::from_millis(70));
+    keys
 }
 
 /// Opens files as a table does; how many were known.
@@ -57,6 +54,19 @@ fn of_more_files_than_there_is_room_for_some_are_kept_and_others_push_them_out_w
     open_all(&cache, &keys[30..]);
     drop(cache);
     assert_eq!(pool.reserved(), 0);
+}
+
+#[test]
+fn a_file_that_was_written_to_was_taken_for_the_same_where_its_time_was_set_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = keys(dir.path(), 1);
+    let cache = MetadataCache::new(&MemoryPool::new(1 << 30, Thresholds::default(), None));
+    assert_eq!([0, 1].map(|_| open_all(&cache, &keys)), [0, 1]);
+    let (path, bytes) = (&keys[0].path, std::fs::read(&keys[0].path).unwrap());
+    let modified = std::fs::metadata(path).unwrap().modified().unwrap();
+    std::fs::write(path, bytes).unwrap();
+    File::options().write(true).open(path).unwrap().set_modified(modified).unwrap();
+    assert_eq!(open_all(&cache, &keys), 0);
 }
 
 #[test]

@@ -161,7 +161,7 @@ fn a_budget_too_small_for_one_list_is_an_error_that_says_who_holds_it() {
     let error = list_of_numbers(&run, 200_000).unwrap_err();
     assert_eq!(error.exit_code(), 3);
     assert!(error.to_string().contains("aggregate"), "{error}");
-    assert!(error.to_string().contains("the list or the text of one group does not fit"), "{error}");
+    assert!(error.to_string().contains("what is made of one group does not fit"), "{error}");
     run.check_nothing_is_left();
 }
 
